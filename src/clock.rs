@@ -1,0 +1,55 @@
+//! The only door through which time enters.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970-01-01T00:00:00Z.
+pub type UnixSeconds = u64;
+
+/// A source of the current time.
+pub trait Clock: Send + Sync {
+    /// Time since the Unix epoch.
+    fn now(&self) -> Duration;
+
+    /// Whole seconds since the Unix epoch.
+    fn unix(&self) -> UnixSeconds {
+        self.now().as_secs()
+    }
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    fn now(&self) -> Duration {
+        // A clock set before 1970 reads as 1970: everything is then "not yet valid".
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+/// A clock that stands where it is put, for tests.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedClock(pub UnixSeconds);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+/// `seconds` in RFC 3339, UTC.
+pub fn rfc3339(seconds: UnixSeconds) -> String {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|s| jiff::Timestamp::from_second(s).ok())
+        .map_or_else(|| "beyond year 9999".to_owned(), |t| t.to_string())
+}
+
+/// `time` in RFC 3339, UTC, to the millisecond.
+pub fn rfc3339_millis(time: Duration) -> String {
+    i64::try_from(time.as_millis())
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .map_or_else(|| "beyond year 9999".to_owned(), |t| format!("{t:.3}"))
+}

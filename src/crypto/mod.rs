@@ -1,0 +1,14 @@
+//! The only importer of `ring`. Standard constructions under names of our own,
+//! with keys as [`Secret`](crate::secret::Secret)s and no algorithm to choose.
+
+pub mod aead;
+pub mod cobblestone;
+pub mod digest;
+pub mod kdf;
+pub mod mac;
+pub mod random;
+
+/// A message that does not authenticate: damaged, or made with another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("authentication failed")]
+pub struct Unauthentic;

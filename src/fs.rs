@@ -1,0 +1,326 @@
+//! The write discipline. A file is written whole or not at all: into a nameless
+//! file in the same directory, with its mode set at creation, fsync, then linked
+//! or renamed into place, then fsync of the directory. After a failure, or a
+//! kill, nothing is left behind.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use crate::error::Diagnose;
+use crate::secret::SecretBytes;
+
+/// Mode of a file that holds a secret.
+pub const SECRET: u32 = 0o600;
+/// Mode of a file that anyone may read.
+pub const PUBLIC: u32 = 0o644;
+
+/// Why a file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum FsError {
+    #[error("cannot {action} '{}'", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("'{}' exists already", path.display())]
+    Exists { path: PathBuf },
+    #[error("'{}' is readable by others (mode {mode:04o})", path.display())]
+    Exposed { path: PathBuf, mode: u32 },
+    #[error("'{}' is larger than {limit} bytes", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+}
+
+impl FsError {
+    /// Adds the path and what was tried to an I/O error.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether the file was simply not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl Diagnose for FsError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Exists { .. } => Some("choose another path, or pass --force to replace it".into()),
+            Self::Exposed { path, .. } => {
+                let mode = if path.is_dir() { "700" } else { "600" };
+                Some(format!(
+                    "run `chmod {mode} {}`; whoever could read it may have copied it",
+                    path.display()
+                ))
+            }
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull => Some("free some space; nothing was left behind".into()),
+                io::ErrorKind::PermissionDenied => Some("check who owns the file and its directory".into()),
+                _ => None,
+            },
+            Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+/// Whether an existing file may be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is an error.
+    Refuse,
+    /// It is replaced, atomically.
+    Replace,
+}
+
+/// A file that appears under its name only when it is complete.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: File,
+    path: PathBuf,
+    /// The temporary name, where the file system knows no nameless files.
+    named: Option<PathBuf>,
+    existing: Existing,
+}
+
+impl AtomicFile {
+    /// Begins a file that [`commit`](Self::commit) will put at `path`.
+    pub fn create(path: &Path, mode: u32, existing: Existing) -> Result<Self, FsError> {
+        if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
+            return Err(FsError::Exists { path: path.to_owned() });
+        }
+        let directory = directory_of(path);
+        let mode_bits = Mode::from_raw_mode(mode);
+        match rustix::fs::openat(CWD, directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode_bits)
+        {
+            Ok(fd) => Ok(Self { file: fd.into(), path: path.to_owned(), named: None, existing }),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+                let named = temporary_name(path);
+                let file = File::options()
+                    .read(true)
+                    .write(true)
+                    .create_new(true)
+                    .mode(mode)
+                    .open(&named)
+                    .map_err(FsError::io("create", path))?;
+                Ok(Self { file, path: path.to_owned(), named: Some(named), existing })
+            }
+            Err(error) => Err(FsError::io("create", path)(error.into())),
+        }
+    }
+
+    /// The open file, for positioned writes.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Makes the file durable and gives it its name.
+    pub fn commit(mut self) -> Result<(), FsError> {
+        self.file.sync_all().map_err(FsError::io("write", &self.path))?;
+        let placed = match (self.named.take(), self.existing) {
+            (None, Existing::Refuse) => self.link(&self.path),
+            (None, Existing::Replace) => {
+                // linkat(2) never replaces, so a name is needed for the instant before rename(2).
+                let named = temporary_name(&self.path);
+                self.link(&named).and_then(|()| rename_or_remove(&named, &self.path))
+            }
+            (Some(named), Existing::Replace) => rename_or_remove(&named, &self.path),
+            (Some(named), Existing::Refuse) => {
+                let linked = std::fs::hard_link(&named, &self.path);
+                let _ = std::fs::remove_file(&named);
+                linked
+            }
+        };
+        placed.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => FsError::Exists { path: self.path.clone() },
+            _ => FsError::io("create", &self.path)(source),
+        })?;
+        sync_directory(&self.path)
+    }
+
+    fn link(&self, to: &Path) -> io::Result<()> {
+        let from = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        Ok(rustix::fs::linkat(CWD, from, CWD, to, AtFlags::SYMLINK_FOLLOW)?)
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if let Some(named) = &self.named {
+            let _ = std::fs::remove_file(named);
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.file.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes `bytes` to `path` atomically.
+pub fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result<(), FsError> {
+    let mut file = AtomicFile::create(path, mode, existing)?;
+    file.write_all(bytes).map_err(FsError::io("write", path))?;
+    file.commit()
+}
+
+/// Reads a file of at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
+    let file = File::open(path).map_err(FsError::io("read", path))?;
+    read_open(file, path, limit)
+}
+
+/// Reads a file that holds a secret: at most `limit` bytes, and only if nobody
+/// else may read it.
+pub fn read_secret(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
+    let file = File::open(path).map_err(FsError::io("read", path))?;
+    let metadata = file.metadata().map_err(FsError::io("read", path))?;
+    let mode = metadata.mode() & 0o7777;
+    // A pipe or a device (`<(…)`, /dev/fd/3) has no mode that means anything.
+    if metadata.is_file() && mode & 0o077 != 0 {
+        return Err(FsError::Exposed { path: path.to_owned(), mode });
+    }
+    read_open(file, path, limit)
+}
+
+fn read_open(file: File, path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
+    let known = file.metadata().map_or(0, |m| m.len());
+    let capacity = usize::try_from(known.min(limit)).unwrap_or(0) + 1;
+    let mut bytes = SecretBytes::with_capacity(capacity.max(8192));
+    file.take(limit + 1).read_to_end(bytes.expose_mut()).map_err(FsError::io("read", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(FsError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(bytes)
+}
+
+/// Makes a directory that only its owner can enter; an existing one must be so.
+pub fn private_directory(path: &Path) -> Result<(), FsError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(FsError::io("create directory", path))?;
+    require_private_directory(path)
+}
+
+/// Fails unless `path` is a directory that only its owner can enter.
+pub fn require_private_directory(path: &Path) -> Result<(), FsError> {
+    let metadata =
+        std::fs::read_dir(path).and_then(|_| path.metadata()).map_err(FsError::io("read directory", path))?;
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(FsError::Exposed { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Removes what killed writers of `path` may have left beside it.
+pub fn sweep(path: &Path) {
+    let prefix = temporary_prefix(path);
+    let Ok(entries) = std::fs::read_dir(directory_of(path)) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Writes all of `bytes` at `offset`, and makes them durable.
+pub fn write_at_durably(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)?;
+    file.sync_data()
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn temporary_prefix(path: &Path) -> String {
+    format!(".{}.tmp-", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{}{}-{serial}", temporary_prefix(path), std::process::id());
+    directory_of(path).join(name)
+}
+
+fn rename_or_remove(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to).inspect_err(|_| {
+        let _ = std::fs::remove_file(from);
+    })
+}
+
+fn sync_directory(path: &Path) -> Result<(), FsError> {
+    let directory = directory_of(path);
+    File::open(directory).and_then(|d| d.sync_all()).map_err(FsError::io("sync directory", directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_committed_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let mut file = AtomicFile::create(&path, SECRET, Existing::Refuse).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_mode_is_set_and_existing_files_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        write(&path, b"one", SECRET, Existing::Refuse).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        assert!(matches!(write(&path, b"two", SECRET, Existing::Refuse), Err(FsError::Exists { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        write(&path, b"two", SECRET, Existing::Replace).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_loser_of_the_race_for_a_name_does_not_replace_the_winner() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let file = AtomicFile::create(&path, SECRET, Existing::Refuse).unwrap();
+        std::fs::write(&path, b"winner").unwrap();
+        assert!(matches!(file.commit(), Err(FsError::Exists { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"winner");
+    }
+
+    #[test]
+    fn secrets_that_others_can_read_are_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, b"k").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(read_secret(&path, 64), Err(FsError::Exposed { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn reading_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, [0; 65]).unwrap();
+        assert!(matches!(read(&path, 64), Err(FsError::TooLarge { limit: 64, .. })));
+        assert_eq!(read(&path, 65).unwrap().len(), 65);
+    }
+}
