@@ -5,5 +5,6 @@ pub mod clock;
 pub mod crypto;
 pub mod error;
 pub mod fs;
+pub mod keyring;
 pub mod progress;
 pub mod secret;

@@ -4,6 +4,7 @@
 pub mod aead;
 pub mod cobblestone;
 pub mod digest;
+pub mod ecdsa;
 pub mod kdf;
 pub mod mac;
 pub mod random;

@@ -1,0 +1,85 @@
+//! Why a keyring could not be read or changed.
+
+use std::path::PathBuf;
+
+use super::key::{KeyState, KeyUse};
+use crate::error::{Diagnose, Kind};
+use crate::fs::FsError;
+
+/// Why a keyring could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum KeyringError {
+    #[error(transparent)]
+    File(#[from] FsError),
+    #[error("there is no keyring at '{}'", path.display())]
+    Absent { path: PathBuf },
+    #[error("there is no root key at '{}'", path.display())]
+    RootAbsent { path: PathBuf },
+    #[error("the root key from {origin} is not 32 bytes in hex")]
+    RootMalformed { origin: String },
+    #[error("keyring '{}' belongs to another root key", path.display())]
+    WrongRoot { path: PathBuf },
+    #[error("keyring '{}' does not authenticate", path.display())]
+    Unauthentic { path: PathBuf },
+    #[error("keyring '{}' is malformed", path.display())]
+    Malformed { path: PathBuf, source: serde_json::Error },
+    #[error("keyring '{}' has version {version}, this program knows version 1", path.display())]
+    Version { path: PathBuf, version: u64 },
+    #[error("keyring '{}' went back from generation {seen} to {found}", path.display())]
+    RolledBack { path: PathBuf, seen: u64, found: u64 },
+    #[error("key '{id}' exists already")]
+    KeyExists { id: String },
+    #[error("'{id}' is not a key id: 1 to 64 of a-z A-Z 0-9 . _ -")]
+    KeyName { id: String },
+    #[error("there is no key '{id}' in the keyring")]
+    NoSuchKey { id: String },
+    #[error("there is no active {usage} key in the keyring")]
+    NoActiveKey { usage: KeyUse },
+    #[error("key '{id}' is {state}")]
+    NotUsable { id: String, state: KeyState },
+    #[error("key '{id}' is a {found} key, not a {wanted} key")]
+    WrongUse { id: String, found: KeyUse, wanted: KeyUse },
+    #[error("an overlap of {given} s is shorter than the {least} s that tokens in circulation need")]
+    ShortOverlap { given: u64, least: u64 },
+    #[error("a request key needs an owner")]
+    NoOwner,
+}
+
+impl Diagnose for KeyringError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::KeyName { .. } | Self::NoOwner => Kind::Usage,
+            Self::RootAbsent { .. } | Self::RootMalformed { .. } | Self::WrongRoot { .. } => Kind::Credential,
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::File(error) => return error.hint(),
+            Self::Absent { .. } => "make a home with `sealserve init`, or name one with --home".into(),
+            Self::RootAbsent { .. } => "name it with --root-key; without it the home cannot be opened".into(),
+            Self::RootMalformed { .. } => "a root key is one line of 64 hex digits, as `sealserve init` writes it".into(),
+            Self::WrongRoot { .. } => "name the right one with --root-key".into(),
+            Self::Unauthentic { .. } => {
+                "it was edited or damaged; restore keyring.json from a backup, then revoke again what was revoked since"
+                    .into()
+            }
+            Self::Malformed { .. } | Self::Version { .. } => {
+                "restore keyring.json from a backup, or use a newer sealserve".into()
+            }
+            Self::RolledBack { .. } => {
+                "an old copy was restored; what was revoked since would be accepted again".into()
+            }
+            Self::KeyExists { .. } => "choose another --id, or pass --if-absent".into(),
+            Self::NoSuchKey { .. } => "`sealserve key list` shows them".into(),
+            Self::NoActiveKey { usage } => format!("make one with `sealserve key create --use {usage}`"),
+            Self::ShortOverlap { .. } => {
+                "pass --emergency to cut live tokens off, or leave --overlap out".into()
+            }
+            Self::NoOwner => "name the principal that signs with it: --owner".into(),
+            Self::KeyName { .. } | Self::NotUsable { .. } | Self::WrongUse { .. } => return None,
+        })
+    }
+}

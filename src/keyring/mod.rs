@@ -1,0 +1,23 @@
+//! Every key that sealserve mints, in one file.
+//!
+//! What always holds:
+//! - a secret stands in the file only encrypted, bound to its key's id, use,
+//!   algorithm and the generation that wrote it;
+//! - the whole file carries a MAC, so a state cannot be edited by hand;
+//! - writers take turns under a lock, and each acknowledged change has a
+//!   generation of its own, one higher than the last;
+//! - a reader sees a whole file, old or new.
+
+mod error;
+mod file;
+mod key;
+mod root;
+mod rotation;
+mod watch;
+
+pub use error::KeyringError;
+pub use file::{Keyring, Store};
+pub use key::{Algorithm, Jwk, Key, KeyState, KeyUse};
+pub use root::RootKey;
+pub use rotation::{Created, DEFAULT_MAX_TOKEN_LIFETIME, NewKey, Overlap, Rotated};
+pub use watch::{Stamp, Watch};
