@@ -1,0 +1,195 @@
+//! The file: one writer thread, fed by a bounded queue.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+
+use super::Event;
+use crate::clock::{Clock, rfc3339_millis};
+use crate::crypto::digest;
+use crate::error::Diagnose;
+
+/// Lines that may wait for the writer.
+const QUEUE: usize = 16 * 1024;
+/// Bytes that are written at once.
+const BATCH: usize = 256 * 1024;
+
+/// Why the record cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum AuditError {
+    #[error("cannot open the audit log '{}'", path.display())]
+    Open { path: PathBuf, source: io::Error },
+    #[error("the audit log cannot be written")]
+    Unwritable,
+}
+
+impl Diagnose for AuditError {
+    fn hint(&self) -> Option<String> {
+        Some("check the disk and the owner of the file named by audit.path".into())
+    }
+}
+
+/// Whether a decision waits for its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It does not; lost lines are counted.
+    BestEffort,
+    /// It does; a line that cannot be written is an error.
+    Required,
+}
+
+/// Called when a line is on disk (`true`) or will never be.
+type Done = Box<dyn FnOnce(bool) + Send>;
+
+struct Entry {
+    event: Event,
+    done: Option<Done>,
+}
+
+/// The record. Dropping it writes what is queued.
+pub struct Log {
+    queue: Option<SyncSender<Entry>>,
+    writer: Option<JoinHandle<()>>,
+    mode: Mode,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    lost: AtomicU64,
+    broken: AtomicBool,
+}
+
+impl Log {
+    /// Opens the record at `path` and starts a new chain at its end.
+    pub fn open(path: &Path, mode: Mode, clock: Arc<dyn Clock>) -> Result<Self, AuditError> {
+        let opened = File::options().append(true).create(true).mode(crate::fs::SECRET).open(path);
+        let open_error = |source| AuditError::Open { path: path.to_owned(), source };
+        let file = opened.map_err(open_error)?;
+        let shared = Arc::new(Shared::default());
+        let (queue, entries) = sync_channel(QUEUE);
+        let writer = Writer { file, clock, shared: Arc::clone(&shared), previous: [0; 32], sequence: 0 };
+        let writer = std::thread::Builder::new()
+            .name("audit".into())
+            .spawn(move || writer.run(&entries))
+            .map_err(open_error)?;
+        Ok(Self { queue: Some(queue), writer: Some(writer), mode, shared })
+    }
+
+    /// Records `event` soon; a line that cannot be kept is counted.
+    pub fn record(&self, event: Event) {
+        self.send(Entry { event, done: None });
+    }
+
+    /// Records `event`, and calls `done` when its line is on disk (`true`) or
+    /// will never be.
+    pub fn record_durably(&self, event: Event, done: impl FnOnce(bool) + Send + 'static) {
+        self.send(Entry { event, done: Some(Box::new(done)) });
+    }
+
+    fn send(&self, entry: Entry) {
+        let Some(queue) = &self.queue else { return };
+        if let Err(TrySendError::Full(entry) | TrySendError::Disconnected(entry)) = queue.try_send(entry) {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            if let Some(done) = entry.done {
+                done(false);
+            }
+        }
+    }
+
+    /// Whether decisions wait for their lines.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// How many lines were lost since the start.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last write succeeded.
+    pub fn is_healthy(&self) -> bool {
+        !self.shared.broken.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    sequence: u64,
+    previous: String,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+struct Writer {
+    file: File,
+    clock: Arc<dyn Clock>,
+    shared: Arc<Shared>,
+    previous: digest::Digest,
+    sequence: u64,
+}
+
+impl Writer {
+    fn run(mut self, entries: &Receiver<Entry>) {
+        let (mut text, mut waiting) = (Vec::with_capacity(BATCH), Vec::new());
+        while let Ok(first) = entries.recv() {
+            let mut lines = 0;
+            let mut next = Some(first);
+            // What queued up while the last batch was written goes out together.
+            while let Some(entry) = next {
+                self.append(&mut text, &entry.event);
+                lines += 1;
+                waiting.extend(entry.done);
+                next = if text.len() < BATCH { entries.try_recv().ok() } else { None };
+            }
+            let mut written = self.file.write_all(&text);
+            if written.is_ok() && !waiting.is_empty() {
+                written = self.file.sync_data();
+            }
+            text.clear();
+            if let Err(error) = &written {
+                tracing::error!(%error, lines, "audit log cannot be written");
+                self.shared.lost.fetch_add(lines, Ordering::Relaxed);
+            }
+            self.shared.broken.store(written.is_err(), Ordering::Relaxed);
+            waiting.drain(..).for_each(|done| done(written.is_ok()));
+        }
+    }
+
+    fn append(&mut self, text: &mut Vec<u8>, event: &Event) {
+        let start = text.len();
+        let line = Line {
+            time: rfc3339_millis(self.clock.now()),
+            sequence: self.sequence,
+            previous: HEXLOWER.encode(&self.previous),
+            event,
+        };
+        if serde_json::to_writer(&mut *text, &line).is_err() {
+            // Every field has a JSON form, so this is out of reach; lose the line, not the log.
+            text.truncate(start);
+            return;
+        }
+        self.previous = digest::sha256(&[&text[start..]]);
+        self.sequence += 1;
+        text.push(b'\n');
+    }
+}

@@ -1,0 +1,15 @@
+//! Who calls, and what they may do. Both questions have one answer each, here,
+//! whatever the protocol: [`Authenticator::authenticate`] makes a [`Principal`]
+//! from what a request brings, [`Principal::authorize`] makes a [`Permit`] for one
+//! action on one model. Neither value can be made elsewhere, so what demands a
+//! `Permit` cannot be reached without both checks.
+
+mod authenticate;
+mod error;
+mod permit;
+mod scope;
+
+pub use authenticate::{Authenticator, Evidence, Principal};
+pub use error::AuthError;
+pub use permit::{Action, ModelId, Permit};
+pub use scope::{Scope, Scopes};

@@ -1,0 +1,13 @@
+//! `sealserve.toml` and the paths of a home. `docs/configuration.md` is the
+//! reference that users read; a test holds it to this file.
+
+mod file;
+mod home;
+mod span;
+
+pub use file::{
+    AuditMode, AuditTable, Config, ConfigError, KeyringTable, LimitsTable, ModelTable, RuntimeTable, TlsTable,
+    TlsVersion,
+};
+pub use home::Home;
+pub use span::Span;
