@@ -269,6 +269,7 @@ fn sync_directory(path: &Path) -> Result<(), FsError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make the files that this module must cope with")]
 mod tests {
     use super::*;
 

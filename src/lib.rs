@@ -3,13 +3,21 @@
 
 pub mod audit;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod container;
 pub mod crypto;
 pub mod error;
 pub mod fs;
 pub mod keyring;
+pub mod ops;
+pub mod output;
 pub mod pki;
+pub mod process;
 pub mod progress;
+pub mod runtime;
 pub mod secret;
+pub mod server;
+pub mod serving;
 pub mod token;

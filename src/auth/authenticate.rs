@@ -104,13 +104,12 @@ impl Authenticator {
             return Err(TokenError::TooLong { limit: token::MAX_LENGTH }.into());
         }
         let hash = digest::sha256(&[text.as_bytes()]);
-        let principal = match self.verified.get(&hash) {
-            Some(principal) => principal,
-            None => {
-                let principal = self.verify(text, now)?;
-                self.verified.insert(hash, principal.clone());
-                principal
-            }
+        let principal = if let Some(known) = self.verified.get(&hash) {
+            known
+        } else {
+            let principal = self.verify(text, now)?;
+            self.verified.insert(hash, principal.clone());
+            principal
         };
         self.accepted(&principal.0.kid, now)?;
         principal.0.claims.check(&self.expected, now)?;

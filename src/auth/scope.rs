@@ -91,7 +91,16 @@ mod tests {
         assert!(allows("model:digits:infer", Action::Infer));
         assert!(allows("other model:*:infer", Action::Infer));
         assert!(allows("model:digits:*", Action::Metadata));
-        for claim in ["", "admin:*", "model:digits:metadata", "model:digit*:infer", "model:other:infer", "*", "model:digits:infer:x", "MODEL:digits:infer"] {
+        for claim in [
+            "",
+            "admin:*",
+            "model:digits:metadata",
+            "model:digit*:infer",
+            "model:other:infer",
+            "*",
+            "model:digits:infer:x",
+            "MODEL:digits:infer",
+        ] {
             assert!(!allows(claim, Action::Infer), "{claim}");
         }
     }

@@ -64,8 +64,8 @@ pub struct Config {
     /// ONNX Runtime.
     #[serde(default)]
     pub runtime: RuntimeTable,
-    /// The models, at least one.
-    #[serde(rename = "model")]
+    /// The models.
+    #[serde(rename = "model", default)]
     pub models: Vec<ModelTable>,
 }
 
@@ -245,13 +245,12 @@ impl Config {
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| refused(error, path))?;
         let refuse = |detail: String| Err(ConfigError::Value { path: path.to_owned(), detail });
-        if config.models.is_empty() {
-            return refuse("there is no [[model]]".into());
-        }
         for (index, model) in config.models.iter().enumerate() {
             let name = &model.name;
             if !is_model_name(name) || !is_model_name(&model.version) {
-                return refuse(format!("model '{name}': name and version take 1 to 128 of a-z A-Z 0-9 . _ -"));
+                return refuse(format!(
+                    "model '{name}': name and version take 1 to 128 of a-z A-Z 0-9 . _ -"
+                ));
             }
             for (key, value, most) in [
                 ("sessions", model.sessions, 256),

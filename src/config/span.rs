@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn reads_what_people_write() {
-        for (text, seconds) in [("30s", 30), ("12h", 43200), ("1h 30m", 5400), ("90d", 7_776_000), ("0s", 0)] {
+        for (text, seconds) in [("30s", 30), ("12h", 43200), ("1h 30m", 5400), ("90d", 7_776_000), ("0s", 0)]
+        {
             assert_eq!(text.parse(), Ok(Span::seconds(seconds)), "{text}");
         }
         for text in ["", "12", "-5s", "h", "1y", "30s; rm"] {

@@ -98,7 +98,19 @@ impl Cipher {
 
     /// Decrypts chunk `index` (ciphertext and tag) in place and returns the plaintext.
     pub fn open_chunk<'a>(&self, index: u64, sealed: &'a mut [u8]) -> Result<&'a mut [u8], Unauthentic> {
-        self.key.open_in_place(self.nonce(index), Aad::empty(), sealed).map_err(|_| Unauthentic)
+        self.open_chunk_from(index, sealed, 0)
+    }
+
+    /// Decrypts chunk `index` (ciphertext and tag), which stands at `start` in
+    /// `buffer`, to the beginning of `buffer`, and returns the plaintext. So
+    /// chunks that lie behind each other become one run of plaintext for free.
+    pub fn open_chunk_from<'a>(
+        &self,
+        index: u64,
+        buffer: &'a mut [u8],
+        start: usize,
+    ) -> Result<&'a mut [u8], Unauthentic> {
+        self.key.open_within(self.nonce(index), Aad::empty(), buffer, start..).map_err(|_| Unauthentic)
     }
 }
 
@@ -186,7 +198,7 @@ mod tests {
     #[test]
     fn refuses_swapped_chunks() {
         let key = random::secret();
-        let mut sealed = seal(&key, b"c", &[7; 2 * CHUNK + 1]);
+        let mut sealed = seal(&key, b"c", &vec![7; 2 * CHUNK + 1]);
         let chunks = &mut sealed[PREFIX..];
         let (a, b) = chunks.split_at_mut(SEALED_CHUNK);
         a.swap_with_slice(&mut b[..SEALED_CHUNK]);

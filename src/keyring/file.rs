@@ -118,10 +118,12 @@ impl Store {
         &self.path
     }
 
-    /// Writes an empty keyring; one that exists is an error.
-    pub fn create(&self) -> Result<(), KeyringError> {
+    /// Writes the first generation, with what `first` holds; an existing keyring
+    /// is an error.
+    pub fn create(&self, mut first: Keyring) -> Result<(), KeyringError> {
         let _turn = self.turn()?;
-        self.write(&Keyring::default(), &random::secret(), Existing::Refuse)
+        first.generation = 1;
+        self.write(&first, &random::secret(), Existing::Refuse)
     }
 
     /// Reads the keyring.
@@ -194,12 +196,16 @@ impl Store {
         Ok((Keyring { generation: body.generation, keys }, data_key))
     }
 
-    fn write(&self, keyring: &Keyring, data_key: &Secret<32>, existing: Existing) -> Result<(), KeyringError> {
+    fn write(
+        &self,
+        keyring: &Keyring,
+        data_key: &Secret<32>,
+        existing: Existing,
+    ) -> Result<(), KeyringError> {
         let malformed = |source| KeyringError::Malformed { path: self.path.clone(), source };
         let secret_key = kdf::expand(data_key, &[SECRET_INFO]);
-        let records = |usage| {
-            keyring.of(usage).map(|key| Record::seal(key, keyring.generation, &secret_key)).collect()
-        };
+        let records =
+            |usage| keyring.of(usage).map(|key| Record::seal(key, keyring.generation, &secret_key)).collect();
         let body = Body {
             generation: keyring.generation,
             keys: records(KeyUse::Token),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixSeconds;
@@ -177,10 +177,27 @@ impl Key {
         }
     }
 
+    /// The secret as a file holds it: a token key in PEM, other keys in hex.
+    pub fn export(&self) -> SecretBytes {
+        let mut text = match self.usage {
+            KeyUse::Token | KeyUse::Ca => pem(self.secret.expose()),
+            KeyUse::Request | KeyUse::Model => HEXLOWER.encode(self.secret.expose()),
+        };
+        text.push('\n');
+        SecretBytes::from(text)
+    }
+
     /// Whether `name` is the key's id or kid.
     pub fn answers_to(&self, name: &str) -> bool {
         self.id == name || self.kid == name
     }
+}
+
+/// RFC 7468: base64 in lines of 64 characters.
+fn pem(pkcs8: &[u8]) -> String {
+    let body = BASE64.encode(pkcs8);
+    let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----", lines.join("\n"))
 }
 
 #[cfg(test)]

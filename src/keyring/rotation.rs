@@ -87,7 +87,12 @@ impl Keyring {
     }
 
     /// Adds a certificate authority's key, PKCS#8 DER, under the name `id`.
-    pub fn add_ca(&mut self, id: &str, pkcs8: SecretBytes, now: UnixSeconds) -> Result<Created, KeyringError> {
+    pub fn add_ca(
+        &mut self,
+        id: &str,
+        pkcs8: SecretBytes,
+        now: UnixSeconds,
+    ) -> Result<Created, KeyringError> {
         self.insert(Key {
             id: id.to_owned(),
             kid: id.to_owned(),
@@ -148,7 +153,12 @@ impl Keyring {
 
     /// Kills the key that is called `name`. A second time changes nothing, but may
     /// add that it is compromised.
-    pub fn revoke(&mut self, name: &str, compromised: bool, now: UnixSeconds) -> Result<Created, KeyringError> {
+    pub fn revoke(
+        &mut self,
+        name: &str,
+        compromised: bool,
+        now: UnixSeconds,
+    ) -> Result<Created, KeyringError> {
         let key = self
             .keys
             .iter_mut()

@@ -51,10 +51,7 @@ impl Authority {
     pub fn issue_server(&self, names: &[Name], now: UnixSeconds) -> Result<Leaf, PkiError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let leaf = profile::server(names, now)?.signed_by(&key, issuer(&self.intermediate))?;
-        Ok(Leaf {
-            chain: leaf.pem() + &self.intermediate.pem(),
-            key: SecretBytes::from(key.serialize_pem()),
-        })
+        Ok(Leaf { chain: leaf.pem() + &self.intermediate.pem(), key: SecretBytes::from(key.serialize_pem()) })
     }
 
     /// The root certificate, PEM: what clients trust.

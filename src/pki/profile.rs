@@ -83,8 +83,9 @@ fn common(common_name: &str, now: UnixSeconds, validity: Duration) -> Certificat
 fn subtree(name: &Name) -> GeneralSubtree {
     match name {
         Name::Dns(name) => GeneralSubtree::DnsName(name.trim_start_matches("*.").to_owned()),
-        Name::Ip(address) => {
-            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*address, if address.is_ipv4() { 32 } else { 128 }))
-        }
+        Name::Ip(address) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
+            *address,
+            if address.is_ipv4() { 32 } else { 128 },
+        )),
     }
 }

@@ -57,9 +57,13 @@ impl Diagnose for TokenError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Envelope | Self::TooLong { .. } => "is it an access token, whole and without quotes?".into(),
+            Self::Envelope | Self::TooLong { .. } => {
+                "is it an access token, whole and without quotes?".into()
+            }
             Self::Expired { .. } => "mint a new one with `sealserve token mint`".into(),
-            Self::NotYetValid { .. } | Self::IssuedInFuture { .. } => "compare the clocks of both machines".into(),
+            Self::NotYetValid { .. } | Self::IssuedInFuture { .. } => {
+                "compare the clocks of both machines".into()
+            }
             Self::UnknownKey { .. } => "`sealserve key list` shows which keys are accepted".into(),
             Self::Lifetime { .. } => "choose a shorter --lifetime".into(),
             _ => return None,

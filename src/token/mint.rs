@@ -62,8 +62,7 @@ impl SigningKey {
         if claims.scope.len() > SCOPE_LIMIT {
             return Err(TokenError::TooLong { limit: SCOPE_LIMIT });
         }
-        let header =
-            Header { typ: Some("at+jwt".into()), alg: "ES256".into(), kid: Some(self.kid.clone()) };
+        let header = Header { typ: Some("at+jwt".into()), alg: "ES256".into(), kid: Some(self.kid.clone()) };
         let token = self.sign(&header, &claims)?;
         if token.len() > MAX_LENGTH {
             return Err(TokenError::TooLong { limit: MAX_LENGTH });

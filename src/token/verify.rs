@@ -82,7 +82,8 @@ impl Signed<'_> {
     /// whether they hold here and now is for [`Claims::check`] to say.
     pub fn authenticate(&self, key: &VerifyingKey) -> Result<Claims, TokenError> {
         let typ = self.header.typ.as_deref().unwrap_or_default();
-        let subtype = typ.get(..12).filter(|p| p.eq_ignore_ascii_case("application/")).map_or(typ, |_| &typ[12..]);
+        let subtype =
+            typ.get(..12).filter(|p| p.eq_ignore_ascii_case("application/")).map_or(typ, |_| &typ[12..]);
         if !subtype.eq_ignore_ascii_case("at+jwt") {
             return Err(TokenError::Type { found: typ.to_owned() });
         }

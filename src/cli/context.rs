@@ -1,0 +1,115 @@
+//! What the environment and the global options say, read once and in one place.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::secret::Source;
+use super::{Global, Outcome};
+use crate::clock::{Clock, SystemClock, UnixSeconds};
+use crate::config::{Config, Home};
+use crate::error::Kind;
+use crate::keyring::{KeyringError, RootKey, Store};
+use crate::output::{Failure, Output};
+
+/// The environment variable `name`.
+#[expect(clippy::disallowed_methods, reason = "the environment enters here")]
+pub(super) fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// What every verb may need.
+pub(super) struct Context {
+    pub(super) output: Output,
+    home: Option<PathBuf>,
+    root_key: Option<Source>,
+    clock: SystemClock,
+}
+
+impl Context {
+    pub(super) fn new(global: Global, output: Output) -> Self {
+        Self { output, home: global.home, root_key: global.root_key, clock: SystemClock }
+    }
+
+    /// Sends the server's log to stderr.
+    pub(super) fn log(&self) {
+        let level = if self.output.is_quiet() { tracing::Level::WARN } else { tracing::Level::INFO };
+        let log = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(false);
+        let _ = log.with_writer(std::io::stderr).try_init();
+    }
+
+    pub(super) fn now(&self) -> UnixSeconds {
+        self.clock.unix()
+    }
+
+    /// The home, whether it exists or not.
+    pub(super) fn home(&self) -> Outcome<Home> {
+        let path = match &self.home {
+            Some(path) => path.clone(),
+            None => xdg("XDG_DATA_HOME", ".local/share")?,
+        };
+        Ok(Home::new(&path)?)
+    }
+
+    /// Where a development home is kept.
+    pub(super) fn dev_home(&self) -> Outcome<Home> {
+        let path = match &self.home {
+            Some(path) => path.clone(),
+            None => xdg("XDG_STATE_HOME", ".local/state")?.join("dev"),
+        };
+        Ok(Home::new(&path)?)
+    }
+
+
+    /// Where the root key is, when it is a file.
+    pub(super) fn root_key_file(&self) -> Outcome<Option<PathBuf>> {
+        match &self.root_key {
+            None => Ok(Some(default_root_key()?)),
+            Some(Source::File(path)) => Ok(Some(path.clone())),
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// The root key.
+    pub(super) fn root_key(&self) -> Outcome<RootKey> {
+        match &self.root_key {
+            None => Ok(RootKey::read(&default_root_key()?)?),
+            Some(Source::File(path)) => Ok(RootKey::read(path)?),
+            Some(source) => Ok(RootKey::parse(source.read(256)?.expose(), &source.name())?),
+        }
+    }
+
+    /// The keyring of the home.
+    pub(super) fn store(&self) -> Outcome<Store> {
+        let home = self.home()?;
+        if !home.path().exists() {
+            return Err(KeyringError::Absent { path: home.keyring() }.into());
+        }
+        home.require_private()?;
+        Ok(Store::new(home.path(), self.root_key()?))
+    }
+
+    /// The home's configuration.
+    pub(super) fn config(&self) -> Outcome<Config> {
+        Ok(Config::read(&self.home()?.config())?)
+    }
+}
+
+/// Where the root key of a development home is kept.
+pub(super) fn dev_root_key() -> Outcome<PathBuf> {
+    Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("dev-root.key"))
+}
+
+fn default_root_key() -> Outcome<PathBuf> {
+    Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("root.key"))
+}
+
+/// `sealserve` in an XDG base directory; relative values are to be ignored, says
+/// the specification.
+fn xdg(name: &str, default: &str) -> Outcome<PathBuf> {
+    let set = env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = set
+        .or_else(|| env("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(default)));
+    base.map(|base| base.join("sealserve")).ok_or_else(|| {
+        Failure::new(Kind::Usage, format!("neither {name} nor HOME is set")).hint("pass --home DIR").into()
+    })
+}

@@ -1,0 +1,81 @@
+//! `init`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::context::Context;
+use super::{Outcome, written};
+use crate::error::Kind;
+use crate::fs;
+use crate::keyring::{KeyringError, RootKey};
+use crate::ops::{self, InitReport, InitRequest};
+use crate::output::{Document, Failure};
+use crate::pki::Name;
+
+/// Make a home that is ready to serve: private CA, server certificate, keys
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve init --name models.example --name 10.0.0.7
+  sealserve --home /srv/sealserve --root-key /etc/sealserve/root.key init")]
+pub(super) struct Init {
+    /// Host name or IP address of the server; may be repeated
+    #[arg(long = "name", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+    names: Vec<Name>,
+}
+
+#[derive(Serialize)]
+struct InitDocument {
+    #[serde(flatten)]
+    report: InitReport,
+    root_key: Option<std::path::PathBuf>,
+}
+
+impl Document for InitDocument {
+    const SCHEMA: &'static str = "sealserve.init/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.report.home.display())
+    }
+}
+
+impl Init {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        let home = context.home()?;
+        let file = context.root_key_file()?;
+        let root = match context.root_key() {
+            Ok(root) => root,
+            Err(super::Stop::Failure(failure)) => match &file {
+                // One root key may open several homes; only where there is none, one is made.
+                Some(path) if path.symlink_metadata().is_err() => {
+                    if path.starts_with(home.path()) {
+                        return Err(inside_home().into());
+                    }
+                    if let Some(directory) = path.parent() {
+                        fs::private_directory(directory)?;
+                    }
+                    let root = RootKey::generate();
+                    root.write(path).map_err(KeyringError::from)?;
+                    root
+                }
+                _ => return Err(super::Stop::Failure(failure)),
+            },
+            Err(other) => return Err(other),
+        };
+        let request = InitRequest { home: &home, root, names: &self.names, now: context.now() };
+        let report = ops::init(&request)?;
+        context.output.note(&format!("made the home {}", report.home.display()));
+        if let Some(path) = &file {
+            context.output.note(&format!("root key: {} (keep a copy in a safe place)", path.display()));
+        }
+        context.output.note(&format!("clients trust {}", report.ca.display()));
+        context.output.note("next: sealserve model encrypt MODEL.onnx, then name it in sealserve.toml");
+        written(context.output.document(&InitDocument { report, root_key: file }))
+    }
+}
+
+fn inside_home() -> Failure {
+    Failure::new(Kind::Usage, "the root key must not lie in the home")
+        .hint("a copy of the home alone must be worthless; name a place outside of it with --root-key")
+}

@@ -1,0 +1,160 @@
+//! The command line: the only place for arguments, the environment, the terminal
+//! and exit codes. A verb turns its arguments into a call of a domain and hands
+//! what comes back to [`output`](crate::output).
+
+mod context;
+mod exit;
+mod init;
+mod key;
+mod model;
+mod runtime;
+mod secret;
+mod selfdoc;
+mod serve;
+mod status;
+mod token;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use self::context::Context;
+use crate::output::{Failure, Format, Output};
+
+/// Secure model serving in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "sealserve", version, about, propagate_version = true, max_term_width = 100)]
+#[command(after_help = exit::HELP, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]
+    #[arg(long, global = true, env = "SEALSERVE_HOME", value_name = "DIR", hide_env_values = true)]
+    home: Option<std::path::PathBuf>,
+    /// Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]
+    #[arg(long, global = true, env = "SEALSERVE_ROOT_KEY", value_name = secret::FORMS, hide_env_values = true)]
+    root_key: Option<secret::Source>,
+    /// Form of the answer on stdout
+    #[arg(long, global = true, value_enum, default_value_t)]
+    format: FormatArg,
+    /// When to colour messages
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: ColorArg,
+    /// Only errors and warnings on stderr
+    #[arg(long, short, global = true, action = ArgAction::SetTrue)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum FormatArg {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum ColorArg {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Key(key::KeyCommand),
+    Token(token::TokenCommand),
+    Model(model::ModelCommand),
+    Serve(serve::Serve),
+    Status(status::Status),
+    Runtime(runtime::RuntimeCommand),
+    #[command(hide = true)]
+    Completion(selfdoc::Completion),
+    #[command(hide = true)]
+    Man(selfdoc::Man),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    // clap prints help and usage errors itself, with exit codes 0 and 2, the ones we document.
+    let cli = Cli::parse();
+    let format = match cli.global.format {
+        FormatArg::Text => Format::Text,
+        FormatArg::Json => Format::Json,
+    };
+    let output = Output::new(format, wants_color(cli.global.color), cli.global.quiet);
+    let context = Context::new(cli.global, output);
+    let outcome = match cli.command {
+        Command::Init(command) => command.run(&context),
+        Command::Key(command) => command.run(&context),
+        Command::Token(command) => command.run(&context),
+        Command::Model(command) => command.run(&context),
+        Command::Serve(command) => command.run(&context),
+        Command::Status(command) => command.run(&context),
+        Command::Runtime(command) => command.run(&context),
+        Command::Completion(command) => command.run(),
+        Command::Man(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop::Failure(failure)) => {
+            output.failure(&failure);
+            exit::code(failure.conclusion())
+        }
+        // Who closes the pipe has read enough.
+        Err(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Stop::Output(error)) => {
+            let failure = Failure::new(crate::error::Kind::Failed, "cannot write to stdout");
+            output.failure(&failure.context(error.to_string()));
+            exit::code(crate::error::Kind::Failed)
+        }
+    }
+}
+
+/// Why a command ends early.
+#[derive(Debug)]
+enum Stop {
+    /// It failed.
+    Failure(Failure),
+    /// Its answer could not be written.
+    Output(std::io::Error),
+}
+
+impl<T: Into<Failure>> From<T> for Stop {
+    fn from(failure: T) -> Self {
+        Self::Failure(failure.into())
+    }
+}
+
+type Outcome<T = ()> = Result<T, Stop>;
+
+/// The usual form of a file that is an answer.
+fn written(result: std::io::Result<()>) -> Outcome {
+    result.map_err(Stop::Output)
+}
+
+fn wants_color(choice: ColorArg) -> bool {
+    match choice {
+        ColorArg::Always => true,
+        ColorArg::Never => false,
+        ColorArg::Auto => {
+            let set = |name| context::env(name).is_some_and(|value| !value.is_empty());
+            let dumb = context::env("TERM").is_some_and(|term| term == "dumb");
+            std::io::stderr().is_terminal() && !set("NO_COLOR") && !dumb
+        }
+    }
+}
+
+/// The grammar, for completions and manual pages.
+fn grammar() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}

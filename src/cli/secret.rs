@@ -1,0 +1,107 @@
+//! Secrets in and out: never in an argument, never by accident on a pipe.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::{Outcome, Stop, context};
+use crate::error::Kind;
+use crate::fs::{self, Existing, FsError};
+use crate::output::Failure;
+use crate::secret::SecretBytes;
+
+/// How help shows a [`Source`].
+pub(super) const FORMS: &str = "FILE|-|fd:N|env:NAME";
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    File(PathBuf),
+    Stdin,
+    Descriptor(u32),
+    Environment(String),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text.split_once(':') {
+            _ if text == "-" => Self::Stdin,
+            Some(("fd", number)) => {
+                Self::Descriptor(number.parse().map_err(|_| format!("'{number}' is no file descriptor"))?)
+            }
+            Some(("env", name)) => Self::Environment(name.to_owned()),
+            _ => Self::File(PathBuf::from(text)),
+        })
+    }
+}
+
+impl Source {
+    /// Reads at most `limit` bytes.
+    pub(super) fn read(&self, limit: u64) -> Outcome<SecretBytes> {
+        match self {
+            Self::File(path) => Ok(fs::read_secret(path, limit)?),
+            Self::Descriptor(number) => {
+                Ok(fs::read_secret(Path::new(&format!("/proc/self/fd/{number}")), limit)?)
+            }
+            Self::Stdin => {
+                let mut secret = SecretBytes::with_capacity(usize::try_from(limit).unwrap_or(0) + 1);
+                let read = io::stdin().lock().take(limit + 1).read_to_end(secret.expose_mut());
+                read.map_err(FsError::io("read", "standard input"))?;
+                if secret.len() as u64 > limit {
+                    return Err(FsError::TooLarge { path: "standard input".into(), limit }.into());
+                }
+                Ok(secret)
+            }
+            Self::Environment(name) => {
+                let value = context::env(name).map(OsString::into_encoded_bytes);
+                value.map(SecretBytes::from).ok_or_else(|| {
+                    Failure::new(Kind::Credential, format!("the environment has no variable '{name}'")).into()
+                })
+            }
+        }
+    }
+
+    /// How messages name it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::File(path) => format!("'{}'", path.display()),
+            Self::Stdin => "standard input".into(),
+            Self::Descriptor(number) => format!("file descriptor {number}"),
+            Self::Environment(name) => format!("the environment variable {name}"),
+        }
+    }
+}
+
+/// Writes a new secret to the file `out`, to stdout for `-`, and without `out`
+/// only to a terminal.
+pub(super) fn deliver(secret: &[u8], out: Option<&Path>) -> Outcome {
+    let stdout = |secret: &[u8]| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(secret).and_then(|()| stdout.flush()).map_err(Stop::Output)
+    };
+    match out {
+        Some(path) if path == Path::new("-") => stdout(secret),
+        Some(path) => Ok(fs::write(path, secret, fs::SECRET, Existing::Refuse)?),
+        None if io::stdout().is_terminal() => stdout(secret),
+        None => Err(no_destination().into()),
+    }
+}
+
+/// Fails early, before a secret is made that could not be delivered.
+pub(super) fn deliverable(out: Option<&Path>) -> Outcome {
+    match out {
+        None if !io::stdout().is_terminal() => Err(no_destination().into()),
+        Some(path) if path != Path::new("-") && path.symlink_metadata().is_ok() => {
+            Err(FsError::Exists { path: path.to_owned() }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_destination() -> Failure {
+    Failure::new(Kind::Usage, "a secret is not written to a pipe unless asked")
+        .hint("pass -o FILE for a new file with mode 0600, or -o - for stdout")
+}

@@ -1,0 +1,256 @@
+//! `serve`: from a configuration, or from nothing but a model.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+
+use super::Outcome;
+use super::context::{self, Context};
+use super::runtime::{self, Choice};
+use crate::config::{
+    AuditTable, Config, Home, KeyringTable, LimitsTable, RuntimeTable, TlsTable, TlsVersion,
+};
+use crate::crypto::random;
+use crate::error::Kind;
+use crate::fs::{self, Existing, FsError};
+use crate::keyring::{KeyringError, RootKey};
+use crate::ops::{self, DevHome, DevRequest};
+use crate::output::Failure;
+use crate::runtime::pins::Flavor;
+use crate::runtime::{Placement, Runtime};
+use crate::server;
+use crate::serving::{ModelSource, ModelSpec};
+
+/// Serve encrypted models over HTTPS
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").args(["dev", "config"]), after_help = "Examples:
+  sealserve serve --dev model.onnx       # one command, on this machine only
+  sealserve serve                        # as the home's sealserve.toml says
+  sealserve serve --check                # is the configuration sound?")]
+pub(super) struct Serve {
+    /// Serve this ONNX model for development: loopback only, keys made on the spot
+    #[arg(long, value_name = "MODEL")]
+    dev: Option<PathBuf>,
+    /// Configuration [default: sealserve.toml in the home]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Write {pid, url} to this file once requests are taken
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Check configuration, keys, models and library; serve nothing
+    #[arg(long, conflicts_with = "dev")]
+    check: bool,
+    /// Keep nothing of the development home after the end
+    #[arg(long, requires = "dev")]
+    ephemeral: bool,
+    #[command(flatten)]
+    choice: Choice,
+}
+
+#[derive(Serialize)]
+struct Ready<'a> {
+    pid: u32,
+    url: &'a str,
+}
+
+impl Serve {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        context.log();
+        match &self.dev {
+            Some(model) => self.develop(context, model),
+            None => self.serve(context),
+        }
+    }
+
+    fn serve(&self, context: &Context) -> Outcome {
+        let home = context.home()?;
+        let store = context.store()?;
+        let path = self.config.clone().unwrap_or_else(|| home.config());
+        let mut config = Config::read(&path)?;
+        config.listen = self.listen.unwrap_or(config.listen);
+        let table = &config.runtime;
+        let choice = self.choice.clone().or(
+            table.library.as_deref(),
+            table.device.as_deref(),
+            table.insecure_library,
+        )?;
+        let runtime = choice.load(&[home.runtime()])?;
+        let placement = place(context, runtime, &choice)?;
+        let models = config
+            .models
+            .iter()
+            .map(|model| ModelSpec {
+                name: model.name.clone(),
+                version: model.version.clone(),
+                source: ModelSource::File(model.path.clone()),
+                placement,
+                sessions: model.sessions,
+                threads: model.threads,
+                queue: model.queue,
+            })
+            .collect();
+        let options = server::Options {
+            home: &home,
+            config: &config,
+            store,
+            models,
+            runtime,
+            progress: &context.output.progress("loading models"),
+        };
+        if self.check {
+            server::check(options)?;
+            context.output.note(&format!("{} is sound", path.display()));
+            return Ok(());
+        }
+        server::run(options, |url, _| {
+            context.output.note(&format!("serving on {url}"));
+            self.announce(url)
+        })?;
+        Ok(())
+    }
+
+    fn develop(&self, context: &Context, model: &Path) -> Outcome {
+        runtime::require_file(model)?;
+        let listen = self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8443)));
+        if !listen.ip().is_loopback() {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("--dev listens on loopback only, not on {}", listen.ip()),
+            )
+            .hint("`sealserve init` makes a home that other machines may reach")
+            .into());
+        }
+        let name = model_name(model);
+        let (home, root, _scratch) = self.dev_home(context)?;
+        let dev = DevHome::open(DevRequest { home: &home, root, now: context.now() })?;
+        let runtime = self.dev_runtime(context, &home)?;
+        let placement = place(context, runtime, &self.choice)?;
+        let sealed = dev.encrypt(model, &name, &context.output.progress("encrypting"))?;
+        let (certificate, key) = dev.server_certificate();
+        let config = Config {
+            listen,
+            issuer: DevHome::AUTHORITY.into(),
+            audience: DevHome::AUTHORITY.into(),
+            // The plaintext model lies on this disk anyway.
+            allow_swap: true,
+            tls: TlsTable { certificate, key, min_version: TlsVersion::Tls13 },
+            limits: LimitsTable::default(),
+            keyring: KeyringTable::default(),
+            audit: AuditTable { path: home.path().join("audit/audit.jsonl"), ..AuditTable::default() },
+            runtime: RuntimeTable::default(),
+            models: Vec::new(),
+        };
+        let spec = ModelSpec {
+            name: name.clone(),
+            version: "1".into(),
+            source: ModelSource::Memory(sealed),
+            placement,
+            sessions: 1,
+            threads: 1,
+            queue: 256,
+        };
+        if !server::memory_stays_in_memory() {
+            context.output.warn("this machine has swap: the model may be written to disk");
+        }
+        let options = server::Options {
+            home: &home,
+            config: &config,
+            store: dev.store().clone(),
+            models: vec![spec],
+            runtime,
+            progress: &context.output.progress("loading"),
+        };
+        server::run(options, |url, models| {
+            let inputs = models.iter().next().map(|model| model.inputs().to_vec()).unwrap_or_default();
+            let line = dev.invite(&name, url, &ops::sample(&inputs)).map_err(|error| match error {
+                ops::DevError::File(error) => error,
+                other => FsError::io("write", "curlrc")(std::io::Error::other(other)),
+            })?;
+            context.output.note(&format!("serving '{name}', encrypted in memory, on {url}"));
+            context.output.note("paste this into another shell:\n");
+            context.output.line(&line);
+            context.output.note(&format!("\nhome: {} (Ctrl-C ends)", home.path().display()));
+            self.announce(url)
+        })?;
+        Ok(())
+    }
+
+    /// The development home and its root key. An ephemeral one goes away with the
+    /// returned guard.
+    fn dev_home(&self, context: &Context) -> Outcome<(Home, RootKey, Option<Scratch>)> {
+        if self.ephemeral {
+            let name = format!("sealserve-dev-{}", data_encoding::HEXLOWER.encode(&random::bytes::<8>()));
+            let scratch = Scratch(std::env::temp_dir().join(name));
+            return Ok((Home::new(&scratch.0)?, RootKey::generate(), Some(scratch)));
+        }
+        let home = context.dev_home()?;
+        let file = context::dev_root_key()?;
+        let root = match RootKey::read(&file) {
+            Err(KeyringError::RootAbsent { .. }) => {
+                if let Some(directory) = file.parent() {
+                    fs::private_directory(directory)?;
+                }
+                let root = RootKey::generate();
+                root.write(&file).map_err(KeyringError::from)?;
+                root
+            }
+            other => other?,
+        };
+        Ok((home, root, None))
+    }
+
+    /// The library; installs it where it is missing.
+    fn dev_runtime(&self, context: &Context, home: &Home) -> Outcome<Runtime> {
+        let homes = [home.runtime(), context.home()?.runtime()];
+        match self.choice.load(&homes) {
+            Err(error) if runtime::is_missing(&error) => {
+                // An ephemeral home would download it anew each time.
+                let directory = if self.ephemeral { &homes[1] } else { &homes[0] };
+                if let Some(parent) = directory.parent() {
+                    fs::private_directory(parent)?;
+                }
+                runtime::install(context, directory, None, Flavor::Cpu)?;
+                Ok(self.choice.load(&homes)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn announce(&self, url: &str) -> Result<(), FsError> {
+        let Some(path) = &self.ready_file else { return Ok(()) };
+        let ready = Ready { pid: std::process::id(), url };
+        let text = serde_json::to_vec(&ready).unwrap_or_default();
+        fs::write(path, &text, fs::PUBLIC, Existing::Replace)
+    }
+}
+
+/// Chooses the device, and says which.
+fn place(context: &Context, runtime: Runtime, choice: &Choice) -> Outcome<Placement> {
+    let selection = runtime.select(choice.device())?;
+    let why = selection.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    context.output.note(&format!("ONNX Runtime {} on {}{why}", runtime.version(), selection.placement));
+    Ok(selection.placement)
+}
+
+/// The file's stem, as far as it can stand in a URL and in a scope.
+fn model_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name: String = stem.chars().map(allowed).take(128).collect();
+    let name = name.trim_start_matches('.');
+    if name.is_empty() { "model".to_owned() } else { name.to_owned() }
+}
+
+/// A directory that goes away.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,202 @@
+//! What can go wrong with a sealed file. [`Fault`] is what is wrong inside a
+//! file; [`ContainerError`] says in which file, and all that is no file's fault.
+
+use std::io;
+
+use super::id::KeyId;
+use super::slot::SlotName;
+use crate::error::{Diagnose, Kind};
+use crate::fs::FsError;
+
+/// Why a model could not be sealed, or a sealed one not be opened.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum ContainerError {
+    #[error(transparent)]
+    File(#[from] FsError),
+    #[error("cannot read '{name}'")]
+    Read { name: String, source: io::Error },
+    #[error("cannot write '{name}'")]
+    Write { name: String, source: io::Error },
+    #[error("cannot open sealed model '{name}'")]
+    Fault {
+        name: String,
+        #[source]
+        fault: Fault,
+    },
+    #[error("no key opens '{name}', which is sealed for {}; {}", list(recipients), tried_text(tried))]
+    NoKey { name: String, recipients: Vec<String>, tried: Vec<String> },
+    #[error("'{name}' is sealed only for {}, which this version cannot open", list(recipients))]
+    Unsupported { name: String, recipients: Vec<String> },
+    #[error("'{name}' is no regular file, so it cannot be loaded into memory")]
+    NotRegular { name: String },
+    #[error("'{name}' does not fit into memory: it needs {bytes} bytes")]
+    TooLarge { name: String, bytes: u64 },
+    #[error("key file '{name}' has {found} bytes; a key is 32 bytes, 64 hexadecimal or 44 base64 digits")]
+    KeyLength { name: String, found: usize },
+    #[error("key file '{name}' is neither hexadecimal nor base64 text")]
+    KeyEncoding { name: String },
+    #[error("key file '{name}' holds 32 characters of text, not 32 random bytes")]
+    KeyIsText { name: String },
+    #[error("no recipient is given for '{name}'")]
+    NoRecipient { name: String },
+    #[error("key {key} is given as a recipient twice")]
+    DuplicateRecipient { key: KeyId },
+    #[error("there are too many recipients: a header holds 64 KiB, about 520 keys")]
+    HeaderTooLarge,
+    #[error("the model's {field} must have 1 to 255 bytes and no control characters")]
+    MetadataField { field: &'static str },
+    #[error("'{name}' changed while it was read: {found} bytes instead of {expected}")]
+    Changed { name: String, expected: u64, found: u64 },
+}
+
+/// What is wrong with a sealed file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum Fault {
+    #[error("it is not a sealed model")]
+    NotSealed,
+    #[error("format version {0} is not supported")]
+    Version(u16),
+    #[error("cipher suite {0} is not supported")]
+    Suite(u16),
+    #[error("it needs features that are not supported (flags {0:#010x})")]
+    Flags(u32),
+    #[error("it ends inside its header")]
+    HeaderTruncated,
+    #[error("its preamble is damaged: {0}")]
+    Preamble(&'static str),
+    #[error("both of its header slots are damaged")]
+    BothSlotsDamaged,
+    #[error("header slot {slot} is malformed: {what}")]
+    SlotMalformed { slot: SlotName, what: &'static str },
+    #[error("recipients of type {0} are not supported")]
+    RecipientType(u16),
+    #[error("its header slots differ, though both are of generation {0}")]
+    SlotsDisagree(u64),
+    #[error("its data key does not authenticate under key {0}")]
+    Wrapping(KeyId),
+    #[error("header slot {0} does not authenticate")]
+    SlotForged(SlotName),
+    #[error("its metadata do not authenticate")]
+    MetadataForged,
+    #[error("its metadata are malformed: {0}")]
+    MetadataMalformed(String),
+    #[error("its payload does not belong to its data key")]
+    Commitment,
+    #[error("chunk {0} does not authenticate")]
+    Chunk(u64),
+    #[error("chunk {0}, the last, does not authenticate: it is damaged, cut short, or has bytes appended")]
+    LastChunk(u64),
+    #[error("its payload ends before the first chunk")]
+    PayloadTruncated,
+    #[error("its payload ends inside chunk {0}")]
+    ChunkTruncated(u64),
+    #[error("its payload ends after chunk {0}, which is not the last")]
+    LastChunkMissing(u64),
+    #[error("its metadata promise {expected} bytes, but it holds {found}")]
+    Size { expected: u64, found: u64 },
+    #[error("its content has not the SHA-256 that its metadata promise")]
+    Digest,
+    #[error("header slot {0} is damaged; all else is intact")]
+    SlotDamaged(SlotName),
+}
+
+impl ContainerError {
+    /// Whether the file was read and found wrong, as opposed to all else that can
+    /// fail: what `verify` answers "no" to.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Fault { .. })
+    }
+}
+
+impl Fault {
+    /// Makes it an error of the file `name`.
+    pub(super) fn of(name: &str) -> impl FnOnce(Self) -> ContainerError {
+        move |fault| ContainerError::Fault { name: name.to_owned(), fault }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::NotSealed => "`sealserve model encrypt` makes sealed models",
+            Self::Version(_) | Self::Suite(_) | Self::Flags(_) | Self::RecipientType(_) => {
+                "a newer sealserve may open it"
+            }
+            Self::HeaderTruncated
+            | Self::PayloadTruncated
+            | Self::ChunkTruncated(_)
+            | Self::LastChunkMissing(_) => "the file was cut short; fetch it again, or restore it",
+            Self::SlotDamaged(_) => {
+                "the file still opens through its other slot; restore it, or encrypt it anew"
+            }
+            Self::SlotsDisagree(_)
+            | Self::SlotMalformed { .. }
+            | Self::Wrapping(_)
+            | Self::SlotForged(_)
+            | Self::MetadataForged
+            | Self::MetadataMalformed(_) => {
+                "someone changed the header; restore the file from a copy you trust"
+            }
+            Self::Size { .. } | Self::Digest => "whoever sealed it gave wrong metadata; encrypt it anew",
+            Self::Preamble(_)
+            | Self::BothSlotsDamaged
+            | Self::Commitment
+            | Self::Chunk(_)
+            | Self::LastChunk(_) => "the file was damaged or changed; restore it from a copy you trust",
+        }
+    }
+}
+
+impl Diagnose for ContainerError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::File(error) => error.kind(),
+            Self::NoKey { .. }
+            | Self::KeyLength { .. }
+            | Self::KeyEncoding { .. }
+            | Self::KeyIsText { .. } => Kind::Credential,
+            Self::NoRecipient { .. } | Self::DuplicateRecipient { .. } | Self::MetadataField { .. } => {
+                Kind::Usage
+            }
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::File(error) => return error.hint(),
+            Self::Fault { fault, .. } => fault.hint(),
+            Self::Read { .. } => return None,
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free some space; nothing was left behind"
+            }
+            Self::Write { .. } => return None,
+            Self::NoKey { .. } => {
+                "give one of those keys with --key-file, or use the home whose keyring has it"
+            }
+            Self::Unsupported { .. } => "a newer sealserve may open it",
+            Self::NotRegular { .. } => "copy it into a file first",
+            Self::TooLarge { .. } => "decrypt it as a stream, or use a machine with more memory",
+            Self::KeyLength { .. } | Self::KeyEncoding { .. } => {
+                "`openssl rand -base64 32` or `sealserve key create --use model --out FILE` makes a key file"
+            }
+            Self::KeyIsText { .. } => {
+                "a key in hexadecimal has 64 digits, in base64 44; `openssl rand -base64 32` makes one"
+            }
+            Self::NoRecipient { .. } => "give at least one key",
+            Self::DuplicateRecipient { .. } => "give each key once",
+            Self::HeaderTooLarge => "encrypt for fewer keys",
+            Self::MetadataField { .. } => "choose a shorter, printable one",
+            Self::Changed { .. } => "wait until it is complete, then encrypt it again",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn list(items: &[String]) -> String {
+    items.join(", ")
+}
+
+fn tried_text(tried: &[String]) -> String {
+    if tried.is_empty() { "none was given".to_owned() } else { format!("tried {}", list(tried)) }
+}

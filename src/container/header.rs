@@ -1,0 +1,177 @@
+//! The preamble and both slots together: which slot counts, and what it opens.
+
+use std::io::Read;
+
+use super::error::{ContainerError, Fault};
+use super::id::{ArtifactId, KeyId};
+use super::kek::KeySource;
+use super::metadata::Metadata;
+use super::preamble::{Preamble, REGION};
+use super::recipient::{Recipient, RecipientKind};
+use super::slot::{SignatureRecord, Slot, SlotName};
+use super::stream::{Named, read_up_to};
+use crate::secret::Secret;
+
+/// The condition of one header slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotState {
+    /// It holds the newest generation.
+    Current,
+    /// It holds an older generation, since a rewrap was interrupted: until it is
+    /// run again, the recipients of that generation can still open the file.
+    Stale {
+        /// That generation.
+        generation: u64,
+    },
+    /// Its checksum is wrong: it was damaged, or its writing was interrupted.
+    Damaged,
+}
+
+/// What a sealed file tells without a key. Nothing here is authenticated before
+/// the file is unlocked.
+#[derive(Debug, Clone)]
+pub struct Header {
+    preamble: Preamble,
+    /// The slot of the highest generation.
+    current: Slot,
+    /// The other one.
+    other: SlotState,
+    /// The other one's content, where it is stale.
+    stale: Option<Slot>,
+}
+
+impl Header {
+    /// Reads a header and leaves `input` at the payload.
+    pub(super) fn read(input: &mut Named<impl Read>) -> Result<Self, ContainerError> {
+        let mut region = [0; REGION];
+        let read = read_up_to(&mut input.stream, &mut region).map_err(|e| input.read_error(e))?;
+        let preamble = Preamble::parse(&region[..read]).map_err(Fault::of(&input.name))?;
+
+        let mut slots = vec![0; 2 * preamble.slot_len as usize];
+        let read = read_up_to(&mut input.stream, &mut slots).map_err(|e| input.read_error(e))?;
+        let truncated = (read < slots.len()).then_some(Fault::HeaderTruncated);
+        truncated.map_or_else(|| Self::parse(preamble, &slots), Err).map_err(Fault::of(&input.name))
+    }
+
+    fn parse(preamble: Preamble, slots: &[u8]) -> Result<Self, Fault> {
+        let (a, b) = slots.split_at(preamble.slot_len as usize);
+        let a = Slot::parse(&preamble, SlotName::A, a)?;
+        let b = Slot::parse(&preamble, SlotName::B, b)?;
+        let (current, other, stale) = match (a, b) {
+            (None, None) => return Err(Fault::BothSlotsDamaged),
+            (Some(only), None) | (None, Some(only)) => (only, SlotState::Damaged, None),
+            (Some(a), Some(b)) if a.body.generation == b.body.generation => {
+                if !a.agrees_with(&b) {
+                    return Err(Fault::SlotsDisagree(a.body.generation));
+                }
+                (a, SlotState::Current, None)
+            }
+            (Some(a), Some(b)) => {
+                let (new, old) = if a.body.generation > b.body.generation { (a, b) } else { (b, a) };
+                (new, SlotState::Stale { generation: old.body.generation }, Some(old))
+            }
+        };
+        Ok(Self { preamble, current, other, stale })
+    }
+
+    /// The file's id: random, the same through every rewrap.
+    pub fn artifact_id(&self) -> ArtifactId {
+        self.preamble.artifact_id
+    }
+
+    /// How often the header was written; it begins with 1.
+    pub fn generation(&self) -> u64 {
+        self.current.body.generation
+    }
+
+    /// Bytes of one header slot.
+    pub fn slot_len(&self) -> u32 {
+        self.preamble.slot_len
+    }
+
+    /// Bytes before the payload.
+    pub fn payload_offset(&self) -> u64 {
+        self.preamble.payload_offset()
+    }
+
+    /// Who can open the file.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.current.body.recipients
+    }
+
+    /// The records of those who signed the file; nobody has verified them.
+    pub fn signatures(&self) -> &[SignatureRecord] {
+        &self.current.body.signatures
+    }
+
+    /// The condition of slots A and B.
+    pub fn slots(&self) -> [SlotState; 2] {
+        match self.current.name {
+            SlotName::A => [SlotState::Current, self.other],
+            SlotName::B => [self.other, SlotState::Current],
+        }
+    }
+
+    /// The slot that is damaged, if one is.
+    pub fn damaged_slot(&self) -> Option<SlotName> {
+        match self.slots() {
+            [SlotState::Damaged, _] => Some(SlotName::A),
+            [_, SlotState::Damaged] => Some(SlotName::B),
+            _ => None,
+        }
+    }
+
+    pub(super) fn preamble(&self) -> &Preamble {
+        &self.preamble
+    }
+
+    /// Unwraps the data key with the first recipient whose key `keys` has.
+    pub(super) fn unlock(
+        &self,
+        name: &str,
+        keys: &(impl KeySource + ?Sized),
+    ) -> Result<Opening, ContainerError> {
+        let found = self
+            .recipients()
+            .iter()
+            .filter(|recipient| recipient.kind == RecipientKind::Key)
+            .find_map(|recipient| Some((recipient, keys.find(&recipient.key_id)?)));
+        match found {
+            Some((recipient, kek)) => recipient
+                .unwrap(&kek, &self.preamble)
+                .and_then(|data_key| self.authenticate(recipient.key_id, data_key))
+                .map_err(Fault::of(name)),
+            None => Err(self.no_key(name, keys.describe())),
+        }
+    }
+
+    /// Checks all that the header says. A stale slot is checked too: no
+    /// interruption leaves one with a right checksum and a wrong MAC.
+    fn authenticate(&self, key_id: KeyId, data_key: Secret<32>) -> Result<Opening, Fault> {
+        self.current.authenticate(&self.preamble, &data_key)?;
+        if let Some(stale) = &self.stale {
+            stale.authenticate(&self.preamble, &data_key)?;
+        }
+        let metadata = Metadata::open(&self.current.body.metadata, &self.preamble, &data_key)?;
+        Ok(Opening { key_id, data_key, metadata })
+    }
+
+    fn no_key(&self, name: &str, tried: Vec<String>) -> ContainerError {
+        let name = name.to_owned();
+        let recipients = self.recipients().iter().map(ToString::to_string).collect();
+        if self.recipients().iter().any(|recipient| recipient.kind == RecipientKind::Key) {
+            ContainerError::NoKey { name, recipients, tried }
+        } else {
+            ContainerError::Unsupported { name, recipients }
+        }
+    }
+}
+
+/// What an authentic header gives to who can open it.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// The recipient that opened it.
+    pub(super) key_id: KeyId,
+    pub(super) data_key: Secret<32>,
+    pub(super) metadata: Metadata,
+}

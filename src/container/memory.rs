@@ -1,0 +1,88 @@
+//! A payload into memory: allocated once, decrypted on all cores from positioned
+//! reads, and handed over only when every chunk has proved authentic.
+
+use std::iter;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::batch::{self, Batch};
+use super::error::{ContainerError, Fault};
+use super::stream::{Named, ReadAt};
+use super::workers;
+use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
+use crate::progress::Progress;
+use crate::secret::SecretBytes;
+
+const MAX_WORKERS: usize = 16;
+
+/// Decrypts a payload of `length` bytes of plaintext, whose first chunk stands at
+/// `offset`.
+pub(super) fn load(
+    source: &Named<impl ReadAt>,
+    offset: u64,
+    length: u64,
+    cipher: &Cipher,
+    progress: &dyn Progress,
+) -> Result<SecretBytes, ContainerError> {
+    let mut plaintext = allocate(length)
+        .ok_or_else(|| ContainerError::TooLarge { name: source.name.clone(), bytes: length })?;
+
+    // Where full batches hold everything, one more holds the empty last chunk.
+    let places = plaintext.expose_mut().chunks_mut(batch::PLAIN).chain(iter::once(&mut [][..]));
+    let last = length / batch::PLAIN as u64;
+    let jobs = Mutex::new((0..=last).zip(places));
+    let failed = AtomicBool::new(false);
+    let failure: Mutex<Option<(u64, ContainerError)>> = Mutex::new(None);
+
+    workers::run(MAX_WORKERS, || {
+        let mut secret = batch::buffer();
+        let buffer = secret.expose_mut();
+        while !failed.load(Ordering::Relaxed) {
+            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((number, place)) = job else { return };
+            let result = load_batch(source, offset, cipher, buffer, number, number == last, place);
+            match result {
+                Ok(()) => progress.advance(place.len() as u64),
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
+                    // Batches begin in order, so the earliest failure is always seen.
+                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    if failure.as_ref().is_none_or(|(earliest, _)| number < *earliest) {
+                        *failure = Some((number, error));
+                    }
+                }
+            }
+        }
+    });
+
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        None => Ok(plaintext),
+        Some((_, error)) => Err(error),
+    }
+}
+
+fn load_batch(
+    source: &Named<impl ReadAt>,
+    offset: u64,
+    cipher: &Cipher,
+    buffer: &mut [u8],
+    number: u64,
+    last: bool,
+    place: &mut [u8],
+) -> Result<(), ContainerError> {
+    let chunks = place.len() / CHUNK + usize::from(last);
+    let filled = place.len() + chunks * TAG;
+    let start = offset + number * (batch::CHUNKS * SEALED_CHUNK) as u64;
+    source.stream.read_exact_at(&mut buffer[..filled], start).map_err(|error| source.read_error(error))?;
+    let length = Batch { number, buffer, filled, last }.open(cipher).map_err(Fault::of(&source.name))?;
+    place.copy_from_slice(&buffer[..length]);
+    Ok(())
+}
+
+/// Zeros that cost nothing until they are touched; `None` where they cannot be had.
+fn allocate(length: u64) -> Option<SecretBytes> {
+    let length = usize::try_from(length).ok()?;
+    // The length comes from outside, and `vec!` would abort the process.
+    Vec::<u8>::new().try_reserve_exact(length).ok()?;
+    Some(vec![0; length].into())
+}

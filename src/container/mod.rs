@@ -1,0 +1,49 @@
+//! The sealed model file (`*.sealed`): one encrypted model, for any number of
+//! recipients. `docs/file-format.md` describes every byte.
+//!
+//! A file is a preamble, a header written twice, and the payload. The payload is
+//! encrypted under a data key of its own; the header holds that key, wrapped once
+//! for each recipient, and the metadata. So retiring a recipient's key rewrites
+//! the header and leaves the payload alone, and the second copy of the header
+//! keeps the file readable if that is interrupted.
+//!
+//! What must always hold:
+//! - No byte of plaintext leaves this module before its chunk is authenticated,
+//!   and chunks leave in order.
+//! - Every byte of the file is covered: by a MAC, by authenticated encryption, or
+//!   by a check that it is zero. The one survivable damage is a header slot whose
+//!   checksum fails, while the other slot authenticates.
+//! - Parsing is strict and bounded, and happens before any key is used.
+//! - Memory is constant for streams, whatever the length of the model.
+
+mod batch;
+mod error;
+mod header;
+mod id;
+mod kek;
+mod memory;
+mod metadata;
+mod open;
+mod pipeline;
+mod preamble;
+mod recipient;
+mod seal;
+mod slot;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod workers;
+
+pub use error::{ContainerError, Fault};
+pub use header::{Header, SlotState};
+pub use id::{ArtifactId, KeyId, ParseIdError, SignerId};
+pub use kek::{Kek, KeySource};
+pub use metadata::{Metadata, ONNX};
+pub use open::{Sealed, Unlocked};
+pub use recipient::{Recipient, RecipientKind};
+pub use seal::{SealSpec, Summary, seal};
+pub use slot::{SignatureRecord, SlotName};
+pub use stream::{Named, ReadAt};
+
+/// Begins the name of every purpose that a key of this format serves.
+const LABEL: &[u8] = b"sealserve/v1/";

@@ -1,0 +1,64 @@
+//! What this module reads from and writes to.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::os::unix::fs::FileExt;
+
+use super::error::ContainerError;
+
+/// A stream, and what messages call it: a path, or "standard input".
+#[derive(Debug)]
+pub struct Named<S> {
+    /// What messages call it.
+    pub name: String,
+    /// The stream itself.
+    pub stream: S,
+}
+
+impl<S> Named<S> {
+    /// Gives `stream` a name.
+    pub fn new(name: impl Into<String>, stream: S) -> Self {
+        Self { name: name.into(), stream }
+    }
+
+    pub(super) fn read_error(&self, source: io::Error) -> ContainerError {
+        ContainerError::Read { name: self.name.clone(), source }
+    }
+
+    pub(super) fn write_error(&self, source: io::Error) -> ContainerError {
+        ContainerError::Write { name: self.name.clone(), source }
+    }
+}
+
+/// Bytes that can be read at any offset, by several threads at once.
+pub trait ReadAt: Sync {
+    /// Fills `buffer` with the bytes at `offset`, counted from the beginning.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl ReadAt for File {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buffer, offset)
+    }
+}
+
+impl<T: AsRef<[u8]> + Sync> ReadAt for Cursor<T> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        self.get_ref().as_ref().get(start..).unwrap_or_default().read_exact(buffer)
+    }
+}
+
+/// Reads until `buffer` is full or the input ends; returns the bytes read.
+pub(super) fn read_up_to(input: &mut impl Read, mut buffer: &mut [u8]) -> io::Result<usize> {
+    let length = buffer.len();
+    while !buffer.is_empty() {
+        match input.read(buffer) {
+            Ok(0) => break,
+            Ok(read) => buffer = &mut buffer[read..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length - buffer.len())
+}

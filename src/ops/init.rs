@@ -1,0 +1,131 @@
+//! A home that is ready to serve.
+
+use std::path::PathBuf;
+
+use crate::clock::UnixSeconds;
+use crate::config::Home;
+use crate::error::{Diagnose, Kind};
+use crate::fs::{self, Existing, FsError};
+use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
+use crate::pki::{Authority, Name, PkiError};
+
+/// Why no home was made.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum InitError {
+    #[error("'{}' is a home already", path.display())]
+    Exists { path: PathBuf },
+    #[error(transparent)]
+    File(#[from] FsError),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+}
+
+impl Diagnose for InitError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Keyring(error) => error.kind(),
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Exists { .. } => Some("it was left as it is; name another with --home".into()),
+            Self::File(error) => error.hint(),
+            Self::Keyring(error) => error.hint(),
+            Self::Pki(error) => error.hint(),
+        }
+    }
+}
+
+/// What the home shall be.
+pub struct InitRequest<'a> {
+    /// Where.
+    pub home: &'a Home,
+    /// Opens its keyring.
+    pub root: RootKey,
+    /// What its server is called; the first one stands in its URL.
+    pub names: &'a [Name],
+    /// Now.
+    pub now: UnixSeconds,
+}
+
+/// What was made.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct InitReport {
+    /// The home.
+    pub home: PathBuf,
+    /// What clients trust.
+    pub ca: PathBuf,
+    /// The configuration, to be completed.
+    pub config: PathBuf,
+    /// The model key's name.
+    pub model_key: String,
+}
+
+/// Makes a home. The keyring is written last: without it there is no home, and
+/// the next attempt starts over.
+pub fn init(request: &InitRequest<'_>) -> Result<InitReport, InitError> {
+    let InitRequest { home, root, names, now } = request;
+    if home.keyring().symlink_metadata().is_ok() {
+        return Err(InitError::Exists { path: home.path().to_owned() });
+    }
+    let first = names.first().ok_or(PkiError::NoName)?;
+    home.create()?;
+
+    let authority = Authority::create("sealserve", names, *now)?;
+    let leaf = authority.issue_server(names, *now)?;
+    let public = |name: &str, text: String| {
+        fs::write(&home.pki().join(name), text.as_bytes(), fs::PUBLIC, Existing::Replace)
+    };
+    public("ca.pem", authority.root_certificate())?;
+    public("issuing.pem", authority.intermediate_certificate())?;
+    public("server.pem", leaf.chain)?;
+    fs::write(&home.pki().join("server.key"), leaf.key.expose(), fs::SECRET, Existing::Replace)?;
+    if home.config().symlink_metadata().is_err() {
+        fs::write(&home.config(), config(first).as_bytes(), fs::PUBLIC, Existing::Refuse)?;
+    }
+
+    let mut keyring = Keyring::default();
+    let key = |usage, id: &str, owner: Option<&str>| NewKey {
+        usage,
+        id: Some(id.into()),
+        owner: owner.map(Into::into),
+    };
+    keyring.create(key(KeyUse::Token, "token-1", None), *now)?;
+    keyring.create(key(KeyUse::Request, "ci", Some("ci")), *now)?;
+    let model = keyring.create(key(KeyUse::Model, "model-1", None), *now)?;
+    let (root_key, issuing_key) = authority.keys();
+    keyring.add_ca("ca-root", root_key, *now)?;
+    keyring.add_ca("ca-issuing", issuing_key, *now)?;
+    Store::new(home.path(), root.clone()).create(keyring)?;
+
+    Ok(InitReport {
+        home: home.path().to_owned(),
+        ca: home.pki().join("ca.pem"),
+        config: home.config(),
+        model_key: model.id,
+    })
+}
+
+fn config(name: &Name) -> String {
+    format!(
+        r#"# Configuration of a sealserve server; docs/configuration.md explains every key.
+listen = "127.0.0.1:8443"
+issuer = "https://{name}"
+audience = "https://{name}"
+
+[tls]
+certificate = "pki/server.pem"
+key = "pki/server.key"
+
+# One table for each model; `sealserve model encrypt` makes the file.
+# [[model]]
+# name = "digits"
+# path = "models/digits.sealed"
+"#
+    )
+}

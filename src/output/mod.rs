@@ -1,0 +1,109 @@
+//! What people and programs read: documents on stdout, messages and progress on
+//! stderr. Nothing else in the crate prints.
+
+mod diagnostic;
+mod progress;
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+
+pub use diagnostic::Failure;
+pub use progress::Bar;
+pub use table::table;
+
+use serde::Serialize;
+
+/// How documents are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// What a command found or did.
+pub trait Document: Serialize {
+    /// Names the JSON form, such as `sealserve.key.list/v1`.
+    const SCHEMA: &'static str;
+
+    /// Writes the form for people.
+    fn text(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// Where a command's words go.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    format: Format,
+    color: bool,
+    quiet: bool,
+}
+
+#[derive(Serialize)]
+struct Tagged<'a, T> {
+    schema: &'static str,
+    #[serde(flatten)]
+    document: &'a T,
+}
+
+impl Output {
+    /// Documents in `format`; messages in colour when `color`; only errors when `quiet`.
+    pub fn new(format: Format, color: bool, quiet: bool) -> Self {
+        Self { format, color, quiet }
+    }
+
+    /// Writes `document` to stdout.
+    pub fn document<D: Document>(&self, document: &D) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match self.format {
+            Format::Text => document.text(&mut out)?,
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut out, &Tagged { schema: D::SCHEMA, document })?;
+                writeln!(out)?;
+            }
+        }
+        out.flush()
+    }
+
+    /// Writes one line of data to stdout, whatever the format; who closed the pipe
+    /// did not want it.
+    pub fn line(&self, text: &str) {
+        let _ = writeln!(io::stdout(), "{text}");
+    }
+
+    /// Whether only errors and warnings are wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Tells on stderr what changed, or what to do next.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Warns on stderr, in spite of `--quiet`.
+    pub fn warn(&self, text: &str) {
+        let _ = writeln!(io::stderr(), "{} {text}", self.paint("warning:", "33"));
+    }
+
+    /// Reports why the command failed.
+    pub fn failure(&self, failure: &Failure) {
+        let mut err = io::stderr().lock();
+        let _ = match self.format {
+            Format::Text => failure.text(&mut err, |label| self.paint(label, "31;1")),
+            Format::Json => failure.json(&mut err),
+        };
+    }
+
+    /// A progress bar on stderr, if anyone watches.
+    pub fn progress(&self, label: &str) -> Bar {
+        Bar::new(label, !self.quiet && io::stderr().is_terminal())
+    }
+
+    fn paint(self, text: &str, code: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,369 @@
+//! Reads an ONNX model before ONNX Runtime does, and refuses what would make the
+//! library read anything but the model: external data that is no member of the
+//! archive, wherever in the graph it hides, and addresses in memory. It also
+//! names inputs and outputs that no request can carry.
+//!
+//! The walk copies nothing and allocates only for what it reports, so its memory
+//! does not grow with the model. It is stricter than the library's own parser:
+//! whatever might be read in two ways is refused.
+
+use std::collections::BTreeSet;
+
+use super::error::ModelError;
+use super::tensor::DataType;
+use super::wire::{Field, Fields, Malformed, Value};
+
+/// ONNX Runtime's marker for "at this address in memory" begins so.
+const MEMORY_MARKER: &str = "*/_ORT_";
+/// Messages within messages; protobuf itself stops at the same depth.
+const MAX_DEPTH: u32 = 100;
+
+/// What a model says about itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Graph {
+    /// Members of the archive that hold the data of its tensors.
+    pub needed_members: BTreeSet<String>,
+}
+
+/// Walks `model`; external data may lie in `members` and nowhere else.
+pub fn inspect(model: &[u8], is_member: &dyn Fn(&str) -> bool) -> Result<Graph, ModelError> {
+    if model.get(4..8) == Some(b"ORTM") {
+        return Err(ModelError::OrtFormat);
+    }
+    let mut walk = Walk { is_member, graph: Graph::default(), has_graph: false };
+    walk.message(Message::Model, model, 0)?;
+    if !walk.has_graph {
+        return Err(ModelError::NotOnnx);
+    }
+    Ok(walk.graph)
+}
+
+/// The messages of `onnx.proto` that can lead to a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Message {
+    Model,
+    TrainingInfo,
+    Function,
+    Graph,
+    Node,
+    Attribute,
+    SparseTensor,
+    Tensor,
+    ExternalData,
+}
+
+impl Message {
+    /// The message in field `number` of this one, if it is of interest.
+    fn child(self, number: u32) -> Option<Self> {
+        Some(match (self, number) {
+            (Self::Model, 7) | (Self::TrainingInfo, 1 | 2) | (Self::Attribute, 6 | 11) => Self::Graph,
+            (Self::Model, 20) => Self::TrainingInfo,
+            (Self::Model, 25) => Self::Function,
+            (Self::Graph, 1) | (Self::Function, 7) => Self::Node,
+            (Self::Node, 5) | (Self::Function, 11) => Self::Attribute,
+            (Self::Graph, 5) | (Self::Attribute, 5 | 10) | (Self::SparseTensor, 1 | 2) => Self::Tensor,
+            (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Self::SparseTensor,
+            (Self::Tensor, 13) => Self::ExternalData,
+            _ => return None,
+        })
+    }
+}
+
+struct Walk<'a> {
+    is_member: &'a dyn Fn(&str) -> bool,
+    graph: Graph,
+    has_graph: bool,
+}
+
+impl Walk<'_> {
+    fn message(&mut self, kind: Message, bytes: &[u8], depth: u32) -> Result<(), ModelError> {
+        if depth > MAX_DEPTH {
+            return Err(ModelError::TooDeep);
+        }
+        match kind {
+            Message::Tensor => self.tensor(bytes)?,
+            Message::ExternalData => return Ok(()),
+            _ => {}
+        }
+        for field in Fields::of(bytes) {
+            let Field { number, value } = field?;
+            let Some(child) = kind.child(number) else { continue };
+            // The library would skip a field of the wrong kind; nobody writes one in good faith.
+            let Value::Bytes(inner) = value else { return Err(ModelError::NotOnnx) };
+            self.message(child, inner, depth + 1)?;
+            if (kind, child) == (Message::Model, Message::Graph) {
+                self.has_graph = true;
+                check_values(inner)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Any location counts, whether or not the tensor says that its data is
+    /// external: in a field that occurs twice the two occurrences are one tensor.
+    fn tensor(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
+        let mut located = false;
+        let mut external = false;
+        for field in Fields::of(bytes) {
+            match field? {
+                Field { number: 13, value: Value::Bytes(entry) } => {
+                    let (key, value) = (text(entry, 1)?, text(entry, 2)?);
+                    if key == b"location" {
+                        self.location(bytes, value)?;
+                        located = true;
+                    }
+                }
+                Field { number: 14, value: Value::Varint(location) } => external = location != 0,
+                Field { number: 14, .. } => return Err(ModelError::NotOnnx),
+                _ => {}
+            }
+        }
+        if external && !located {
+            return Err(ModelError::ExternalData { tensor: name(bytes, 8)?, location: String::new() });
+        }
+        Ok(())
+    }
+
+    fn location(&mut self, tensor: &[u8], location: &[u8]) -> Result<(), ModelError> {
+        let tensor = name(tensor, 8)?;
+        let Ok(location) = std::str::from_utf8(location) else {
+            return Err(ModelError::ExternalData { tensor, location: shown(location) });
+        };
+        if location.starts_with(MEMORY_MARKER) {
+            return Err(ModelError::MemoryAddress { tensor });
+        }
+        if !(self.is_member)(location) {
+            return Err(ModelError::ExternalData { tensor, location: shown(location.as_bytes()) });
+        }
+        self.graph.needed_members.insert(location.to_owned());
+        Ok(())
+    }
+}
+
+/// Refuses inputs and outputs of `graph` that no request can carry.
+fn check_values(graph: &[u8]) -> Result<(), ModelError> {
+    for field in Fields::of(graph) {
+        let (role, info) = match field? {
+            Field { number: 11, value: Value::Bytes(info) } => ("input", info),
+            Field { number: 12, value: Value::Bytes(info) } => ("output", info),
+            _ => continue,
+        };
+        if let Some(unsupported) = unsupported_type(text(info, 2)?)? {
+            // Old models list their weights among the inputs; those nobody sends.
+            if role == "input" && is_initializer(graph, text(info, 1)?)? {
+                continue;
+            }
+            return Err(ModelError::UnsupportedType { role, name: name(info, 1)?, found: unsupported });
+        }
+    }
+    Ok(())
+}
+
+/// What a `TypeProto` is, when no request can carry it.
+fn unsupported_type(value_type: &[u8]) -> Result<Option<String>, Malformed> {
+    let mut unsupported = None;
+    for field in Fields::of(value_type) {
+        unsupported = match field? {
+            Field { number: 1, value: Value::Bytes(tensor) } => element_type(tensor)?,
+            Field { number: 4, .. } => Some("sequence".to_owned()),
+            Field { number: 5, .. } => Some("map".to_owned()),
+            Field { number: 7, .. } => Some("opaque value".to_owned()),
+            Field { number: 8, .. } => Some("sparse tensor".to_owned()),
+            Field { number: 9, .. } => Some("optional value".to_owned()),
+            _ => unsupported,
+        };
+    }
+    Ok(unsupported)
+}
+
+/// The element type of a `TypeProto.Tensor`, when it has no counterpart here.
+fn element_type(tensor: &[u8]) -> Result<Option<String>, Malformed> {
+    let mut unsupported = None;
+    for field in Fields::of(tensor) {
+        if let Field { number: 1, value: Value::Varint(code) } = field? {
+            unsupported = DataType::from_onnx(code).err().map(|name| format!("tensor of {name}"));
+        }
+    }
+    Ok(unsupported)
+}
+
+fn is_initializer(graph: &[u8], name: &[u8]) -> Result<bool, Malformed> {
+    for field in Fields::of(graph) {
+        if let Field { number: 5, value: Value::Bytes(tensor) } = field?
+            && text(tensor, 8)? == name
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The bytes of field `number` of `message`; the last occurrence counts.
+fn text(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
+    let mut found = &[][..];
+    for field in Fields::of(message) {
+        if let Field { number: n, value: Value::Bytes(bytes) } = field?
+            && n == number
+        {
+            found = bytes;
+        }
+    }
+    Ok(found)
+}
+
+fn name(message: &[u8], number: u32) -> Result<String, Malformed> {
+    text(message, number).map(shown)
+}
+
+/// Text from a model, fit for one line of a message.
+fn shown(text: &[u8]) -> String {
+    const LONGEST: usize = 120;
+    let text = String::from_utf8_lossy(text);
+    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a message of a test is short")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::runtime::testing::model;
+
+    fn alone(bytes: &[u8]) -> Result<Graph, ModelError> {
+        inspect(bytes, &|_| false)
+    }
+
+    /// A message with one field of bytes.
+    fn wrap(number: u8, inner: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2];
+        let mut length = inner.len();
+        while length > 127 {
+            out.push((length & 127 | 128) as u8);
+            length >>= 7;
+        }
+        out.push(length as u8);
+        out.extend(inner);
+        out
+    }
+
+    #[test]
+    fn accepts_self_contained_models() {
+        for name in ["digits.onnx", "models/echo.onnx", "models/bf16.onnx", "models/slow.onnx"] {
+            assert_eq!(alone(&model(name)).unwrap(), Graph::default(), "{name}");
+        }
+    }
+
+    #[test]
+    fn refuses_external_data_that_is_no_member() {
+        for (name, location) in [
+            ("models/external.onnx", "../secret.bin"),
+            ("models/external-cwd.onnx", "secret.bin"),
+            ("models/external-subgraph.onnx", "../secret.bin"),
+        ] {
+            let error = alone(&model(name)).unwrap_err();
+            assert!(
+                matches!(&error, ModelError::ExternalData { location: l, .. } if l == location),
+                "{name}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_the_members_that_are_needed() {
+        let graph = inspect(&model("models/external-cwd.onnx"), &|m| m == "secret.bin").unwrap();
+        assert_eq!(graph.needed_members, BTreeSet::from(["secret.bin".to_owned()]));
+    }
+
+    #[test]
+    fn refuses_addresses_in_memory_even_as_a_member() {
+        let error = inspect(&model("models/external-memory.onnx"), &|_| true).unwrap_err();
+        assert!(matches!(error, ModelError::MemoryAddress { .. }), "{error}");
+    }
+
+    #[test]
+    fn finds_external_data_wherever_a_tensor_can_be() {
+        let entry = [wrap(1, b"location"), wrap(2, b"x")].concat();
+        let tensor = wrap(13, &entry);
+        let graph_of = |path: &[u8]| path.iter().rev().fold(tensor.clone(), |inner, &n| wrap(n, &inner));
+        for path in [
+            &[7, 5][..],      // initializer
+            &[7, 15, 1],      // sparse initializer, values
+            &[7, 15, 2],      // sparse initializer, indices
+            &[7, 1, 5, 5],    // attribute t
+            &[7, 1, 5, 10],   // attribute tensors
+            &[7, 1, 5, 6, 5], // subgraph
+            &[7, 1, 5, 11, 5],
+        ] {
+            let error = alone(&graph_of(path)).unwrap_err();
+            assert!(matches!(error, ModelError::ExternalData { .. }), "{path:?}: {error}");
+        }
+        for (outer, path) in [(20, &[1, 5][..]), (25, &[7, 5, 5]), (25, &[11, 5])] {
+            // Field numbers above 15 take two bytes.
+            let inner = graph_of(path);
+            let model =
+                [wrap(7, b""), vec![(outer << 3 | 2) as u8 | 0x80, 1, inner.len() as u8], inner].concat();
+            let error = alone(&model).unwrap_err();
+            assert!(matches!(error, ModelError::ExternalData { .. }), "{outer} {path:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_location_split_over_two_occurrences_of_a_tensor() {
+        let entry = [wrap(1, b"location"), wrap(2, b"x")].concat();
+        let attribute = [wrap(5, b"\x70\x01"), wrap(5, &wrap(13, &entry))].concat();
+        assert!(alone(&wrap(7, &wrap(1, &wrap(5, &attribute)))).is_err());
+    }
+
+    #[test]
+    fn refuses_inputs_that_no_request_can_carry() {
+        for (name, input, found) in [
+            ("models/complex64.onnx", "complex64_in", "tensor of COMPLEX64"),
+            ("models/float8.onnx", "float8_in", "tensor of FLOAT8E4M3FN"),
+            ("models/sequence.onnx", "sequence_in", "sequence"),
+        ] {
+            let error = alone(&model(name)).unwrap_err().to_string();
+            assert!(error.contains(input) && error.contains(found), "{error}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_onnx_model() {
+        for bytes in [&b""[..], b"hello, world", b"\x89SEALED\n", b"\x08\x08", b"PK\x03\x04"] {
+            assert!(matches!(alone(bytes), Err(ModelError::NotOnnx)), "{bytes:?}");
+        }
+        let digits = model("digits.onnx");
+        assert!(matches!(alone(&digits[..digits.len() - 1]), Err(ModelError::NotOnnx)));
+        assert!(matches!(alone(b"\x18\0\0\0ORTM\0\0"), Err(ModelError::OrtFormat)));
+    }
+
+    #[test]
+    fn refuses_bottomless_subgraphs() {
+        let mut graph = Vec::new();
+        for _ in 0..40 {
+            graph = wrap(1, &wrap(5, &wrap(6, &graph)));
+        }
+        assert!(matches!(alone(&wrap(7, &graph)), Err(ModelError::TooDeep)));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_on_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = alone(&bytes);
+        }
+
+        #[test]
+        fn never_panics_on_a_mutated_model(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+            let mut bytes = model("models/external-subgraph.onnx");
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let _ = inspect(&bytes, &|_| true);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! ONNX Runtime: finds it, installs it, checks it, and runs models in it. The
+//! only importer of `ort`.
+//!
+//! What always holds:
+//!
+//! - A model's plaintext stays in memory. It enters as bytes, never as a path;
+//!   no optimized model, profile or cache is ever written.
+//! - Every byte of a model was authenticated before it comes here, and is then
+//!   walked by [`graph`] before ONNX Runtime sees it: the library is no
+//!   integrity check, and left to itself it reads files that a model names.
+//! - The library receives plaintext too, so its SHA-256 is compared with
+//!   [`pins`] at every load, and the bytes that were hashed are the bytes that
+//!   are loaded.
+//! - Telemetry is off before the library is loaded, or the library is not loaded.
+
+pub mod device;
+pub mod engine;
+mod error;
+pub mod graph;
+pub mod install;
+pub mod library;
+pub mod pins;
+pub mod session;
+pub mod tensor;
+mod wheel;
+mod wire;
+
+#[cfg(test)]
+mod testing;
+
+pub use device::{Device, Placement};
+pub use engine::Runtime;
+pub use error::{InstallError, ModelError, RunError, RuntimeError};
+pub use library::Library;
+pub use session::{Interrupt, Model, Session, SessionOptions, TensorSpec};
+pub use tensor::{DataType, Tensor, TensorData};

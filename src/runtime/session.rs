@@ -1,0 +1,383 @@
+//! Models in memory, ready to run.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ort::session::{RunOptions, SessionInputs};
+use ort::value::{Outlet, ValueType};
+
+use super::device::Placement;
+use super::engine::Runtime;
+use super::error::{ModelError, RunError};
+use super::graph;
+use super::tensor::{DataType, Tensor};
+
+/// A model in the clear, every byte of it authenticated. ONNX Runtime copies what
+/// it needs, so the caller wipes these buffers once [`Runtime::open`] returns.
+#[derive(Debug, Clone, Copy)]
+pub struct Model<'a> {
+    /// The ONNX file.
+    pub onnx: &'a [u8],
+    /// The other members of its archive, by the names that its tensors call them.
+    pub members: &'a [(String, Arc<[u8]>)],
+}
+
+/// How a model runs.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOptions {
+    /// Where.
+    pub placement: Placement,
+    /// Threads within one operation; 0 means one for each core.
+    pub intra_threads: usize,
+}
+
+/// What a model says of one input or output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// Its name.
+    pub name: String,
+    /// What it consists of.
+    pub data_type: DataType,
+    /// Its dimensions, -1 where any size will do. Empty for a scalar, and where
+    /// the model does not say.
+    pub shape: Vec<i64>,
+}
+
+impl TensorSpec {
+    fn of(role: &'static str, outlet: &Outlet) -> Result<Self, ModelError> {
+        let unsupported = || ModelError::UnsupportedType {
+            role,
+            name: outlet.name().to_owned(),
+            found: outlet.dtype().to_string(),
+        };
+        let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return Err(unsupported()) };
+        let data_type = DataType::from_ort(*ty).ok_or_else(unsupported)?;
+        Ok(Self {
+            name: outlet.name().to_owned(),
+            data_type,
+            shape: shape.iter().map(|n| (*n).max(-1)).collect(),
+        })
+    }
+
+    fn check(&self, tensor: &Tensor) -> Result<(), RunError> {
+        if tensor.data_type() != self.data_type {
+            return Err(RunError::WrongType {
+                name: self.name.clone(),
+                found: tensor.data_type(),
+                expected: self.data_type,
+            });
+        }
+        let fits =
+            |(&expected, &found): (&i64, &usize)| expected < 0 || usize::try_from(expected) == Ok(found);
+        let shape = tensor.shape();
+        if self.shape.is_empty()
+            || (shape.len() == self.shape.len() && self.shape.iter().zip(shape).all(fits))
+        {
+            return Ok(());
+        }
+        Err(RunError::WrongShape {
+            name: self.name.clone(),
+            found: shape.to_vec(),
+            expected: self.shape.clone(),
+        })
+    }
+}
+
+/// Stops one run, from any thread. Each run has its own.
+#[derive(Clone)]
+pub struct Interrupt(Arc<Flag>);
+
+struct Flag {
+    options: RunOptions,
+    stopped: AtomicBool,
+}
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interrupt").field("stopped", &self.is_stopped()).finish_non_exhaustive()
+    }
+}
+
+impl Interrupt {
+    /// Ends the run as soon as the operation that is under way is done. A run
+    /// that has not begun will not begin.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        if let Err(error) = self.0.options.terminate() {
+            tracing::warn!("cannot stop a run: {error}");
+        }
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
+}
+
+impl Runtime {
+    /// Opens a model. Its graph is walked first, always.
+    pub fn open(self, model: Model<'_>, options: &SessionOptions) -> Result<Session, ModelError> {
+        let member = |name: &str| model.members.iter().find(|(member, _)| member == name);
+        let graph = graph::inspect(model.onnx, &|name| member(name).is_some())?;
+        let open = || {
+            let mut builder = self.builder(options.placement, options.intra_threads)?;
+            for (name, data) in graph.needed_members.iter().filter_map(|name| member(name)) {
+                builder = builder.with_external_initializer_file_in_memory(name, Arc::clone(data))?;
+            }
+            builder.commit_from_memory(model.onnx)
+        };
+        let session = open()
+            .map_err(|error: ort::Error| ModelError::Refused { message: error.message().to_owned() })?;
+        let specs = |role, outlets: &[Outlet]| {
+            outlets.iter().map(|outlet| TensorSpec::of(role, outlet)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Session {
+            inputs: specs("input", session.inputs())?,
+            outputs: specs("output", session.outputs())?,
+            inner: session,
+        })
+    }
+
+    /// A handle that stops one run.
+    pub fn interrupt(self) -> Result<Interrupt, RunError> {
+        let options = RunOptions::new().map_err(|error| RunError::from_ort(&error))?;
+        Ok(Interrupt(Arc::new(Flag { options, stopped: AtomicBool::new(false) })))
+    }
+}
+
+/// A model that is open. It runs one request at a time; for more, open several.
+#[derive(Debug)]
+pub struct Session {
+    inner: ort::session::Session,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+}
+
+impl Session {
+    /// What it takes.
+    pub fn inputs(&self) -> &[TensorSpec] {
+        &self.inputs
+    }
+
+    /// What it answers.
+    pub fn outputs(&self) -> &[TensorSpec] {
+        &self.outputs
+    }
+
+    /// Runs the model on `inputs`, and returns the outputs named in `wanted`, in
+    /// that order, or all when it names none. The model computes all of them.
+    pub fn run(
+        &mut self,
+        inputs: Vec<Tensor>,
+        wanted: &[&str],
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Tensor>, RunError> {
+        check_inputs(&self.inputs, &inputs)?;
+        let wanted = choose_outputs(&self.outputs, wanted)?;
+        if interrupt.is_stopped() {
+            return Err(RunError::Interrupted);
+        }
+        let values = inputs
+            .into_iter()
+            .map(|tensor| tensor.into_value().map(|(name, value)| (Cow::Owned(name), value.into())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let values: SessionInputs<'_, '_> = SessionInputs::ValueMap(values);
+        let answers = match self.inner.run_with_options(values, &interrupt.0.options) {
+            Ok(answers) => answers,
+            Err(_) if interrupt.is_stopped() => return Err(RunError::Interrupted),
+            Err(error) => return Err(RunError::from_ort(&error)),
+        };
+        let copy = |index: usize| {
+            let spec = &self.outputs[index];
+            Tensor::from_value(&spec.name, spec.data_type, &answers[index])
+        };
+        wanted.into_iter().map(copy).collect()
+    }
+}
+
+/// Whether `inputs` are what `specs` ask for. What only the model can know (sizes
+/// that must agree with each other, indices in range) is left to the run.
+pub fn check_inputs(specs: &[TensorSpec], inputs: &[Tensor]) -> Result<(), RunError> {
+    for (position, tensor) in inputs.iter().enumerate() {
+        let name = tensor.name();
+        let spec = specs
+            .iter()
+            .find(|spec| spec.name == name)
+            .ok_or_else(|| RunError::UnknownInput { name: name.to_owned(), expected: names(specs) })?;
+        if inputs[..position].iter().any(|earlier| earlier.name() == name) {
+            return Err(RunError::DuplicateInput { name: name.to_owned() });
+        }
+        spec.check(tensor)?;
+    }
+    match specs.iter().find(|spec| inputs.iter().all(|tensor| tensor.name() != spec.name)) {
+        Some(missing) => Err(RunError::MissingInput { name: missing.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// The positions of the `wanted` outputs.
+fn choose_outputs(specs: &[TensorSpec], wanted: &[&str]) -> Result<Vec<usize>, RunError> {
+    if wanted.is_empty() {
+        return Ok((0..specs.len()).collect());
+    }
+    let mut chosen = Vec::with_capacity(wanted.len());
+    for name in wanted {
+        let index = specs
+            .iter()
+            .position(|spec| spec.name == *name)
+            .ok_or_else(|| RunError::UnknownOutput { name: (*name).to_owned(), expected: names(specs) })?;
+        if chosen.contains(&index) {
+            return Err(RunError::DuplicateOutput { name: (*name).to_owned() });
+        }
+        chosen.push(index);
+    }
+    Ok(chosen)
+}
+
+fn names(specs: &[TensorSpec]) -> String {
+    specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use half::f16;
+
+    use super::*;
+    use crate::runtime::TensorData;
+    use crate::runtime::testing::{model, runtime};
+
+    const CPU: SessionOptions = SessionOptions { placement: Placement::Cpu, intra_threads: 1 };
+
+    fn open(name: &str) -> Result<Session, ModelError> {
+        runtime().open(Model { onnx: &model(name), members: &[] }, &CPU)
+    }
+
+    fn run(session: &mut Session, inputs: Vec<Tensor>, wanted: &[&str]) -> Result<Vec<Tensor>, RunError> {
+        session.run(inputs, wanted, &runtime().interrupt().unwrap())
+    }
+
+    fn digits(shape: [usize; 2]) -> Tensor {
+        let name = open("digits.onnx").unwrap().inputs()[0].name.clone();
+        Tensor::new(name, shape.to_vec(), TensorData::Fp32(vec![0.0; shape[0] * shape[1]])).unwrap()
+    }
+
+    #[test]
+    fn classifies_digits() {
+        let mut session = open("digits.onnx").unwrap();
+        assert_eq!(session.inputs()[0].data_type, DataType::Fp32);
+        assert_eq!(session.inputs()[0].shape, [-1, 64]);
+        let answers = run(&mut session, vec![digits([3, 64])], &[]).unwrap();
+        assert!(answers.iter().any(|answer| answer.shape() == [3, 10]), "{answers:?}");
+    }
+
+    #[test]
+    fn every_data_type_comes_back_as_it_went() {
+        let mut session = open("models/echo.onnx").unwrap();
+        let value = |data_type| match data_type {
+            DataType::Bytes => TensorData::Bytes(vec!["Grüße".into(), vec![]]),
+            DataType::Fp16 => TensorData::Fp16(vec![f16::from_f32(1.5), f16::INFINITY]),
+            DataType::Fp32 => TensorData::Fp32(vec![f32::MIN_POSITIVE, f32::NEG_INFINITY]),
+            DataType::Uint64 => TensorData::Uint64(vec![u64::MAX, 0]),
+            DataType::Int64 => TensorData::Int64(vec![i64::MIN, i64::MAX]),
+            DataType::Bool => TensorData::Bool(vec![true, false]),
+            other => TensorData::zeros(other, 2),
+        };
+        let inputs: Vec<_> = session
+            .inputs()
+            .iter()
+            .map(|spec| Tensor::new(spec.name.clone(), vec![2], value(spec.data_type)).unwrap())
+            .collect();
+        assert_eq!(inputs.len(), 13);
+        let answers = run(&mut session, inputs.clone(), &[]).unwrap();
+        for (sent, got) in inputs.iter().zip(&answers) {
+            assert_eq!(got.name(), sent.name().replace("_in", "_out"));
+            assert_eq!(got.data(), sent.data());
+        }
+        let picked = run(&mut session, inputs, &["int8_out", "bool_out"]).unwrap();
+        assert_eq!(picked.iter().map(Tensor::name).collect::<Vec<_>>(), ["int8_out", "bool_out"]);
+    }
+
+    #[test]
+    fn bf16_works_in_binary() {
+        let mut session = open("models/bf16.onnx").unwrap();
+        let data = TensorData::Bf16(vec![half::bf16::from_f32(1.5)]);
+        let input = Tensor::new("bf16_in", vec![1], data.clone()).unwrap();
+        assert_eq!(run(&mut session, vec![input], &[]).unwrap()[0].data(), &data);
+    }
+
+    #[test]
+    fn inputs_that_do_not_fit_are_the_callers_fault() {
+        let mut session = open("digits.onnx").unwrap();
+        let good = digits([1, 64]);
+        let named = |name: &str| Tensor::new(name, vec![1], TensorData::Fp32(vec![0.0])).unwrap();
+        let ints = Tensor::new(good.name(), vec![1, 64], TensorData::Int64(vec![0; 64])).unwrap();
+        let flat = Tensor::new(good.name(), vec![64], TensorData::Fp32(vec![0.0; 64])).unwrap();
+        let mut fails = |inputs, wanted: &[&str]| {
+            let error = run(&mut session, inputs, wanted).unwrap_err();
+            assert!(error.is_callers_fault(), "{error}");
+            error
+        };
+        assert!(matches!(fails(vec![], &[]), RunError::MissingInput { .. }));
+        assert!(matches!(fails(vec![named("nobody")], &[]), RunError::UnknownInput { .. }));
+        assert!(matches!(fails(vec![good.clone(), good.clone()], &[]), RunError::DuplicateInput { .. }));
+        assert!(matches!(fails(vec![ints], &[]), RunError::WrongType { .. }));
+        assert!(matches!(fails(vec![flat], &[]), RunError::WrongShape { .. }));
+        assert!(matches!(fails(vec![digits([1, 63])], &[]), RunError::WrongShape { .. }));
+        assert!(matches!(fails(vec![good], &["nobody"]), RunError::UnknownOutput { .. }));
+    }
+
+    #[test]
+    fn sizes_that_only_the_model_knows_are_the_callers_fault_too() {
+        let mut session = open("models/slow.onnx").unwrap();
+        let input = Tensor::new("iterations", vec![1], TensorData::Int64(vec![-1])).unwrap();
+        // Not an error for Loop: it runs no round.
+        assert!(run(&mut session, vec![input], &[]).is_ok());
+    }
+
+    #[test]
+    fn a_run_ends_when_it_is_stopped() {
+        let mut session = open("models/slow.onnx").unwrap();
+        let input = |n| Tensor::new("iterations", vec![1], TensorData::Int64(vec![n])).unwrap();
+        let interrupt = runtime().interrupt().unwrap();
+        let remote = interrupt.clone();
+        let started = Instant::now();
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            remote.stop();
+        });
+        let stopped = session.run(vec![input(1_000_000)], &[], &interrupt);
+        assert_eq!(stopped, Err(RunError::Interrupted));
+        assert!(started.elapsed() < Duration::from_secs(20));
+        thread.join().unwrap();
+        // The session lives on, the interrupt does not.
+        assert_eq!(session.run(vec![input(1)], &[], &interrupt), Err(RunError::Interrupted));
+        assert!(run(&mut session, vec![input(1)], &[]).is_ok());
+    }
+
+    #[test]
+    fn weights_come_from_a_member_of_the_archive_and_from_nowhere_else() {
+        let onnx = model("models/external-cwd.onnx");
+        let refused = runtime().open(Model { onnx: &onnx, members: &[] }, &CPU).unwrap_err();
+        assert!(matches!(refused, ModelError::ExternalData { .. }), "{refused}");
+
+        let identity: Vec<u8> =
+            (0..16).flat_map(|i| (if i % 5 == 0 { 2f32 } else { 0.0 }).to_le_bytes()).collect();
+        let members = [("secret.bin".to_owned(), Arc::from(identity))];
+        let mut session = runtime().open(Model { onnx: &onnx, members: &members }, &CPU).unwrap();
+        drop(members);
+        let x = Tensor::new("x", vec![1, 4], TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0])).unwrap();
+        let y = run(&mut session, vec![x], &[]).unwrap();
+        assert_eq!(y[0].data(), &TensorData::Fp32(vec![2.0, 4.0, 6.0, 8.0]));
+    }
+
+    #[test]
+    fn what_onnx_runtime_refuses_is_told() {
+        // A graph, and nothing else.
+        let refused = runtime().open(Model { onnx: b"\x3a\x00", members: &[] }, &CPU).unwrap_err();
+        assert!(matches!(refused, ModelError::Refused { .. }), "{refused}");
+    }
+}

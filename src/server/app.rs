@@ -1,0 +1,146 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use super::fault::Fault;
+use super::refusals::Refusals;
+use crate::audit::Log;
+use crate::auth::Authenticator;
+use crate::clock::{Clock, rfc3339};
+use crate::config::LimitsTable;
+use crate::serving::{ModelStatus, Registry};
+use crate::token::JwkSet;
+
+/// Everything that follows from one generation of the keyring. A request takes
+/// one and keeps it to its end.
+pub(super) struct Snapshot {
+    pub(super) generation: u64,
+    pub(super) authenticator: Authenticator,
+    pub(super) jwks: JwkSet,
+}
+
+/// What all requests share.
+pub(super) struct App {
+    pub(super) registry: Registry,
+    pub(super) limits: LimitsTable,
+    pub(super) audit: Log,
+    pub(super) refusals: Refusals,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Bytes of request bodies that may still be taken into memory.
+    pub(super) body_memory: Arc<Semaphore>,
+    pub(super) snapshot: ArcSwap<Snapshot>,
+    pub(super) keyring: KeyringHealth,
+    pub(super) draining: AtomicBool,
+    pub(super) connections: AtomicUsize,
+    pub(super) requests: AtomicU64,
+    pub(super) url: String,
+    pub(super) started: u64,
+}
+
+/// Whether the snapshot is still to be trusted.
+pub(super) struct KeyringHealth {
+    start: Instant,
+    max_stale: Duration,
+    /// Milliseconds from `start` to the first of the failed reads, plus one; 0: none failed.
+    failing_since: AtomicU64,
+}
+
+impl KeyringHealth {
+    pub(super) fn new(max_stale: Duration) -> Self {
+        Self { start: Instant::now(), max_stale, failing_since: AtomicU64::new(0) }
+    }
+
+    pub(super) fn succeeded(&self) {
+        self.failing_since.store(0, Ordering::Release);
+    }
+
+    pub(super) fn failed(&self) {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let _ = self.failing_since.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// For how long the keyring could not be read.
+    pub(super) fn stale(&self) -> Option<Duration> {
+        match self.failing_since.load(Ordering::Acquire) {
+            0 => None,
+            since => Some(self.start.elapsed().saturating_sub(Duration::from_millis(since - 1))),
+        }
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.stale().is_none_or(|stale| stale < self.max_stale)
+    }
+}
+
+impl App {
+    /// The snapshot for one request; none once it is too old to be trusted.
+    pub(super) fn trusted_snapshot(&self) -> Result<Arc<Snapshot>, Fault> {
+        if self.keyring.is_trusted() { Ok(self.snapshot.load_full()) } else { Err(Fault::stale_keyring()) }
+    }
+
+    /// Whether new requests are welcome.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.draining.load(Ordering::Acquire) && self.keyring.stale().is_none()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            url: self.url.clone(),
+            ready: self.is_ready(),
+            started: rfc3339(self.started),
+            keyring: KeyringStatus {
+                generation: self.snapshot.load().generation,
+                unreadable_for_seconds: self.keyring.stale().map(|stale| stale.as_secs()),
+            },
+            connections: self.connections.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+            audit_lines_lost: self.audit.lost(),
+            audit_healthy: self.audit.is_healthy(),
+            models: self.registry.iter().map(|model| model.status()).collect(),
+        }
+    }
+}
+
+/// What a running server is doing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Its process.
+    pub pid: u32,
+    /// Its release.
+    pub version: String,
+    /// Where it listens.
+    pub url: String,
+    /// Whether it takes requests.
+    pub ready: bool,
+    /// Since when it runs.
+    pub started: String,
+    /// Which keys it obeys.
+    pub keyring: KeyringStatus,
+    /// Open connections.
+    pub connections: usize,
+    /// Requests since the start.
+    pub requests: u64,
+    /// Audit lines that could not be written.
+    pub audit_lines_lost: u64,
+    /// Whether the last audit line was written.
+    pub audit_healthy: bool,
+    /// Its models.
+    pub models: Vec<ModelStatus>,
+}
+
+/// Which keys a server obeys.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct KeyringStatus {
+    /// The generation in force.
+    pub generation: u64,
+    /// For how long the file could not be read, if it cannot.
+    pub unreadable_for_seconds: Option<u64>,
+}

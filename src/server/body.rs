@@ -1,0 +1,50 @@
+//! A request's body: bounded in size, in time, and in what all bodies together
+//! may hold in memory.
+
+use axum::body::{Body, HttpBody};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::app::App;
+use super::fault::Fault;
+
+/// A body in memory. Its share of the memory is given back when it is dropped.
+pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    _memory: OwnedSemaphorePermit,
+}
+
+/// Reads `body` whole.
+pub(super) async fn read(app: &App, mut body: Body) -> Result<Held, Fault> {
+    let limit = app.limits.body;
+    let announced = body.size_hint().exact().map(usize::try_from);
+    let expected = match announced {
+        Some(Ok(length)) if length <= limit => length,
+        Some(_) => return Err(Fault::body_too_large(limit)),
+        // A body of unknown length may grow to the limit, so it must have that much.
+        None => limit,
+    };
+    let share = u32::try_from(expected).map_err(|_| Fault::body_too_large(limit))?;
+    let memory = app.body_memory.clone().try_acquire_many_owned(share).map_err(|_| Fault::no_memory())?;
+
+    // Room grows with what arrives: an announcement alone takes no memory.
+    let mut bytes = BytesMut::new();
+    loop {
+        let frame =
+            timeout(app.limits.body_timeout.0, body.frame()).await.map_err(|_| Fault::body_timeout())?;
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|_| Fault::malformed("the body ended early"))?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > limit {
+                return Err(Fault::body_too_large(limit));
+            }
+            if bytes.is_empty() && data.len() == expected {
+                return Ok(Held { bytes: data, _memory: memory });
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(Held { bytes: bytes.freeze(), _memory: memory })
+}

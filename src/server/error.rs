@@ -1,0 +1,80 @@
+//! Why a server does not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::audit::AuditError;
+use crate::error::{Diagnose, Kind};
+use crate::fs::FsError;
+use crate::keyring::KeyringError;
+use crate::runtime::RuntimeError;
+use crate::serving::LoadError;
+use crate::token::TokenError;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum ServerError {
+    #[error(transparent)]
+    File(#[from] FsError),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("the configuration names no model")]
+    NoModel,
+    #[error("port {} of {} is taken", address.port(), address.ip())]
+    PortTaken { address: SocketAddr },
+    #[error("cannot listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the certificate in '{}' is malformed", path.display())]
+    Certificate { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error("the private key in '{}' is malformed", path.display())]
+    PrivateKey { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error("certificate '{}' and its key cannot be used", path.display())]
+    Tls { path: PathBuf, source: rustls::Error },
+    #[error("another server uses '{}'", path.display())]
+    HomeBusy { path: PathBuf },
+    #[error("cannot open the control socket '{}'", path.display())]
+    Control { path: PathBuf, source: io::Error },
+    #[error("memory of this machine can be written to disk: {detail}")]
+    Swap { detail: String },
+    #[error("cannot start the server")]
+    Start { source: io::Error },
+}
+
+impl Diagnose for ServerError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Keyring(error) => error.kind(),
+            Self::Load(error) => error.kind(),
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::File(error) => return error.hint(),
+            Self::Keyring(error) => return error.hint(),
+            Self::Audit(error) => return error.hint(),
+            Self::Runtime(error) => return error.hint(),
+            Self::Load(error) => return error.hint(),
+            Self::NoModel => "add a [[model]] with name and path to sealserve.toml".into(),
+            Self::PortTaken { .. } => {
+                "stop the other program, or choose another address with --listen".into()
+            }
+            Self::HomeBusy { .. } => "stop it, or use another --home; `sealserve status` shows it".into(),
+            Self::Swap { .. } => {
+                "turn swap off for the service (systemd: MemorySwapMax=0), or set allow_swap = true".into()
+            }
+            _ => return None,
+        })
+    }
+}

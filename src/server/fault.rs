@@ -1,0 +1,164 @@
+//! The one table from errors to what a client sees. The message is short and
+//! tells nothing that the caller may not know; the detail goes to the audit log.
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::auth::AuthError;
+use crate::runtime::RunError;
+use crate::serving::ServingError;
+
+/// A refused or failed request.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    /// For the audit log only.
+    pub(super) detail: Option<String>,
+    challenge: Option<&'static str>,
+    retry_after: bool,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    code: &'static str,
+    request_id: &'a str,
+}
+
+impl Fault {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), detail: None, challenge: None, retry_after: false }
+    }
+
+    fn detail(mut self, detail: String) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    fn challenge(mut self, challenge: &'static str) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    fn retry(mut self) -> Self {
+        self.retry_after = true;
+        self
+    }
+
+    pub(super) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    pub(super) fn body_too_large(limit: usize) -> Self {
+        let message = format!("the body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    }
+
+    pub(super) fn body_timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time")
+    }
+
+    pub(super) fn no_memory() -> Self {
+        let message = "too many request bodies are in memory";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_body_memory", message).retry()
+    }
+
+    pub(super) fn stale_keyring() -> Self {
+        let message = "the server cannot tell which credentials are valid";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stale_keyring", message).retry()
+    }
+
+    pub(super) fn unrecorded() -> Self {
+        let message = "the request cannot be recorded";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable", message).retry()
+    }
+
+    pub(super) fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path")
+    }
+
+    pub(super) fn method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has another method")
+    }
+
+    /// The response, naming the request.
+    pub(super) fn response(&self, request_id: &str) -> Response {
+        let body = Body { error: &self.message, code: self.code, request_id };
+        let mut response = (self.status, serde_json::to_vec(&body).unwrap_or_default()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// RFC 6750, section 3: the status and the challenge say what to mend.
+impl From<AuthError> for Fault {
+    fn from(error: AuthError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AuthError::Missing | AuthError::ApiKey => {
+                Self::new(StatusCode::UNAUTHORIZED, "no_credential", "a bearer token is required")
+                    .challenge(r#"Bearer realm="sealserve""#)
+            }
+            AuthError::Several => Self::new(
+                StatusCode::BAD_REQUEST,
+                "several_credentials",
+                "exactly one credential is required",
+            )
+            .challenge(r#"Bearer realm="sealserve", error="invalid_request""#),
+            AuthError::Malformed => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "malformed_credential",
+                "Authorization must be 'Bearer' and a token",
+            )
+            .challenge(r#"Bearer realm="sealserve", error="invalid_request""#),
+            AuthError::Token(_) => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the token is not accepted")
+                    .challenge(r#"Bearer realm="sealserve", error="invalid_token""#)
+            }
+            AuthError::Forbidden { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not allow this")
+                    .challenge(r#"Bearer realm="sealserve", error="insufficient_scope""#)
+            }
+        }
+        .detail(detail)
+    }
+}
+
+impl From<ServingError> for Fault {
+    fn from(error: ServingError) -> Self {
+        use ServingError as E;
+        let message = error.to_string();
+        match error {
+            E::UnknownModel | E::UnknownVersion => Self::new(StatusCode::NOT_FOUND, "no_such_model", message),
+            E::Run(error) => error.into(),
+            E::QueueFull => Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message).retry(),
+            E::Deadline => Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message),
+            E::Stopped => Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_stopped", message),
+        }
+    }
+}
+
+impl From<RunError> for Fault {
+    fn from(error: RunError) -> Self {
+        let message = error.to_string();
+        let invalid = |message: &str| Self::new(StatusCode::BAD_REQUEST, "invalid_input", message);
+        match error {
+            // What ONNX Runtime says names the model's insides: it is for the operator.
+            RunError::Refused { .. } => invalid("the model refuses these inputs").detail(message),
+            error if error.is_callers_fault() => invalid(&message),
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
+                .detail(message),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The HTTPS server.
+//!
+//! The order of checks (design: caps, TLS, route, credential, revocation, rights,
+//! memory, body, inference) is the order of the code: [`accept`] lets a connection
+//! in, [`gate`] names the caller and records the decision, [`v2`] turns a request
+//! into an inference. [`follow`] keeps what they rely on current.
+
+mod accept;
+mod app;
+mod body;
+mod connection;
+mod control;
+mod error;
+mod fault;
+mod follow;
+mod gate;
+mod host;
+mod refusals;
+mod run;
+mod tls;
+mod v2;
+
+pub use app::{KeyringStatus, Status};
+pub use control::{ControlError, query};
+pub use error::ServerError;
+pub use run::{Options, check, run};
+
+/// Whether the kernel keeps this process's memory off every disk.
+pub fn memory_stays_in_memory() -> bool {
+    host::require_no_swap().is_ok()
+}

@@ -1,0 +1,44 @@
+//! Refusals of strangers, counted per address and written together, so that
+//! nobody without a credential can fill the audit log.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use crate::audit::{Event, Log};
+
+/// Addresses that are told apart between two writes; the rest are counted together.
+const ADDRESSES: usize = 1024;
+
+/// Refusals since the last write.
+#[derive(Default)]
+pub(super) struct Refusals(Mutex<HashMap<Kind, Counted>>);
+
+/// Where from, and why.
+type Kind = (IpAddr, &'static str);
+/// The first of its kind, and how many there were.
+type Counted = (Event, u64);
+
+impl Refusals {
+    /// Counts `event`, the refusal of a caller that is not known.
+    pub(super) fn count(&self, mut event: Event) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = event.reason.unwrap_or_default();
+        let mut key = (event.source, reason);
+        if seen.len() >= ADDRESSES && !seen.contains_key(&key) {
+            // One more bucket for each reason, whatever the address.
+            event.source = IpAddr::from([0, 0, 0, 0]);
+            key = (event.source, reason);
+        }
+        seen.entry(key).or_insert((event, 0)).1 += 1;
+    }
+
+    /// Writes one line for each address and reason.
+    pub(super) fn flush(&self, log: &Log) {
+        let seen = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for (mut event, count) in seen.into_values() {
+            event.count = Some(count);
+            log.record(event);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! From a configuration to a running server, and to its end.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+
+use super::app::{App, KeyringHealth, Snapshot};
+use super::follow::KeyringReader;
+use super::refusals::Refusals;
+use super::{ServerError, accept, control, follow, host, tls, v2};
+use crate::audit::{self, Log};
+use crate::clock::{Clock, SystemClock, UnixSeconds};
+use crate::config::{AuditMode, Config, Home};
+use crate::container::Kek;
+use crate::fs::{self, FsError};
+use crate::keyring::{KeyUse, Keyring, Store};
+use crate::progress::Progress;
+use crate::runtime::Runtime;
+use crate::secret::Secret;
+use crate::serving::{self, ModelSpec, Registry};
+use crate::token::Expected;
+
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a server is started with.
+pub struct Options<'a> {
+    /// Its home.
+    pub home: &'a Home,
+    /// Its configuration.
+    pub config: &'a Config,
+    /// Its keyring.
+    pub store: Store,
+    /// Its models.
+    pub models: Vec<ModelSpec>,
+    /// The loaded ONNX Runtime.
+    pub runtime: Runtime,
+    /// Hears how far the models are.
+    pub progress: &'a dyn Progress,
+}
+
+/// Runs a server until SIGTERM or SIGINT. `ready` is called once, with its URL,
+/// when it takes requests.
+pub fn run(
+    options: Options<'_>,
+    ready: impl FnOnce(&str, &Registry) -> Result<(), FsError>,
+) -> Result<(), ServerError> {
+    let (home, config) = (options.home, options.config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    home.require_private()?;
+    let _alone = lock(home)?;
+
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| ServerError::Start { source })?;
+    // The port first: it is the most likely to fail, and loading can take minutes.
+    let listener = tokio.block_on(listen(config.listen))?;
+    let address = listener.local_addr().map_err(|source| ServerError::Start { source })?;
+    let url = format!("https://{}", authority(config, address));
+
+    let Prepared { tls, reader, snapshot, registry } = prepare(options, &*clock)?;
+    let tls = Arc::new(ArcSwap::new(tls));
+
+    let mode = match config.audit.mode {
+        AuditMode::BestEffort => audit::Mode::BestEffort,
+        AuditMode::Required => audit::Mode::Required,
+    };
+    let app = Arc::new(App {
+        registry,
+        limits: config.limits,
+        audit: Log::open(&config.audit.path, mode, Arc::clone(&clock))?,
+        refusals: Refusals::default(),
+        body_memory: Arc::new(Semaphore::new(config.limits.body_memory.min(Semaphore::MAX_PERMITS))),
+        snapshot: ArcSwap::from_pointee(snapshot),
+        keyring: KeyringHealth::new(config.keyring.max_stale.0),
+        draining: AtomicBool::new(false),
+        connections: AtomicUsize::new(0),
+        requests: AtomicU64::new(0),
+        started: clock.unix(),
+        url: url.clone(),
+        clock,
+    });
+    follow_files(&app, reader, config, &tls)?;
+    let router = v2::router(&app);
+    let control = {
+        let _inside = tokio.enter();
+        control::bind(&home.control_socket())?
+    };
+    ready(&url, &app.registry)?;
+    tracing::info!(%url, "ready");
+    let outcome = tokio.block_on(serve(&app, listener, control, tls, router));
+    let _ = std::fs::remove_file(home.control_socket());
+    app.refusals.flush(&app.audit);
+    outcome
+}
+
+/// Does everything that [`run`] does before it listens, and lets it go again.
+pub fn check(options: Options<'_>) -> Result<(), ServerError> {
+    options.home.require_private()?;
+    prepare(options, &SystemClock).map(drop)
+}
+
+/// What a server needs before its first request.
+struct Prepared {
+    tls: Arc<rustls::ServerConfig>,
+    reader: KeyringReader,
+    snapshot: Snapshot,
+    registry: Registry,
+}
+
+fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerError> {
+    let Options { home, config, store, models, runtime, progress } = options;
+    if models.is_empty() {
+        return Err(ServerError::NoModel);
+    }
+    if !config.allow_swap {
+        host::require_no_swap()?;
+    }
+    let tls = tls::config(&config.tls)?;
+    let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
+    let mut reader = KeyringReader::new(store, expected, home.state().join("keyring-generation"))?;
+    let (keyring, snapshot) = reader.read(clock.unix())?;
+    let keys = model_keys(&keyring, clock.unix());
+    let mut registry = Registry::default();
+    for spec in &models {
+        registry.insert(serving::load(runtime, spec, keys.as_slice(), progress)?);
+    }
+    Ok(Prepared { tls, reader, snapshot, registry })
+}
+
+async fn serve(
+    app: &Arc<App>,
+    listener: TcpListener,
+    control: UnixListener,
+    tls: Arc<ArcSwap<rustls::ServerConfig>>,
+    router: Router,
+) -> Result<(), ServerError> {
+    let start = |source| ServerError::Start { source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(start)?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(control::serve(Arc::clone(app), control));
+    tokio::spawn(flush_refusals(Arc::clone(app)));
+    let accept = accept::serve(Arc::clone(app), listener, tls, router, stopped);
+    let end = async {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        // Readiness flips first, so that balancers look elsewhere while we finish.
+        app.draining.store(true, Ordering::Release);
+        tracing::info!("draining");
+        let _ = stop.send(true);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! { () = accept => {}, () = end => {} }
+    Ok(())
+}
+
+async fn flush_refusals(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(REFUSAL_INTERVAL).await;
+        app.refusals.flush(&app.audit);
+    }
+}
+
+fn follow_files(
+    app: &Arc<App>,
+    reader: KeyringReader,
+    config: &Config,
+    tls: &Arc<ArcSwap<rustls::ServerConfig>>,
+) -> Result<(), ServerError> {
+    let start = |source| ServerError::Start { source };
+    let thread = |name: &str| std::thread::Builder::new().name(name.into());
+    let followed = Arc::clone(app);
+    thread("keyring").spawn(move || follow::keyring(&followed, reader)).map_err(start)?;
+    let (table, tls) = (config.tls.clone(), Arc::clone(tls));
+    thread("certificate").spawn(move || follow::certificate(&table, &tls)).map_err(start)?;
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => ServerError::PortTaken { address },
+        _ => ServerError::Listen { address, source },
+    })
+}
+
+/// Host and port as a client on this machine reaches them.
+fn authority(config: &Config, address: SocketAddr) -> String {
+    if config.listen.ip().is_loopback() || config.listen.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}
+
+/// One server for each home: the kernel drops the lock with the process.
+fn lock(home: &Home) -> Result<File, ServerError> {
+    let path: PathBuf = home.state().join("server.lock");
+    fs::private_directory(Path::new(&home.state()))?;
+    let file = File::options().write(true).create(true).truncate(false).mode(fs::SECRET).open(&path);
+    let file = file.map_err(FsError::io("open", &path))?;
+    file.try_lock().map_err(|_| ServerError::HomeBusy { path: home.path().to_owned() })?;
+    Ok(file)
+}
+
+/// The model keys that may open files now.
+fn model_keys(keyring: &Keyring, now: UnixSeconds) -> Vec<Kek> {
+    let accepted = keyring.of(KeyUse::Model).filter(|key| key.state_at(now).is_accepted());
+    accepted.filter_map(|key| Secret::from_slice(key.secret.expose())).map(Kek::new).collect()
+}

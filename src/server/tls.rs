@@ -1,0 +1,57 @@
+//! TLS: certificate, versions, and nothing to choose.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
+
+use super::ServerError;
+use crate::config::{TlsTable, TlsVersion};
+use crate::fs;
+
+const LIMIT: u64 = 1 << 20;
+
+/// The configuration for the certificate and key that `table` names.
+pub(super) fn config(table: &TlsTable) -> Result<Arc<ServerConfig>, ServerError> {
+    let versions = match table.min_version {
+        TlsVersion::Tls13 => &[&TLS13][..],
+        TlsVersion::Tls12 => &[&TLS13, &TLS12],
+    };
+    let chain = certificates(&table.certificate)?;
+    let key = private_key(&table.key)?;
+    let tls = |source| ServerError::Tls { path: table.certificate.clone(), source };
+    // The provider's own order prefers X25519MLKEM768 (feature `prefer-post-quantum`).
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(versions)
+        .map_err(tls)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(tls)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(tls)?;
+    // Early data could be replayed (RFC 8446, section 8).
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {
+    let pem = fs::read(path, LIMIT)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose()).collect();
+    chain
+        .and_then(
+            |chain| {
+                if chain.is_empty() { Err(rustls::pki_types::pem::Error::NoItemsFound) } else { Ok(chain) }
+            },
+        )
+        .map_err(|source| ServerError::Certificate { path: path.to_owned(), source })
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {
+    let pem = fs::read_secret(path, LIMIT)?;
+    PrivateKeyDer::from_pem_slice(pem.expose())
+        .map_err(|source| ServerError::PrivateKey { path: path.to_owned(), source })
+}

@@ -1,0 +1,95 @@
+//! From an encrypted file to a model that is ready: decrypted in memory only,
+//! every byte authenticated before ONNX Runtime sees the first.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use super::pool::Pool;
+use super::{LoadError, Model};
+use crate::auth::ModelId;
+use crate::container::{KeySource, ReadAt, Sealed};
+use crate::progress::Progress;
+use crate::runtime::{self, Placement, Runtime, SessionOptions};
+use crate::secret::SecretBytes;
+
+/// Where an encrypted model is.
+#[derive(Debug, Clone)]
+pub enum ModelSource {
+    /// A file.
+    File(PathBuf),
+    /// The file's bytes.
+    Memory(Vec<u8>),
+}
+
+/// What to load and how to run it.
+#[derive(Debug, Clone)]
+pub struct ModelSpec {
+    /// The name that clients use; the file's metadata must agree.
+    pub name: String,
+    /// The version; the file's metadata must agree.
+    pub version: String,
+    /// The encrypted model.
+    pub source: ModelSource,
+    /// Where it runs.
+    pub placement: Placement,
+    /// Inferences at once.
+    pub sessions: usize,
+    /// Threads within one inference.
+    pub threads: usize,
+    /// Inferences that may wait.
+    pub queue: usize,
+}
+
+/// Loads the model `spec` with a key from `keys`.
+pub fn load(
+    runtime: Runtime,
+    spec: &ModelSpec,
+    keys: &(impl KeySource + ?Sized),
+    progress: &dyn Progress,
+) -> Result<Model, LoadError> {
+    let plain = decrypt(spec, keys, progress)?;
+    let options = SessionOptions { placement: spec.placement, intra_threads: spec.threads };
+    let sessions = (0..spec.sessions)
+        .map(|_| runtime.open(runtime::Model { onnx: plain.expose(), members: &[] }, &options))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| LoadError::Model { model: spec.name.clone(), source })?;
+    // ONNX Runtime has its own copy now; ours is wiped before the first request.
+    drop(plain);
+    let pool = Pool::start(runtime, &spec.name, sessions, spec.queue)
+        .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
+    Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool))
+}
+
+fn decrypt(spec: &ModelSpec, keys: &(impl KeySource + ?Sized), progress: &dyn Progress) -> Result<SecretBytes, LoadError> {
+    let container = |source| LoadError::Container { model: spec.name.clone(), source };
+    match &spec.source {
+        ModelSource::File(path) => {
+            authentic(spec, &path.display().to_string(), Sealed::open(path).map_err(container)?, keys, progress)
+        }
+        ModelSource::Memory(bytes) => {
+            let sealed = Sealed::from_bytes(&spec.name, bytes).map_err(container)?;
+            authentic(spec, &spec.name, sealed, keys, progress)
+        }
+    }
+}
+
+fn authentic<S: Read + ReadAt>(
+    spec: &ModelSpec,
+    file: &str,
+    sealed: Sealed<S>,
+    keys: &(impl KeySource + ?Sized),
+    progress: &dyn Progress,
+) -> Result<SecretBytes, LoadError> {
+    let container = |source| LoadError::Container { model: spec.name.clone(), source };
+    let unlocked = sealed.unlock(keys).map_err(container)?;
+    let metadata = unlocked.metadata();
+    // A valid file under a wrong name is an attack or a mistake; both end here.
+    if !metadata.is(&spec.name, &spec.version) {
+        return Err(LoadError::WrongModel {
+            file: file.to_owned(),
+            found: format!("{} version {}", metadata.name, metadata.version),
+            wanted: format!("{} version {}", spec.name, spec.version),
+        });
+    }
+    unlocked.read_to_memory(progress).map_err(container)
+}
