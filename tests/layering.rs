@@ -18,7 +18,10 @@ fn table() -> BTreeMap<String, Module> {
     for line in text.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let crates = cells[3].split_whitespace().map(|name| name.trim_matches('`').to_owned()).collect();
-        modules.insert(cells[0].trim_matches('`').to_owned(), Module { layer: cells[1].parse().unwrap(), crates });
+        modules.insert(
+            cells[0].trim_matches('`').to_owned(),
+            Module { layer: cells[1].parse().unwrap(), crates },
+        );
     }
     modules
 }
@@ -42,7 +45,8 @@ fn paths(source: &str) -> BTreeSet<String> {
     for line in code.lines() {
         let line = line.split("//").next().unwrap();
         for (at, _) in line.match_indices("::") {
-            let before: String = line[..at].chars().rev().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let before: String =
+                line[..at].chars().rev().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let name: String = before.chars().rev().collect();
             let prefix = &line[..at - name.len()];
             if name == "crate" {
@@ -85,7 +89,8 @@ fn imports_point_downward_and_crates_stay_where_they_belong() {
                     wrong.push(format!("{}: crate::{target} is no module of the table", file.display()));
                     continue;
                 };
-                let sideways = (own.layer == 0 && target_module.layer == 0) || (name == "cli" && target == "output");
+                let sideways =
+                    (own.layer == 0 && target_module.layer == 0) || (name == "cli" && target == "output");
                 if target_module.layer >= own.layer && !sideways {
                     wrong.push(format!("{}: {name} must not use {target}", file.display()));
                 }
@@ -100,7 +105,9 @@ fn imports_point_downward_and_crates_stay_where_they_belong() {
     for (name, module) in &modules {
         for allowed in &module.crates {
             if !used.contains(&(name.clone(), allowed.clone())) {
-                wrong.push(format!("docs/architecture.md allows {name} the crate {allowed}, which it does not use"));
+                wrong.push(format!(
+                    "docs/architecture.md allows {name} the crate {allowed}, which it does not use"
+                ));
             }
         }
     }

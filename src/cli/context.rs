@@ -59,7 +59,6 @@ impl Context {
         Ok(Home::new(&path)?)
     }
 
-
     /// Where the root key is, when it is a file.
     pub(super) fn root_key_file(&self) -> Outcome<Option<PathBuf>> {
         match &self.root_key {

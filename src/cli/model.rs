@@ -199,7 +199,9 @@ impl Destination {
 /// Who closes the pipe has read enough.
 fn broken_pipe(error: ContainerError) -> Stop {
     match error {
-        ContainerError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => Stop::Output(source),
+        ContainerError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            Stop::Output(source)
+        }
         other => other.into(),
     }
 }

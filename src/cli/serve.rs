@@ -128,7 +128,7 @@ impl Serve {
         let name = model_name(model);
         let (home, root, _scratch) = self.dev_home(context)?;
         let dev = DevHome::open(DevRequest { home: &home, root, now: context.now() })?;
-        let runtime = self.dev_runtime(context, &home)?;
+        let runtime = self.dev_runtime(context)?;
         let placement = place(context, runtime, &self.choice)?;
         let sealed = dev.encrypt(model, &name, &context.output.progress("encrypting"))?;
         let (certificate, key) = dev.server_certificate();
@@ -205,16 +205,14 @@ impl Serve {
     }
 
     /// The library; installs it where it is missing.
-    fn dev_runtime(&self, context: &Context, home: &Home) -> Outcome<Runtime> {
-        let homes = [home.runtime(), context.home()?.runtime()];
+    fn dev_runtime(&self, context: &Context) -> Outcome<Runtime> {
+        // Never in an ephemeral home, which would download it anew each time.
+        let kept = context.dev_home()?;
+        let homes = [kept.runtime(), context.home()?.runtime()];
         match self.choice.load(&homes) {
             Err(error) if runtime::is_missing(&error) => {
-                // An ephemeral home would download it anew each time.
-                let directory = if self.ephemeral { &homes[1] } else { &homes[0] };
-                if let Some(parent) = directory.parent() {
-                    fs::private_directory(parent)?;
-                }
-                runtime::install(context, directory, None, Flavor::Cpu)?;
+                fs::private_directory(kept.path())?;
+                runtime::install(context, &homes[0], None, Flavor::Cpu)?;
                 Ok(self.choice.load(&homes)?)
             }
             other => Ok(other?),

@@ -1,6 +1,8 @@
 //! A request's body: bounded in size, in time, and in what all bodies together
 //! may hold in memory.
 
+use std::time::Duration;
+
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -14,6 +16,22 @@ use super::fault::Fault;
 pub(super) struct Held {
     pub(super) bytes: Bytes,
     _memory: OwnedSemaphorePermit,
+}
+
+/// Takes in what a refused client is still sending, if it is little: some clients
+/// (curl before 8) see a broken stream in an answer that comes before they are done.
+pub(super) async fn drain(mut body: Body) {
+    const MOST: usize = 64 << 10;
+    let within = async {
+        let mut seen = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            seen += frame.data_ref().map_or(0, Bytes::len);
+            if seen > MOST {
+                return;
+            }
+        }
+    };
+    let _ = timeout(Duration::from_secs(1), within).await;
 }
 
 /// Reads `body` whole.

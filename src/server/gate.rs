@@ -15,6 +15,7 @@ use data_encoding::HEXLOWER;
 use tokio::sync::oneshot;
 
 use super::app::{App, Snapshot};
+use super::body;
 use super::fault::Fault;
 use crate::audit::{Event, Mode, Verdict};
 use crate::auth::{Evidence, Principal};
@@ -55,7 +56,10 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, mut request: Reque
             response.extensions_mut().insert(principal);
             response
         }
-        Err(fault) => refuse(fault, Account { action: "authenticate", ..Account::default() }),
+        Err(fault) => {
+            body::drain(request.into_body()).await;
+            refuse(fault, Account { action: "authenticate", ..Account::default() })
+        }
     }
 }
 

@@ -57,7 +57,6 @@ pub fn run(
     let (home, config) = (options.home, options.config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     home.require_private()?;
-    let _alone = lock(home)?;
 
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -67,6 +66,7 @@ pub fn run(
     let listener = tokio.block_on(listen(config.listen))?;
     let address = listener.local_addr().map_err(|source| ServerError::Start { source })?;
     let url = format!("https://{}", authority(config, address));
+    let _alone = lock(home)?;
 
     let Prepared { tls, reader, snapshot, registry } = prepare(options, &*clock)?;
     let tls = Arc::new(ArcSwap::new(tls));

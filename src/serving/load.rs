@@ -60,12 +60,20 @@ pub fn load(
     Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool))
 }
 
-fn decrypt(spec: &ModelSpec, keys: &(impl KeySource + ?Sized), progress: &dyn Progress) -> Result<SecretBytes, LoadError> {
+fn decrypt(
+    spec: &ModelSpec,
+    keys: &(impl KeySource + ?Sized),
+    progress: &dyn Progress,
+) -> Result<SecretBytes, LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     match &spec.source {
-        ModelSource::File(path) => {
-            authentic(spec, &path.display().to_string(), Sealed::open(path).map_err(container)?, keys, progress)
-        }
+        ModelSource::File(path) => authentic(
+            spec,
+            &path.display().to_string(),
+            Sealed::open(path).map_err(container)?,
+            keys,
+            progress,
+        ),
         ModelSource::Memory(bytes) => {
             let sealed = Sealed::from_bytes(&spec.name, bytes).map_err(container)?;
             authentic(spec, &spec.name, sealed, keys, progress)

@@ -187,8 +187,15 @@ async fn run(
     body: Body,
     account: &mut Account,
 ) -> Result<Response, Fault> {
-    let (permit, model) = permitted(app, caller, &[Action::Infer], target)?;
-    request::check_headers(headers)?;
+    let allowed = permitted(app, caller, &[Action::Infer], target)
+        .and_then(|allowed| request::check_headers(headers).map(|()| allowed));
+    let (permit, model) = match allowed {
+        Ok(allowed) => allowed,
+        Err(fault) => {
+            body::drain(body).await;
+            return Err(fault);
+        }
+    };
     let held = body::read(app, body).await?;
     account.request_bytes = held.bytes.len() as u64;
     let request = request::parse(&held.bytes)?;
