@@ -213,6 +213,13 @@ pub fn private_directory(path: &Path) -> Result<(), FsError> {
     require_private_directory(path)
 }
 
+/// Makes the directory that `path` is to lie in, for its owner only, where there
+/// is none.
+pub fn parent_directory(path: &Path) -> Result<(), FsError> {
+    let directory = directory_of(path);
+    if directory.is_dir() { Ok(()) } else { private_directory(directory) }
+}
+
 /// Fails unless `path` is a directory that only its owner can enter.
 pub fn require_private_directory(path: &Path) -> Result<(), FsError> {
     let metadata =

@@ -20,7 +20,10 @@ impl Dev {
         let mut command = sandbox.sealserve();
         // Where a user has none of these, the home is below $XDG_STATE_HOME.
         command.env_remove("SEALSERVE_HOME").env("ORT_DYLIB_PATH", onnxruntime());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--dev"]).arg(testdata("digits.onnx")).args(arguments);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--dev"])
+            .arg(testdata("digits.onnx"))
+            .args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -64,9 +67,14 @@ fn the_home_is_kept_private_and_used_again() {
         let dev = Dev::start(&sandbox, &[]);
         dev.paste();
         let mode = |name: &str| home.join(name).metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(""), mode("curlrc"), mode("pki/server.key"), mode("keyring.json")), (0o700, 0o600, 0o600, 0o600));
+        assert_eq!(
+            (mode(""), mode("curlrc"), mode("pki/server.key"), mode("keyring.json")),
+            (0o700, 0o600, 0o600, 0o600)
+        );
         let curlrc = fs::read_to_string(home.join("curlrc")).unwrap();
-        assert!(curlrc.contains("cacert = ") && curlrc.contains("Bearer ") && curlrc.contains("application/json"));
+        assert!(
+            curlrc.contains("cacert = ") && curlrc.contains("Bearer ") && curlrc.contains("application/json")
+        );
         ca()
     };
     let dev = Dev::start(&sandbox, &[]);
@@ -80,7 +88,12 @@ fn no_key_of_the_authority_is_ever_written_and_it_vouches_for_localhost_only() {
     let _dev = Dev::start(&sandbox, &[]);
     let pki = sandbox.path("state/sealserve/dev/pki");
     let public = |file: &str, what: &str| {
-        let output = sandbox.program("openssl").args([what, "-in", file, "-pubout"]).current_dir(&pki).output().unwrap();
+        let output = sandbox
+            .program("openssl")
+            .args([what, "-in", file, "-pubout"])
+            .current_dir(&pki)
+            .output()
+            .unwrap();
         text(&output.stdout)
     };
     // The only private key there is the leaf's.
@@ -145,8 +158,7 @@ fn a_taken_port_is_an_error_that_names_the_option() {
 fn only_loopback_is_listened_on() {
     let sandbox = Sandbox::new();
     let model = testdata("digits.onnx");
-    let message =
-        sandbox.fails(2, ["serve", "--listen", "0.0.0.0:0", "--dev", model.to_str().unwrap()]);
+    let message = sandbox.fails(2, ["serve", "--listen", "0.0.0.0:0", "--dev", model.to_str().unwrap()]);
     assert!(message.contains("loopback"), "{message}");
 }
 

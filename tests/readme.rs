@@ -34,13 +34,20 @@ fn the_examples_work_as_they_stand() {
         .replace("sealserve runtime install ", "true ")
         .replace("sealserve serve &", "sealserve serve --listen 127.0.0.1:0 --ready-file ready &")
         .replace("https://localhost:8443", "\"$(sed 's/.*\"url\":\"\\([^\"]*\\)\".*/\\1/' ready)\"")
-        .replace("sealserve serve --check", "sed -i '1i allow_swap = true' \"$SEALSERVE_HOME/sealserve.toml\"\nsealserve serve --check");
+        .replace(
+            "sealserve serve --check",
+            "sed -i '1i allow_swap = true' \"$SEALSERVE_HOME/sealserve.toml\"\nsealserve serve --check",
+        );
     let binary = Path::new(env!("CARGO_BIN_EXE_sealserve")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
     std::os::unix::fs::symlink(repository().join("testdata"), sandbox.path("cwd/testdata")).unwrap();
     let mut command = sandbox.program("bash");
-    let output =
-        command.args(["-c", &script]).env("PATH", path).env("ORT_DYLIB_PATH", onnxruntime()).output().unwrap();
+    let output = command
+        .args(["-c", &script])
+        .env("PATH", path)
+        .env("ORT_DYLIB_PATH", onnxruntime())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(stdout.contains("\"probabilities\""), "{stdout}");

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -51,14 +50,14 @@ pub enum Mode {
 type Done = Box<dyn FnOnce(bool) + Send>;
 
 struct Entry {
-    event: Event,
+    /// Without one, the entry only marks a place in the queue.
+    event: Option<Event>,
     done: Option<Done>,
 }
 
-/// The record. Dropping it writes what is queued.
+/// The record. Call [`flush`](Self::flush) before the process ends.
 pub struct Log {
-    queue: Option<SyncSender<Entry>>,
-    writer: Option<JoinHandle<()>>,
+    queue: SyncSender<Entry>,
     mode: Mode,
     shared: Arc<Shared>,
 }
@@ -78,31 +77,42 @@ impl Log {
         let shared = Arc::new(Shared::default());
         let (queue, entries) = sync_channel(QUEUE);
         let writer = Writer { file, clock, shared: Arc::clone(&shared), previous: [0; 32], sequence: 0 };
-        let writer = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writer.run(&entries))
             .map_err(open_error)?;
-        Ok(Self { queue: Some(queue), writer: Some(writer), mode, shared })
+        Ok(Self { queue, mode, shared })
     }
 
     /// Records `event` soon; a line that cannot be kept is counted.
     pub fn record(&self, event: Event) {
-        self.send(Entry { event, done: None });
+        self.send(Entry { event: Some(event), done: None });
     }
 
     /// Records `event`, and calls `done` when its line is on disk (`true`) or
     /// will never be.
     pub fn record_durably(&self, event: Event, done: impl FnOnce(bool) + Send + 'static) {
-        self.send(Entry { event, done: Some(Box::new(done)) });
+        self.send(Entry { event: Some(event), done: Some(Box::new(done)) });
     }
 
     fn send(&self, entry: Entry) {
-        let Some(queue) = &self.queue else { return };
-        if let Err(TrySendError::Full(entry) | TrySendError::Disconnected(entry)) = queue.try_send(entry) {
+        if let Err(TrySendError::Full(entry) | TrySendError::Disconnected(entry)) = self.queue.try_send(entry)
+        {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
             if let Some(done) = entry.done {
                 done(false);
             }
+        }
+    }
+
+    /// Waits until all that was recorded before is on disk, or lost.
+    pub fn flush(&self) {
+        let (done, written) = sync_channel(1);
+        let mark = Box::new(move |_| {
+            let _ = done.send(());
+        });
+        if self.queue.send(Entry { event: None, done: Some(mark) }).is_ok() {
+            let _ = written.recv();
         }
     }
 
@@ -119,15 +129,6 @@ impl Log {
     /// Whether the last write succeeded.
     pub fn is_healthy(&self) -> bool {
         !self.shared.broken.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
     }
 }
 
@@ -156,8 +157,10 @@ impl Writer {
             let mut next = Some(first);
             // What queued up while the last batch was written goes out together.
             while let Some(entry) = next {
-                self.append(&mut text, &entry.event);
-                lines += 1;
+                if let Some(event) = &entry.event {
+                    self.append(&mut text, event);
+                    lines += 1;
+                }
                 waiting.extend(entry.done);
                 next = if text.len() < BATCH { entries.try_recv().ok() } else { None };
             }

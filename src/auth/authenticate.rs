@@ -82,7 +82,7 @@ impl Authenticator {
         for key in keyring.of(KeyUse::Token) {
             let Some(jwk) = &key.public else { continue };
             let verifying = VerifyingKey::new(jwk, &key.kid)?;
-            keys.insert(key.kid.clone(), TokenKey { verifying, key: key.clone() });
+            keys.insert(key.kid.clone(), TokenKey { verifying, key: key.without_secret() });
         }
         Ok(Self { expected, keys, verified: Cache::new(CACHE) })
     }

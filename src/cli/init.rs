@@ -1,6 +1,7 @@
 //! `init`.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
@@ -44,17 +45,15 @@ impl Init {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let home = context.home()?;
         let file = context.root_key_file()?;
+        if file.as_deref().is_some_and(|path| inside(path, home.path())) {
+            return Err(inside_home().into());
+        }
         let root = match context.root_key() {
             Ok(root) => root,
             Err(super::Stop::Failure(failure)) => match &file {
                 // One root key may open several homes; only where there is none, one is made.
                 Some(path) if path.symlink_metadata().is_err() => {
-                    if path.starts_with(home.path()) {
-                        return Err(inside_home().into());
-                    }
-                    if let Some(directory) = path.parent() {
-                        fs::private_directory(directory)?;
-                    }
+                    fs::parent_directory(path)?;
                     let root = RootKey::generate();
                     root.write(path).map_err(KeyringError::from)?;
                     root
@@ -73,6 +72,11 @@ impl Init {
         context.output.note("next: sealserve model encrypt MODEL.onnx, then name it in sealserve.toml");
         written(context.output.document(&InitDocument { report, root_key: file }))
     }
+}
+
+/// Whether `path` lies in `directory`, as the names stand.
+fn inside(path: &Path, directory: &Path) -> bool {
+    std::path::absolute(path).is_ok_and(|path| path.starts_with(directory))
 }
 
 fn inside_home() -> Failure {

@@ -192,9 +192,7 @@ impl Serve {
         let file = context::dev_root_key()?;
         let root = match RootKey::read(&file) {
             Err(KeyringError::RootAbsent { .. }) => {
-                if let Some(directory) = file.parent() {
-                    fs::private_directory(directory)?;
-                }
+                fs::parent_directory(&file)?;
                 let root = RootKey::generate();
                 root.write(&file).map_err(KeyringError::from)?;
                 root

@@ -78,7 +78,7 @@ struct Mint {
     /// The client that will present it (client_id) [default: the subject]
     #[arg(long)]
     client: Option<String>,
-    /// What it allows: model:<name>:infer, model:<name>:metadata, admin:*; may be repeated
+    /// What it allows: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated
     #[arg(long = "scope", required = true, value_parser = parse_scope)]
     scopes: Vec<Scope>,
     /// How long it is valid, at most 12h

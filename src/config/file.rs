@@ -273,8 +273,8 @@ impl Config {
         if limits.body > limits.body_memory {
             return refuse("limits.body is larger than limits.body_memory".into());
         }
-        if limits.headers < 8 << 10 {
-            return refuse("limits.headers must be at least 8192".into());
+        if !(8 << 10..=256 << 10).contains(&limits.headers) {
+            return refuse("limits.headers must be from 8192 to 262144".into());
         }
         Ok(config)
     }

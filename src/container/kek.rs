@@ -2,7 +2,6 @@
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER_PERMISSIVE};
 
-use super::LABEL;
 use super::error::ContainerError;
 use super::id::KeyId;
 use crate::crypto::{kdf, random};
@@ -18,7 +17,7 @@ pub struct Kek {
 impl Kek {
     /// The key that `secret` is.
     pub fn new(secret: Secret<32>) -> Self {
-        let id = KeyId(*kdf::expand(&secret, &[LABEL, b"key-id"]).expose());
+        let id = KeyId(kdf::key_id(&secret));
         Self { secret, id }
     }
 

@@ -36,6 +36,8 @@ pub enum KeyringError {
     NoSuchKey { id: String },
     #[error("there is no active {usage} key in the keyring")]
     NoActiveKey { usage: KeyUse },
+    #[error("there are several active {usage} keys in the keyring")]
+    Ambiguous { usage: KeyUse },
     #[error("key '{id}' is {state}")]
     NotUsable { id: String, state: KeyState },
     #[error("key '{id}' is a {found} key, not a {wanted} key")]
@@ -49,7 +51,7 @@ pub enum KeyringError {
 impl Diagnose for KeyringError {
     fn kind(&self) -> Kind {
         match self {
-            Self::KeyName { .. } | Self::NoOwner => Kind::Usage,
+            Self::KeyName { .. } | Self::NoOwner | Self::Ambiguous { .. } => Kind::Usage,
             Self::RootAbsent { .. } | Self::RootMalformed { .. } | Self::WrongRoot { .. } => Kind::Credential,
             _ => Kind::Failed,
         }
@@ -73,6 +75,7 @@ impl Diagnose for KeyringError {
                 "an old copy was restored; what was revoked since would be accepted again".into()
             }
             Self::KeyExists { .. } => "choose another --id, or pass --if-absent".into(),
+            Self::Ambiguous { .. } => "name one with --id; `sealserve key list` shows them".into(),
             Self::NoSuchKey { .. } => "`sealserve key list` shows them".into(),
             Self::NoActiveKey { usage } => format!("make one with `sealserve key create --use {usage}`"),
             Self::ShortOverlap { .. } => {

@@ -46,6 +46,13 @@ impl Keyring {
             .ok_or(KeyringError::NoActiveKey { usage })
     }
 
+    /// The token keys without their secrets: all that a verifier needs.
+    #[must_use]
+    pub fn verifying_half(&self) -> Self {
+        let keys = self.of(KeyUse::Token).map(Key::without_secret).collect();
+        Self { generation: self.generation, keys }
+    }
+
     /// The keys for `usage`.
     pub fn of(&self, usage: KeyUse) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(move |key| key.usage == usage)

@@ -177,6 +177,19 @@ impl Key {
         }
     }
 
+    /// The key as those may know it who only verify.
+    #[must_use]
+    pub fn without_secret(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            kid: self.kid.clone(),
+            owner: self.owner.clone(),
+            public: self.public.clone(),
+            secret: SecretBytes::default(),
+            ..*self
+        }
+    }
+
     /// The secret as a file holds it: a token key in PEM, other keys in hex.
     pub fn export(&self) -> SecretBytes {
         let mut text = match self.usage {

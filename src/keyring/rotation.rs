@@ -133,6 +133,10 @@ impl Keyring {
     ) -> Result<Rotated, KeyringError> {
         let old = match name {
             Some(name) => self.get(name)?,
+            // Request keys have owners: which of several is meant must be said.
+            None if self.of(usage).filter(|key| key.state == KeyState::Active).count() > 1 => {
+                return Err(KeyringError::Ambiguous { usage });
+            }
             None => self.active(usage)?,
         };
         if old.usage != usage {

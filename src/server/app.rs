@@ -14,15 +14,15 @@ use crate::audit::Log;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, rfc3339};
 use crate::config::LimitsTable;
+use crate::keyring::Keyring;
 use crate::serving::{ModelStatus, Registry};
-use crate::token::JwkSet;
 
 /// Everything that follows from one generation of the keyring. A request takes
 /// one and keeps it to its end.
 pub(super) struct Snapshot {
-    pub(super) generation: u64,
     pub(super) authenticator: Authenticator,
-    pub(super) jwks: JwkSet,
+    /// Public halves only.
+    pub(super) keys: Keyring,
 }
 
 /// What all requests share.
@@ -97,7 +97,7 @@ impl App {
             ready: self.is_ready(),
             started: rfc3339(self.started),
             keyring: KeyringStatus {
-                generation: self.snapshot.load().generation,
+                generation: self.snapshot.load().keys.generation,
                 unreadable_for_seconds: self.keyring.stale().map(|stale| stale.as_secs()),
             },
             connections: self.connections.load(Ordering::Relaxed),

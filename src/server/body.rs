@@ -15,7 +15,14 @@ use super::fault::Fault;
 /// A body in memory. Its share of the memory is given back when it is dropped.
 pub(super) struct Held {
     pub(super) bytes: Bytes,
-    _memory: OwnedSemaphorePermit,
+    memory: OwnedSemaphorePermit,
+}
+
+impl Held {
+    /// Lets the bytes go and keeps their share of the memory.
+    pub(super) fn release(self) -> OwnedSemaphorePermit {
+        self.memory
+    }
 }
 
 /// Takes in what a refused client is still sending, if it is little: some clients
@@ -59,10 +66,10 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Held, Fault> {
                 return Err(Fault::body_too_large(limit));
             }
             if bytes.is_empty() && data.len() == expected {
-                return Ok(Held { bytes: data, _memory: memory });
+                return Ok(Held { bytes: data, memory });
             }
             bytes.extend_from_slice(&data);
         }
     }
-    Ok(Held { bytes: bytes.freeze(), _memory: memory })
+    Ok(Held { bytes: bytes.freeze(), memory })
 }

@@ -62,7 +62,7 @@ pub(super) async fn serve(
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout.0)
-            .max_buf_size(limits.headers);
+            .max_header_size(limits.headers);
         drive(http.serve_connection(io, service), limits.header_timeout.0, &activity, shutdown).await;
     }
 }

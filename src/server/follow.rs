@@ -12,11 +12,10 @@ use rustls::ServerConfig;
 use super::app::{App, Snapshot};
 use super::{ServerError, tls};
 use crate::auth::Authenticator;
-use crate::clock::UnixSeconds;
 use crate::config::TlsTable;
 use crate::fs::{self, Existing};
 use crate::keyring::{Keyring, KeyringError, Store, Watch};
-use crate::token::{Expected, JwkSet};
+use crate::token::Expected;
 
 const INTERVAL: Duration = Duration::from_millis(250);
 
@@ -49,13 +48,13 @@ impl KeyringReader {
     }
 
     /// What follows from the keyring, if it changed since the last read.
-    fn read_if_changed(&mut self, now: UnixSeconds) -> Result<Option<Snapshot>, ServerError> {
+    fn read_if_changed(&mut self) -> Result<Option<Snapshot>, ServerError> {
         let changed = self.watch.changed().map_err(fs::FsError::io("read", self.store.path()))?;
-        changed.map(|_| self.read(now).map(|(_, snapshot)| snapshot)).transpose()
+        changed.map(|_| self.read().map(|(_, snapshot)| snapshot)).transpose()
     }
 
     /// The keyring as it is now, and what follows from it.
-    pub(super) fn read(&mut self, now: UnixSeconds) -> Result<(Keyring, Snapshot), ServerError> {
+    pub(super) fn read(&mut self) -> Result<(Keyring, Snapshot), ServerError> {
         let path = self.store.path().to_owned();
         // Looked at before it is read: a change in between is seen at the next look.
         let stamp = self.watch.look().map_err(fs::FsError::io("read", &path))?;
@@ -64,9 +63,8 @@ impl KeyringReader {
             return Err(KeyringError::RolledBack { path, seen: self.seen, found: keyring.generation }.into());
         }
         let snapshot = Snapshot {
-            generation: keyring.generation,
             authenticator: Authenticator::new(&keyring, self.expected.clone())?,
-            jwks: JwkSet::new(&keyring, now),
+            keys: keyring.verifying_half(),
         };
         if keyring.generation > self.seen {
             self.remember(keyring.generation)?;
@@ -87,10 +85,10 @@ pub(super) fn keyring(app: &App, mut reader: KeyringReader) -> ! {
     let mut reported = false;
     loop {
         std::thread::sleep(INTERVAL);
-        match reader.read_if_changed(app.clock.unix()) {
+        match reader.read_if_changed() {
             Ok(changed) => {
                 if let Some(snapshot) = changed {
-                    tracing::info!(generation = snapshot.generation, "keyring changed");
+                    tracing::info!(generation = snapshot.keys.generation, "keyring changed");
                     app.snapshot.store(Arc::new(snapshot));
                 }
                 app.keyring.succeeded();

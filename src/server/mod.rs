@@ -1,9 +1,9 @@
 //! The HTTPS server.
 //!
 //! The order of checks (design: caps, TLS, route, credential, revocation, rights,
-//! memory, body, inference) is the order of the code: [`accept`] lets a connection
-//! in, [`gate`] names the caller and records the decision, [`v2`] turns a request
-//! into an inference. [`follow`] keeps what they rely on current.
+//! memory, body, inference) is the order of the code: `accept` lets a connection
+//! in, `gate` names the caller and records the decision, `v2` turns a request
+//! into an inference. `follow` keeps what they rely on current.
 
 mod accept;
 mod app;

@@ -101,6 +101,7 @@ pub fn run(
     let outcome = tokio.block_on(serve(&app, listener, control, tls, router));
     let _ = std::fs::remove_file(home.control_socket());
     app.refusals.flush(&app.audit);
+    app.audit.flush();
     outcome
 }
 
@@ -129,7 +130,7 @@ fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerEr
     let tls = tls::config(&config.tls)?;
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
     let mut reader = KeyringReader::new(store, expected, home.state().join("keyring-generation"))?;
-    let (keyring, snapshot) = reader.read(clock.unix())?;
+    let (keyring, snapshot) = reader.read()?;
     let keys = model_keys(&keyring, clock.unix());
     let mut registry = Registry::default();
     for spec in &models {

@@ -24,6 +24,7 @@ use super::gate::{self, Account, Caller};
 use crate::auth::{Action, ModelId, Permit};
 use crate::runtime::TensorSpec;
 use crate::serving::Model;
+use crate::token::JwkSet;
 
 /// Every route of the server. What is not named here does not exist; what is not
 /// above the line needs a credential.
@@ -68,7 +69,7 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 
 async fn jwks(State(app): State<Arc<App>>) -> Response {
     match app.trusted_snapshot() {
-        Ok(snapshot) => json(StatusCode::OK, &snapshot.jwks),
+        Ok(snapshot) => json(StatusCode::OK, &JwkSet::new(&snapshot.keys, app.clock.unix())),
         Err(fault) => refused("jwks", fault),
     }
 }
@@ -199,8 +200,9 @@ async fn run(
     let held = body::read(app, body).await?;
     account.request_bytes = held.bytes.len() as u64;
     let request = request::parse(&held.bytes)?;
-    // The tensors are copies: the text can go before the model runs.
-    drop(held);
+    // The tensors are copies: the text can go before the model runs. Its share of
+    // the memory stays taken, as the tensors are of its size.
+    let _memory = held.release();
     let outputs =
         model.infer(permit, request.inputs, request.outputs, app.limits.inference_timeout.0).await?;
     let answer = response::write(model, request.id.as_deref(), &outputs)?;
