@@ -393,8 +393,9 @@ impl InspectDocument {
             generation: header.generation(),
             slot_bytes: header.slot_len(),
             slots: header.slots().map(|slot| match slot {
+                SlotState::Current => "current",
+                SlotState::Stale { .. } => "stale",
                 SlotState::Damaged => "damaged",
-                _ => "intact",
             }),
             recipients: header
                 .recipients()
