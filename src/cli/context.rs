@@ -1,21 +1,14 @@
 //! What the environment and the global options say, read once and in one place.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::secret::Source;
-use super::{Global, Outcome};
+use super::{Global, Outcome, env};
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{Config, Home};
 use crate::error::Kind;
 use crate::keyring::{KeyringError, RootKey, Store};
 use crate::output::{Failure, Output};
-
-/// The environment variable `name`.
-#[expect(clippy::disallowed_methods, reason = "the environment enters here")]
-pub(super) fn env(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-}
 
 /// What every verb may need.
 pub(super) struct Context {
@@ -105,9 +98,10 @@ fn default_root_key() -> Outcome<PathBuf> {
 /// `sealserve` in an XDG base directory; relative values are to be ignored, says
 /// the specification.
 fn xdg(name: &str, default: &str) -> Outcome<PathBuf> {
-    let set = env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = set
-        .or_else(|| env("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(default)));
+    let set = env::var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = set.or_else(|| {
+        env::var("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(default))
+    });
     base.map(|base| base.join("sealserve")).ok_or_else(|| {
         Failure::new(Kind::Usage, format!("neither {name} nor HOME is set")).hint("pass --home DIR").into()
     })

@@ -3,6 +3,7 @@
 //! what comes back to [`output`](crate::output).
 
 mod context;
+mod env;
 mod exit;
 mod init;
 mod key;
@@ -147,8 +148,8 @@ fn wants_color(choice: ColorArg) -> bool {
         ColorArg::Always => true,
         ColorArg::Never => false,
         ColorArg::Auto => {
-            let set = |name| context::env(name).is_some_and(|value| !value.is_empty());
-            let dumb = context::env("TERM").is_some_and(|term| term == "dumb");
+            let set = |name| env::var(name).is_some_and(|value| !value.is_empty());
+            let dumb = env::var("TERM").is_some_and(|term| term == "dumb");
             std::io::stderr().is_terminal() && !set("NO_COLOR") && !dumb
         }
     }

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use super::context::{self, Context};
-use super::{Outcome, written};
+use super::context::Context;
+use super::{Outcome, env, written};
 use crate::error::Kind;
 use crate::output::{Document, Failure, table};
 use crate::runtime::install::{self, InstallRequest, Installed};
@@ -82,7 +82,7 @@ impl Choice {
     }
 
     fn find(&self, homes: &[PathBuf]) -> Result<PathBuf, RuntimeError> {
-        let from_env = context::env("ORT_DYLIB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let from_env = env::var("ORT_DYLIB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
         let binary = std::env::current_exe().ok();
         let search = |home| Search {
             explicit: self.library.as_deref(),

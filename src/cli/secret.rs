@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{Outcome, Stop, context};
+use super::{Outcome, Stop, env};
 use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
 use crate::output::Failure;
@@ -56,7 +56,7 @@ impl Source {
                 Ok(secret)
             }
             Self::Environment(name) => {
-                let value = context::env(name).map(OsString::into_encoded_bytes);
+                let value = env::var(name).map(OsString::into_encoded_bytes);
                 value.map(SecretBytes::from).ok_or_else(|| {
                     Failure::new(Kind::Credential, format!("the environment has no variable '{name}'")).into()
                 })

@@ -1,0 +1,108 @@
+//! `model encrypt`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::io::{Destination, Input, is_dash};
+use super::keys::Keys;
+use crate::cli::context::Context;
+use crate::cli::{Outcome, written};
+use crate::clock::rfc3339;
+use crate::container::{KeyId, Metadata, ONNX, SealSpec, seal};
+use crate::error::Kind;
+use crate::fs;
+use crate::output::{Document, Failure};
+
+/// Encrypt a model
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve model encrypt digits.onnx -o models/digits.sealed
+  sealserve model encrypt --key-file model.key --name digits - < digits.onnx > digits.sealed")]
+pub(super) struct Encrypt {
+    /// The model; - is standard input
+    #[arg(default_value = "-")]
+    input: PathBuf,
+    /// The encrypted file; - is standard output [default: INPUT.sealed, or standard output]
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    keys: Keys,
+    /// Name that the model will be served under [default: the file's stem]
+    #[arg(long)]
+    name: Option<String>,
+    /// Version that the model will be served as
+    #[arg(long, default_value = "1", value_name = "VERSION")]
+    model_version: String,
+    /// Media type of what is inside
+    #[arg(long, default_value = ONNX)]
+    media_type: String,
+    /// Replace an existing output
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct EncryptDocument {
+    output: PathBuf,
+    artifact_id: String,
+    recipients: Vec<KeyId>,
+    plaintext_bytes: u64,
+    sealed_bytes: u64,
+}
+
+impl Document for EncryptDocument {
+    const SCHEMA: &'static str = "sealserve.model.encrypt/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.output.display())
+    }
+}
+
+impl Encrypt {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        self.keys.check_stdin(&self.input)?;
+        let output = self.output.clone().unwrap_or_else(|| {
+            if is_dash(&self.input) { "-".into() } else { self.input.with_extension("sealed") }
+        });
+        let input = Input::open(&self.input)?;
+        let stem = || Some(self.input.file_stem()?.to_string_lossy().into_owned()).filter(|stem| stem != "-");
+        let name = self.name.clone().or_else(stem).ok_or_else(|| {
+            Failure::new(Kind::Usage, "a model from standard input has no name").hint("pass --name NAME")
+        })?;
+        let keys = self.keys.to_encrypt(context)?;
+        let metadata = Metadata {
+            name,
+            version: self.model_version,
+            media_type: self.media_type,
+            created: rfc3339(context.now()),
+            size: input.stream.size(),
+            sha256: None,
+        };
+        let spec = SealSpec { keys: &keys, metadata: &metadata };
+        let destination = Destination::open(&output, fs::PUBLIC, self.force)?;
+        let progress = context.output.progress("encrypting");
+        let summary = destination.fill(|out| seal(input, out, &spec, &progress))?;
+        drop(progress);
+        let names: Vec<_> = summary.recipients.iter().map(ToString::to_string).collect();
+        context.output.note(&format!(
+            "encrypted {} bytes as '{}' version {} for {}",
+            summary.plaintext_bytes,
+            metadata.name,
+            metadata.version,
+            names.join(", ")
+        ));
+        if is_dash(&output) {
+            return Ok(());
+        }
+        written(context.output.document(&EncryptDocument {
+            output,
+            artifact_id: summary.artifact_id.to_string(),
+            recipients: summary.recipients,
+            plaintext_bytes: summary.plaintext_bytes,
+            sealed_bytes: summary.sealed_bytes,
+        }))
+    }
+}

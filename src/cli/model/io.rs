@@ -1,0 +1,102 @@
+//! Models in and out: a file or a standard stream.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Stdin, Write};
+use std::path::{Path, PathBuf};
+
+use crate::cli::{Outcome, Stop};
+use crate::container::{ContainerError, Named};
+use crate::error::Kind;
+use crate::fs::{AtomicFile, Existing, FsError};
+use crate::output::Failure;
+
+/// What messages call the standard input.
+pub(super) const STDIN: &str = "standard input";
+
+/// Whether `path` stands for a standard stream.
+pub(super) fn is_dash(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// A file or standard input.
+pub(super) enum Input {
+    File(File),
+    Stdin(Stdin),
+}
+
+impl Read for Input {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buf),
+            Self::Stdin(stdin) => stdin.read(buf),
+        }
+    }
+}
+
+impl Input {
+    pub(super) fn open(path: &Path) -> Outcome<Named<Self>> {
+        if is_dash(path) {
+            return Ok(Named::new(STDIN, Self::Stdin(io::stdin())));
+        }
+        let file = File::open(path).map_err(FsError::io("read", path))?;
+        let kind = file.metadata().map_err(FsError::io("read", path))?.file_type();
+        if kind.is_dir() {
+            return Err(Failure::new(Kind::Failed, format!("'{}' is a directory", path.display())).into());
+        }
+        Ok(Named::new(path.to_string_lossy(), Self::File(file)))
+    }
+
+    /// Number of bytes, of a regular file.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Self::File(file) => file.metadata().ok().filter(std::fs::Metadata::is_file).map(|m| m.len()),
+            Self::Stdin(_) => None,
+        }
+    }
+}
+
+/// Where an answer of bytes goes: a file that appears when it is whole, or stdout.
+pub(super) enum Destination {
+    File(AtomicFile, PathBuf),
+    Stdout,
+}
+
+impl Destination {
+    pub(super) fn open(path: &Path, mode: u32, force: bool) -> Outcome<Self> {
+        if is_dash(path) {
+            if io::stdout().is_terminal() {
+                return Err(Failure::new(Kind::Usage, "binary output is not written to a terminal")
+                    .hint("pass -o FILE, or pipe it into another program")
+                    .into());
+            }
+            return Ok(Self::Stdout);
+        }
+        let existing = if force { Existing::Replace } else { Existing::Refuse };
+        Ok(Self::File(AtomicFile::create(path, mode, existing)?, path.to_owned()))
+    }
+
+    /// Writes through `write` and, if that succeeds, gives the file its name.
+    pub(super) fn fill<T>(
+        mut self,
+        write: impl FnOnce(Named<&mut (dyn Write + Send)>) -> Result<T, ContainerError>,
+    ) -> Outcome<T> {
+        let answer = match &mut self {
+            Self::File(file, path) => write(Named::new(path.to_string_lossy(), file))?,
+            Self::Stdout => write(Named::new("standard output", &mut io::stdout())).map_err(broken_pipe)?,
+        };
+        if let Self::File(file, _) = self {
+            file.commit()?;
+        }
+        Ok(answer)
+    }
+}
+
+/// Who closes the pipe has read enough.
+fn broken_pipe(error: ContainerError) -> Stop {
+    match error {
+        ContainerError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            Stop::Output(source)
+        }
+        other => other.into(),
+    }
+}

@@ -1,0 +1,39 @@
+//! `model`: encrypt, decrypt, inspect, verify.
+
+mod decrypt;
+mod encrypt;
+mod inspect;
+mod io;
+mod keys;
+mod verify;
+
+use clap::{Args, Subcommand};
+
+use super::Outcome;
+use super::context::Context;
+
+/// Encrypt and decrypt model files
+#[derive(Debug, Args)]
+pub(super) struct ModelCommand {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Encrypt(encrypt::Encrypt),
+    Decrypt(decrypt::Decrypt),
+    Inspect(inspect::Inspect),
+    Verify(verify::Verify),
+}
+
+impl ModelCommand {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        match self.verb {
+            Verb::Encrypt(verb) => verb.run(context),
+            Verb::Decrypt(verb) => verb.run(context),
+            Verb::Inspect(verb) => verb.run(context),
+            Verb::Verify(verb) => verb.run(context),
+        }
+    }
+}

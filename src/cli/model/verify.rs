@@ -1,0 +1,73 @@
+//! `model verify`.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::io::{STDIN, is_dash};
+use super::keys::Keys;
+use crate::cli::context::Context;
+use crate::cli::{Outcome, written};
+use crate::container::{ContainerError, Kek, Named, Sealed};
+use crate::error::{Diagnose, Kind};
+use crate::output::{Document, Failure};
+use crate::progress::Progress;
+
+/// Decrypt everything and write nothing; exit 3 when anything is wrong
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The encrypted file; - is standard input
+    #[arg(default_value = "-")]
+    input: PathBuf,
+    #[command(flatten)]
+    keys: Keys,
+}
+
+#[derive(Serialize)]
+struct VerifyDocument {
+    verified: bool,
+    name: String,
+    version: String,
+    plaintext_bytes: u64,
+}
+
+impl Document for VerifyDocument {
+    const SCHEMA: &'static str = "sealserve.model.verify/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "verified: '{}' version {}, {} bytes", self.name, self.version, self.plaintext_bytes)
+    }
+}
+
+impl Verify {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        self.keys.check_stdin(&self.input)?;
+        let keys = self.keys.to_decrypt(context)?;
+        let progress = context.output.progress("verifying");
+        let outcome = if is_dash(&self.input) {
+            Sealed::read(Named::new(STDIN, io::stdin())).and_then(|s| verify(s, &keys, &progress))
+        } else {
+            Sealed::open(&self.input).and_then(|s| verify(s, &keys, &progress))
+        };
+        drop(progress);
+        let document = outcome.map_err(|error| {
+            // What is wrong inside the file is this command's answer, not its failure.
+            let negative = matches!(error, ContainerError::Fault { .. });
+            let kind = if negative { Kind::Negative } else { error.kind() };
+            Failure::from(error).kind(kind)
+        })?;
+        written(context.output.document(&document))
+    }
+}
+
+fn verify<S: Read + Send>(
+    sealed: Sealed<S>,
+    keys: &[Kek],
+    progress: &dyn Progress,
+) -> Result<VerifyDocument, ContainerError> {
+    let unlocked = sealed.unlock(keys)?;
+    let (name, version) = (unlocked.metadata().name.clone(), unlocked.metadata().version.clone());
+    Ok(VerifyDocument { verified: true, name, version, plaintext_bytes: unlocked.verify(progress)? })
+}
