@@ -120,3 +120,25 @@ fn a_path_is_found_where_it_stands() {
     assert!(found.contains("crate::fs") && found.contains("ring"));
     assert!(!found.contains("ort") && !found.contains("aead"));
 }
+
+#[test]
+fn no_banned_crate_is_in_the_lock_file() {
+    let parse = |file: &str| fs::read_to_string(file).unwrap().parse::<toml::Table>().unwrap();
+    let (deny, lock) = (parse("deny.toml"), parse("Cargo.lock"));
+    let banned: BTreeSet<&str> =
+        deny["bans"]["deny"].as_array().unwrap().iter().map(|ban| ban["crate"].as_str().unwrap()).collect();
+    assert!(banned.contains("openssl-sys") && banned.contains("rsa"));
+    let locked = lock["package"].as_array().unwrap();
+    let found: Vec<_> =
+        locked.iter().map(|p| p["name"].as_str().unwrap()).filter(|n| banned.contains(n)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = fs::read_to_string("Cargo.toml").unwrap();
+    let sections = manifest.split("\n[").filter(|section| section.contains("dependencies]"));
+    for line in sections.flat_map(str::lines).filter(|line| line.contains(" = ")) {
+        assert!(line.contains(" # "), "{line}");
+    }
+}
