@@ -103,6 +103,14 @@ impl Create {
         let (created, generation) = match outcome {
             Err(KeyringError::KeyExists { id }) if self.if_absent => {
                 let existing = context.store()?.read()?.get(&id)?.clone();
+                let state = existing.state_at(context.now());
+                if existing.usage != self.usage {
+                    let (found, wanted) = (existing.usage, self.usage);
+                    return Err(KeyringError::WrongUse { id, found, wanted }.into());
+                }
+                if !state.is_accepted() {
+                    return Err(KeyringError::NotUsable { id, state }.into());
+                }
                 context.output.note(&format!("key {id} exists already; nothing was changed"));
                 let document = CreatedDocument {
                     id: existing.id,
