@@ -2,7 +2,6 @@
 //! times a second, reads wholly, then swaps. A file that cannot be read leaves
 //! the last good state in force and is seen in the status.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -89,14 +88,10 @@ pub(super) fn keyring(app: &App, mut reader: KeyringReader) -> ! {
     }
 }
 
-/// Follows the certificate until the process ends.
+/// Follows the certificate until the process ends. The first look reads it again,
+/// as it may have changed since the start.
 pub(super) fn certificate(table: &TlsTable, current: &ArcSwap<ServerConfig>) -> ! {
-    let mut files = [&table.certificate, &table.key].map(|path: &PathBuf| Watch::new(Path::new(path)));
-    for watch in &mut files {
-        if let Ok(stamp) = watch.look() {
-            watch.accept(stamp);
-        }
-    }
+    let mut files = [&table.certificate, &table.key].map(|path| Watch::new(path));
     let mut reported = false;
     loop {
         std::thread::sleep(INTERVAL);
@@ -107,21 +102,18 @@ pub(super) fn certificate(table: &TlsTable, current: &ArcSwap<ServerConfig>) -> 
         // Certificate and key are two files: between their changes they do not fit,
         // and the next look tries again.
         match tls::config(table) {
-            Err(error) if !reported => {
-                reported = true;
-                tracing::warn!(%error, "the new certificate cannot be used; the old one stays in force");
-            }
-            Err(_) => continue,
             Ok(config) => {
                 current.store(config);
                 reported = false;
-                tracing::info!("certificate changed");
+                for (watch, stamp) in files.iter_mut().zip(stamps) {
+                    if let Some(stamp) = stamp {
+                        watch.accept(stamp);
+                    }
+                }
             }
-        }
-        if !reported {
-            for (watch, stamp) in files.iter_mut().zip(stamps) {
-                if let Some(stamp) = stamp {
-                    watch.accept(stamp);
+            Err(error) => {
+                if !std::mem::replace(&mut reported, true) {
+                    tracing::warn!(%error, "the new certificate cannot be used; the old one stays in force");
                 }
             }
         }
