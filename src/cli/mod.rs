@@ -114,8 +114,8 @@ pub fn main() -> ExitCode {
         // Who closes the pipe has read enough.
         Err(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Stop::Output(error)) => {
-            let failure = Failure::new(crate::error::Kind::Failed, "cannot write to stdout");
-            output.failure(&failure.context(error.to_string()));
+            let failure = Failure::new(crate::error::Kind::Failed, error.to_string());
+            output.failure(&failure.context("cannot write to standard output"));
             exit::code(crate::error::Kind::Failed)
         }
     }
