@@ -1,6 +1,6 @@
 //! `completion` and `man`: generate `completions/` and `man/`.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,10 +16,11 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    #[expect(clippy::unnecessary_wraps, reason = "the shape of every verb")]
     pub(super) fn run(self) -> Outcome {
-        clap_complete::generate(self.shell, &mut grammar(), "sealserve", &mut io::stdout());
-        Ok(())
+        // clap_complete panics when it cannot write.
+        let mut text = Vec::new();
+        clap_complete::generate(self.shell, &mut grammar(), "sealserve", &mut text);
+        written(io::stdout().write_all(&text))
     }
 }
 
