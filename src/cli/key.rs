@@ -96,13 +96,19 @@ impl Create {
             context.output.note(&format!("wrote {} key {}", self.usage, created.kid));
             return Ok(());
         }
-        let outcome = context.store()?.update(|keyring| {
+        let store = context.store()?;
+        let outcome = store.update(|keyring| {
             let created = keyring.create(new, context.now())?;
             Ok((created, keyring.generation + 1))
         });
         let (created, generation) = match outcome {
             Err(KeyringError::KeyExists { id }) if self.if_absent => {
-                let existing = context.store()?.read()?.get(&id)?.clone();
+                let existing = store.read()?.get(&id)?.without_secret();
+                if existing.usage != self.usage {
+                    return Err(
+                        KeyringError::WrongUse { id, found: existing.usage, wanted: self.usage }.into()
+                    );
+                }
                 context.output.note(&format!("key {id} exists already; nothing was changed"));
                 let document = CreatedDocument {
                     id: existing.id,
@@ -177,7 +183,7 @@ impl Document for ListDocument {
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let rows = self.keys.iter().map(|key| {
-            let until = key.verify_until.clone().or_else(|| key.revoked.clone()).unwrap_or_default();
+            let until = key.revoked.clone().or_else(|| key.verify_until.clone()).unwrap_or_default();
             [
                 key.id.clone(),
                 key.usage.to_string(),
@@ -225,7 +231,8 @@ struct Rotate {
 
 #[derive(Serialize)]
 struct RotatedDocument {
-    new: String,
+    /// None after a dry run.
+    new: Option<String>,
     old: String,
     verify_until: Option<String>,
     generation: u64,
@@ -236,7 +243,7 @@ impl Document for RotatedDocument {
     const SCHEMA: &'static str = "sealserve.key.rotate/v1";
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.new)
+        self.new.iter().try_for_each(|id| writeln!(out, "{id}"))
     }
 }
 
@@ -264,7 +271,7 @@ impl Rotate {
             )),
         }
         written(context.output.document(&RotatedDocument {
-            new: if self.dry_run { String::new() } else { rotated.new.id },
+            new: (!self.dry_run).then_some(rotated.new.id),
             old: rotated.old.id,
             verify_until: until,
             generation,
