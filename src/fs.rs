@@ -27,6 +27,8 @@ pub enum FsError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("'{}' exists already", path.display())]
     Exists { path: PathBuf },
+    #[error("'{}' is no regular file", path.display())]
+    NotRegular { path: PathBuf },
     #[error("'{}' is readable by others (mode {mode:04o})", path.display())]
     Exposed { path: PathBuf, mode: u32 },
     #[error("'{}' belongs to user {owner}, who may change it", path.display())]
@@ -61,12 +63,14 @@ impl Diagnose for FsError {
             }
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull => Some("free some space; nothing was left behind".into()),
+                io::ErrorKind::NotFound => Some("check the path".into()),
                 io::ErrorKind::PermissionDenied => Some("check who owns the file and its directory".into()),
                 _ => None,
             },
             Self::Foreign { path, .. } => {
                 Some(format!("run as that user, or `chown {} {}`", own_uid(), path.display()))
             }
+            Self::NotRegular { .. } => Some("name a file; - stands for a standard stream".into()),
             Self::TooLarge { .. } => None,
         }
     }
@@ -96,6 +100,10 @@ impl AtomicFile {
     pub fn create(path: &Path, mode: u32, existing: Existing) -> Result<Self, FsError> {
         if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
             return Err(FsError::Exists { path: path.to_owned() });
+        }
+        // A rename would put a file in the place of a device, such as /dev/null.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(FsError::NotRegular { path: path.to_owned() });
         }
         let directory = directory_of(path);
         let mode_bits = Mode::from_raw_mode(mode);

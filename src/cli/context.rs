@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::secret::Source;
+use super::secret::{self, Source};
 use super::{Global, Outcome, env};
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{Config, Home};
@@ -52,6 +52,14 @@ impl Context {
         Ok(Home::new(&path)?)
     }
 
+    /// One reader of the standard input at most: `readers` of it, and the root key.
+    pub(super) fn check_stdin(&self, readers: usize) -> Outcome {
+        if readers + usize::from(self.root_key == Some(Source::Stdin)) > 1 {
+            return Err(Failure::new(Kind::Usage, "only one thing can be read from standard input").into());
+        }
+        Ok(())
+    }
+
     /// Where the root key is, when it is a file.
     pub(super) fn root_key_file(&self) -> Outcome<Option<PathBuf>> {
         self.root_key.as_ref().map_or(Ok(()), Source::check)?;
@@ -66,8 +74,8 @@ impl Context {
     pub(super) fn root_key(&self) -> Outcome<RootKey> {
         self.root_key.as_ref().map_or(Ok(()), Source::check)?;
         match &self.root_key {
-            None => Ok(RootKey::read(&default_root_key()?)?),
-            Some(Source::File(path)) => Ok(RootKey::read(path)?),
+            None => Ok(RootKey::read(&default_root_key()?).map_err(secret::refused)?),
+            Some(Source::File(path)) => Ok(RootKey::read(path).map_err(secret::refused)?),
             Some(source) => Ok(RootKey::parse(source.read(256)?.expose(), &source.name())?),
         }
     }

@@ -96,13 +96,14 @@ impl Create {
             context.output.note(&format!("wrote {} key {}", self.usage, created.kid));
             return Ok(());
         }
-        let outcome = context.store()?.update(|keyring| {
+        let store = context.store()?;
+        let outcome = store.update(|keyring| {
             let created = keyring.create(new, context.now())?;
             Ok((created, keyring.generation + 1))
         });
         let (created, generation) = match outcome {
             Err(KeyringError::KeyExists { id }) if self.if_absent => {
-                let existing = context.store()?.read()?.get(&id)?.clone();
+                let existing = store.read()?.get(&id)?.without_secret();
                 let state = existing.state_at(context.now());
                 if existing.usage != self.usage {
                     let (found, wanted) = (existing.usage, self.usage);
@@ -185,7 +186,7 @@ impl Document for ListDocument {
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let rows = self.keys.iter().map(|key| {
-            let until = key.verify_until.clone().or_else(|| key.revoked.clone()).unwrap_or_default();
+            let until = key.revoked.clone().or_else(|| key.verify_until.clone()).unwrap_or_default();
             [
                 key.id.clone(),
                 key.usage.to_string(),
@@ -233,7 +234,8 @@ struct Rotate {
 
 #[derive(Serialize)]
 struct RotatedDocument {
-    new: String,
+    /// None after a dry run.
+    new: Option<String>,
     old: String,
     verify_until: Option<String>,
     generation: u64,
@@ -244,7 +246,7 @@ impl Document for RotatedDocument {
     const SCHEMA: &'static str = "sealserve.key.rotate/v1";
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.new)
+        self.new.iter().try_for_each(|id| writeln!(out, "{id}"))
     }
 }
 
@@ -272,7 +274,7 @@ impl Rotate {
             )),
         }
         written(context.output.document(&RotatedDocument {
-            new: if self.dry_run { String::new() } else { rotated.new.id },
+            new: (!self.dry_run).then_some(rotated.new.id),
             old: rotated.old.id,
             verify_until: until,
             generation,

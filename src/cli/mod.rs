@@ -27,11 +27,11 @@ use crate::output::{Failure, Format, Output};
 #[derive(Debug, Parser)]
 #[command(name = "sealserve", version, about, propagate_version = true, max_term_width = 100)]
 #[command(after_help = exit::HELP, disable_help_subcommand = true)]
-struct Cli {
+struct Cli<C: Subcommand> {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Command,
+    command: C,
 }
 
 #[derive(Debug, Args)]
@@ -69,6 +69,18 @@ enum ColorArg {
     Never,
 }
 
+/// What can be run.
+#[derive(Debug, Subcommand)]
+enum Any {
+    #[command(flatten)]
+    Command(Command),
+    #[command(hide = true)]
+    Completion(selfdoc::Completion),
+    #[command(hide = true)]
+    Man(selfdoc::Man),
+}
+
+/// What people are told of.
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
@@ -78,34 +90,35 @@ enum Command {
     Serve(serve::Serve),
     Status(status::Status),
     Runtime(runtime::RuntimeCommand),
-    #[command(hide = true)]
-    Completion(selfdoc::Completion),
-    #[command(hide = true)]
-    Man(selfdoc::Man),
+}
+
+impl Any {
+    fn run(self, context: &Context) -> Outcome {
+        match self {
+            Self::Command(Command::Init(command)) => command.run(context),
+            Self::Command(Command::Key(command)) => command.run(context),
+            Self::Command(Command::Token(command)) => command.run(context),
+            Self::Command(Command::Model(command)) => command.run(context),
+            Self::Command(Command::Serve(command)) => command.run(context),
+            Self::Command(Command::Status(command)) => command.run(context),
+            Self::Command(Command::Runtime(command)) => command.run(context),
+            Self::Completion(command) => command.run(),
+            Self::Man(command) => command.run(),
+        }
+    }
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     // clap prints help and usage errors itself, with exit codes 0 and 2, the ones we document.
-    let cli = Cli::parse();
+    let cli = Cli::<Any>::parse();
     let format = match cli.global.format {
         FormatArg::Text => Format::Text,
         FormatArg::Json => Format::Json,
     };
     let output = Output::new(format, wants_color(cli.global.color), cli.global.quiet);
     let context = Context::new(cli.global, output);
-    let outcome = match cli.command {
-        Command::Init(command) => command.run(&context),
-        Command::Key(command) => command.run(&context),
-        Command::Token(command) => command.run(&context),
-        Command::Model(command) => command.run(&context),
-        Command::Serve(command) => command.run(&context),
-        Command::Status(command) => command.run(&context),
-        Command::Runtime(command) => command.run(&context),
-        Command::Completion(command) => command.run(),
-        Command::Man(command) => command.run(),
-    };
-    match outcome {
+    match cli.command.run(&context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Failure(failure)) => {
             output.failure(&failure);
@@ -114,8 +127,8 @@ pub fn main() -> ExitCode {
         // Who closes the pipe has read enough.
         Err(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Stop::Output(error)) => {
-            let failure = Failure::new(crate::error::Kind::Failed, "cannot write to stdout");
-            output.failure(&failure.context(error.to_string()));
+            let failure = Failure::new(crate::error::Kind::Failed, error.to_string());
+            output.failure(&failure.context("cannot write to standard output"));
             exit::code(crate::error::Kind::Failed)
         }
     }
@@ -157,5 +170,5 @@ fn wants_color(choice: ColorArg) -> bool {
 
 /// The grammar, for completions and manual pages.
 fn grammar() -> clap::Command {
-    <Cli as clap::CommandFactory>::command()
+    <Cli<Command> as clap::CommandFactory>::command()
 }

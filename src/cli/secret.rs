@@ -59,9 +59,10 @@ impl Source {
     pub(super) fn read(&self, limit: u64) -> Outcome<SecretBytes> {
         self.check()?;
         match self {
-            Self::File(path) => Ok(fs::read_secret(path, limit)?),
+            Self::File(path) => fs::read_secret(path, limit).map_err(|error| refused(error).into()),
             Self::Descriptor(number) => {
-                Ok(fs::read_secret(Path::new(&format!("/proc/self/fd/{number}")), limit)?)
+                let path = PathBuf::from(format!("/proc/self/fd/{number}"));
+                fs::read_secret(&path, limit).map_err(|error| refused(error).into())
             }
             Self::Stdin => {
                 let mut secret = SecretBytes::with_capacity(usize::try_from(limit).unwrap_or(0) + 1);
@@ -73,8 +74,10 @@ impl Source {
                 Ok(secret)
             }
             Self::Environment(name) => {
-                let value = env::var(name).map(OsString::into_encoded_bytes);
-                value.map(SecretBytes::from).ok_or_else(|| {
+                let value = env::var(name).map(OsString::into_encoded_bytes).map(SecretBytes::from);
+                // White space around it comes from editors and shells.
+                let text = value.map(|value| SecretBytes::from(value.expose().trim_ascii().to_vec()));
+                text.ok_or_else(|| {
                     Failure::new(Kind::Credential, format!("the environment has no variable '{name}'")).into()
                 })
             }
@@ -92,6 +95,11 @@ impl Source {
     }
 }
 
+/// A credential that cannot be read is a missing one.
+pub(super) fn refused(error: impl Into<Failure>) -> Failure {
+    error.into().kind(Kind::Credential)
+}
+
 /// Writes a new secret to the file `out`, to stdout for `-`, and without `out`
 /// only to a terminal.
 pub(super) fn deliver(secret: &[u8], out: Option<&Path>) -> Outcome {
@@ -101,7 +109,7 @@ pub(super) fn deliver(secret: &[u8], out: Option<&Path>) -> Outcome {
     };
     match out {
         Some(path) if path == Path::new("-") => stdout(secret),
-        Some(path) => Ok(fs::write(path, secret, fs::SECRET, Existing::Refuse)?),
+        Some(path) => Ok(fs::write(path, secret, fs::SECRET, Existing::Refuse).map_err(kept)?),
         None if io::stdout().is_terminal() => stdout(secret),
         None => Err(no_destination().into()),
     }
@@ -112,9 +120,17 @@ pub(super) fn deliverable(out: Option<&Path>) -> Outcome {
     match out {
         None if !io::stdout().is_terminal() => Err(no_destination().into()),
         Some(path) if path != Path::new("-") && path.symlink_metadata().is_ok() => {
-            Err(FsError::Exists { path: path.to_owned() }.into())
+            Err(kept(FsError::Exists { path: path.to_owned() }).into())
         }
         _ => Ok(()),
+    }
+}
+
+/// A secret replaces nothing: what is there may be the only copy of another.
+fn kept(error: FsError) -> Failure {
+    match error {
+        FsError::Exists { .. } => Failure::from(error).hint("choose another path; a secret replaces nothing"),
+        other => other.into(),
     }
 }
 

@@ -154,6 +154,7 @@ impl Document for VerifyDocument {
 
 impl Verify {
     fn run(self, context: &Context) -> Outcome {
+        context.check_stdin(usize::from(self.token == Source::Stdin))?;
         let keyring = context.store()?.read()?;
         let expected = self.parties.resolve(context)?;
         let text = read(&self.token)?;

@@ -32,11 +32,11 @@ pub enum ContainerError {
     NotRegular { name: String },
     #[error("'{name}' does not fit into memory: it needs {bytes} bytes")]
     TooLarge { name: String, bytes: u64 },
-    #[error("key file '{name}' has {found} bytes; a key is 32 bytes, 64 hexadecimal or 44 base64 digits")]
+    #[error("the key from {name} has {found} bytes; a key is 32 bytes, 64 hexadecimal or 44 base64 digits")]
     KeyLength { name: String, found: usize },
-    #[error("key file '{name}' is neither hexadecimal nor base64 text")]
+    #[error("the key from {name} is neither hexadecimal nor base64 text")]
     KeyEncoding { name: String },
-    #[error("key file '{name}' holds 32 characters of text, not 32 random bytes")]
+    #[error("the key from {name} is 32 characters of text, not 32 random bytes")]
     KeyIsText { name: String },
     #[error("no recipient is given for '{name}'")]
     NoRecipient { name: String },

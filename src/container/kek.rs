@@ -26,9 +26,9 @@ impl Kek {
         Self::new(random::secret())
     }
 
-    /// Reads the contents of the key file `name`: 32 raw bytes, or their
-    /// hexadecimal or base64 text (either alphabet, with or without padding),
-    /// which may end in a newline.
+    /// Reads a key from what messages call `name`, such as "'model.key'": 32 raw
+    /// bytes, or their hexadecimal or base64 text (either alphabet, with or
+    /// without padding), which may end in a newline.
     pub fn parse(name: &str, contents: &[u8]) -> Result<Self, ContainerError> {
         if let Some(secret) = Secret::from_slice(contents) {
             // 32 random bytes all look like text once in 2^64. The text of a key

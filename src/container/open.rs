@@ -34,6 +34,9 @@ impl Sealed<File> {
     pub fn open(path: &Path) -> Result<Self, ContainerError> {
         let file = File::open(path).map_err(FsError::io("open", path))?;
         let metadata = file.metadata().map_err(FsError::io("read", path))?;
+        if metadata.is_dir() {
+            return Err(FsError::NotRegular { path: path.to_owned() }.into());
+        }
         let length = metadata.is_file().then_some(metadata.len());
         Self::with_length(Named::new(path.to_string_lossy(), file), length)
     }

@@ -1,5 +1,6 @@
 //! A home that is ready to serve.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::clock::UnixSeconds;
@@ -114,11 +115,17 @@ fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<K
 }
 
 fn config(name: &Name) -> String {
+    // As a URL writes it; a wildcard stands for its domain.
+    let host = match name {
+        Name::Dns(name) => name.trim_start_matches("*.").to_owned(),
+        Name::Ip(IpAddr::V6(address)) => format!("[{address}]"),
+        Name::Ip(address) => address.to_string(),
+    };
     format!(
         r#"# Configuration of a sealserve server; docs/configuration.md explains every key.
 listen = "127.0.0.1:8443"
-issuer = "https://{name}"
-audience = "https://{name}"
+issuer = "https://{host}"
+audience = "https://{host}"
 
 [tls]
 certificate = "pki/server.pem"

@@ -18,6 +18,11 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Whether the committed copies of what the program says are to be written anew.
+pub fn update_golden() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some()
+}
+
 pub fn testdata(name: &str) -> PathBuf {
     repository().join("testdata").join(name)
 }

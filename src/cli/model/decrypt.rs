@@ -31,7 +31,7 @@ pub(super) struct Decrypt {
 
 impl Decrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        self.keys.check_stdin(&self.input)?;
+        self.keys.check_stdin(context, &self.input)?;
         let destination = Destination::open(&self.output, fs::SECRET, self.force)?;
         let keys = self.keys.to_decrypt(context)?;
         let progress = context.output.progress("decrypting");

@@ -63,7 +63,7 @@ impl Document for EncryptDocument {
 
 impl Encrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        self.keys.check_stdin(&self.input)?;
+        self.keys.check_stdin(context, &self.input)?;
         let output = self.output.clone().unwrap_or_else(|| {
             if is_dash(&self.input) { "-".into() } else { self.input.with_extension("sealed") }
         });

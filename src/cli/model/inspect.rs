@@ -104,6 +104,7 @@ impl Document for InspectDocument {
 
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
+        self.keys.check_stdin(context, &self.input)?;
         let sealed = Sealed::open(&self.input)?;
         let asked = self.keys.are_named();
         // Without a key this must work where there is no home, too.

@@ -41,7 +41,7 @@ impl Input {
         let file = File::open(path).map_err(FsError::io("read", path))?;
         let kind = file.metadata().map_err(FsError::io("read", path))?.file_type();
         if kind.is_dir() {
-            return Err(Failure::new(Kind::Failed, format!("'{}' is a directory", path.display())).into());
+            return Err(FsError::NotRegular { path: path.to_owned() }.into());
         }
         Ok(Named::new(path.to_string_lossy(), Self::File(file)))
     }

@@ -63,12 +63,9 @@ impl Keys {
     }
 
     /// One reader of stdin at most.
-    pub(super) fn check_stdin(&self, input: &Path) -> Outcome {
+    pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
         let readers = self.files.iter().filter(|source| **source == Source::Stdin).count();
-        if readers + usize::from(is_dash(input)) > 1 {
-            return Err(Failure::new(Kind::Usage, "only one thing can be read from standard input").into());
-        }
-        Ok(())
+        context.check_stdin(readers + usize::from(is_dash(input)))
     }
 }
 

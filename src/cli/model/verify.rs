@@ -43,7 +43,7 @@ impl Document for VerifyDocument {
 
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        self.keys.check_stdin(&self.input)?;
+        self.keys.check_stdin(context, &self.input)?;
         let keys = self.keys.to_decrypt(context)?;
         let progress = context.output.progress("verifying");
         let outcome = if is_dash(&self.input) {

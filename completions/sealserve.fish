@@ -1,0 +1,332 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_sealserve_global_optspecs
+    string join \n home= root-key= format= color= q/quiet h/help V/version
+end
+
+function __fish_sealserve_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_sealserve_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_sealserve_using_subcommand
+    set -l cmd (__fish_sealserve_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c sealserve -n "__fish_sealserve_needs_command" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_needs_command" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_needs_command" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_needs_command" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_needs_command" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_needs_command" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_needs_command" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "init" -d 'Make a home that is ready to serve: private CA, server certificate, keys'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "key" -d 'Create, rotate and revoke keys'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "token" -d 'Mint and check access tokens (RFC 9068)'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "model" -d 'Encrypt and decrypt model files'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "serve" -d 'Serve encrypted models over HTTPS'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "status" -d 'Show what the server of this home is doing'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "runtime" -d 'Install and check ONNX Runtime'
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l name -d 'Host name or IP address of the server; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -f -a "create" -d 'Add a key to the keyring, or write one to a file'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -f -a "list" -d 'Show the keys and their states, never their secrets'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -f -a "rotate" -d 'Replace a key; the old one is accepted while what it made is in use'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -f -a "revoke" -d 'Kill a key: what it made is accepted nowhere from now on'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks" -f -a "jwks" -d 'Print the public token keys as a JWK Set (RFC 7517)'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l use -d 'What the key is for: token, request or model' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l id -d 'Name of the key [default: derived from the key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l owner -d 'The only principal that may use a request key' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s o -l out -d 'Write the key to this new file (0600) instead of the keyring; - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l if-absent -d 'Succeed, and show nothing, when the id exists'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l use -d 'Only keys for token, request or model' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l use -d 'What the key is for: token, request or model' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l id -d 'Which key [default: the active one]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l overlap -d 'How long the old key is still accepted [default: 12h 1m; a model key: until revoked]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l emergency -d 'Allow an overlap that cuts live tokens off'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l compromised -d 'The secret is known to have leaked'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "mint" -d 'Sign a new token'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "verify" -d 'Check a token as the server does; exit 3 when it is refused'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "inspect" -d 'Show what a token says, without checking any of it'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l subject -d 'Whom it names (sub)' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l client -d 'The client that will present it (client_id) [default: the subject]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l scope -d 'What it allows: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l lifetime -d 'How long it is valid, at most 12h' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l issuer -d 'Issuer (iss) [default: `issuer` of the home\'s sealserve.toml]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l audience -d 'Audience (aud) [default: `audience` of the home\'s sealserve.toml]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s o -l out -d 'Write the token to this new file (0600); - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l issuer -d 'Issuer (iss) [default: `issuer` of the home\'s sealserve.toml]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l audience -d 'Audience (aud) [default: `audience` of the home\'s sealserve.toml]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "encrypt" -d 'Encrypt a model'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "decrypt" -d 'Decrypt a model; the output appears only when all of it is authentic'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "inspect" -d 'Show what a file tells, and with a key also what it says about the model'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "verify" -d 'Decrypt everything and write nothing; exit 3 when anything is wrong'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l name -d 'Name that the model will be served under [default: the file\'s stem]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-version -d 'Version that the model will be served as' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l media-type -d 'Media type of what is inside' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l force -d 'Replace an existing output'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s o -l output -d 'The model in the clear (0600); - is standard output' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l force -d 'Replace an existing output'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l dev -d 'Serve this ONNX model for development: loopback only, keys made on the spot' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l config -d 'Configuration [default: sealserve.toml in the home]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l listen -d 'Address and port to listen on' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l ready-file -d 'Write {pid, url} to this file once requests are taken' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l runtime -d 'ONNX Runtime to load [default: ORT_DYLIB_PATH, beside the program, the home, the system]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l device -d 'Where models run: auto, cpu or cuda:N' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l check -d 'Check configuration, keys, models and library; serve nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l ephemeral -d 'Keep nothing of the development home after the end'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l insecure -d 'Load a library whose SHA-256 is not known'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l wait -d 'Wait this long for the server to be ready' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l dev -d 'The development server\'s home'
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "install" -d 'Download ONNX Runtime with pip, check its SHA-256 and unpack it into the home'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "list" -d 'Show what is installed in the home'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "check" -d 'Load the library and try the device; exit 3 and say what is missing if it cannot be had'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l from -d 'Take this wheel or library instead of downloading it' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l cuda -d 'With CUDA 13 and cuDNN 9'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l runtime -d 'ONNX Runtime to load [default: ORT_DYLIB_PATH, beside the program, the home, the system]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l device -d 'Where models run: auto, cpu or cuda:N' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l insecure -d 'Load a library whose SHA-256 is not known'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
