@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -18,6 +19,8 @@ use crate::error::Diagnose;
 
 /// Lines that may wait for the writer.
 const QUEUE: usize = 16 * 1024;
+/// How long a line that nobody waits for may wait.
+const PAUSE: Duration = Duration::from_millis(5);
 /// Bytes that are written at once.
 const BATCH: usize = 256 * 1024;
 
@@ -172,6 +175,11 @@ impl Writer {
         let (mut text, mut waiting) = (Vec::with_capacity(BATCH), Vec::new());
         while let Ok(first) = entries.recv() {
             let (mut lines, before) = (0, (self.previous, self.sequence));
+            if first.done.is_none() {
+                // Nobody waits: what comes in the meantime goes out with it, and those
+                // who send it need not wake this thread.
+                std::thread::sleep(PAUSE);
+            }
             let mut next = Some(first);
             // What queued up while the last batch was written goes out together.
             while let Some(entry) = next {

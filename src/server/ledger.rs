@@ -2,8 +2,8 @@
 //! the request ends, and completes the response.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
@@ -82,7 +82,7 @@ pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, ne
     let open = Open {
         app,
         account: Arc::default(),
-        request_id: HEXLOWER.encode(&random::bytes::<16>()),
+        request_id: request_id(),
         source,
         started: Instant::now(),
         closed: false,
@@ -101,6 +101,14 @@ pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, ne
     }
     finish(&mut response, &request_id, hsts);
     response
+}
+
+/// 16 bytes in hex, never the same twice: random for this process, then counted.
+fn request_id() -> String {
+    static PROCESS: LazyLock<u128> = LazyLock::new(|| u128::from_be_bytes(random::bytes()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let id = PROCESS.wrapping_add(u128::from(COUNT.fetch_add(1, Ordering::Relaxed)));
+    HEXLOWER.encode(&id.to_be_bytes())
 }
 
 /// A request that is not written down yet. Dropped before it was closed, its
