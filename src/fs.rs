@@ -66,7 +66,7 @@ impl Diagnose for FsError {
                 _ => None,
             },
             Self::NotRegular { .. } => Some("name a file; - stands for a standard stream".into()),
-            Self::TooLarge { .. } => None,
+            Self::TooLarge { .. } => Some("is it the right file?".into()),
         }
     }
 }
