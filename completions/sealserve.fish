@@ -196,7 +196,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fis
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "decrypt" -d 'Decrypt a model; the output appears only when all of it is authentic'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "inspect" -d 'Show what a file tells, and with a key also what it says about the model'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "verify" -d 'Decrypt everything and write nothing; exit 3 when anything is wrong'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT.sealed, or standard output]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l name -d 'Name that the model will be served under [default: the file\'s stem]' -r
@@ -294,7 +294,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __f
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "install" -d 'Download ONNX Runtime with pip, check its SHA-256 and unpack it into the home'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "list" -d 'Show what is installed in the home'
-complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "check" -d 'Load the library and try the device; exit 1 and say what is missing if it cannot be had'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "check" -d 'Load the library and try the device; exit 3 and say what is missing if it cannot be had'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l from -d 'Take this wheel or library instead of downloading it' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r

@@ -234,8 +234,8 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;model;encrypt' {
-            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The encrypted file; - is standard output [default: INPUT.sealed, or standard output]')
-            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The encrypted file; - is standard output [default: INPUT.sealed, or standard output]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name that the model will be served under [default: the file''s stem]')
@@ -352,7 +352,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('install', 'install', [CompletionResultType]::ParameterValue, 'Download ONNX Runtime with pip, check its SHA-256 and unpack it into the home')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Show what is installed in the home')
-            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Load the library and try the device; exit 1 and say what is missing if it cannot be had')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Load the library and try the device; exit 3 and say what is missing if it cannot be had')
             break
         }
         'sealserve;runtime;install' {

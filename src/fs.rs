@@ -31,6 +31,8 @@ pub enum FsError {
     NotRegular { path: PathBuf },
     #[error("'{}' is readable by others (mode {mode:04o})", path.display())]
     Exposed { path: PathBuf, mode: u32 },
+    #[error("'{}' belongs to user {owner}, who may change it", path.display())]
+    Foreign { path: PathBuf, owner: u32 },
     #[error("'{}' is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
 }
@@ -65,6 +67,9 @@ impl Diagnose for FsError {
                 io::ErrorKind::PermissionDenied => Some("check who owns the file and its directory".into()),
                 _ => None,
             },
+            Self::Foreign { path, .. } => {
+                Some(format!("run as that user, or `chown {} {}`", own_uid(), path.display()))
+            }
             Self::NotRegular { .. } => Some("name a file; - stands for a standard stream".into()),
             Self::TooLarge { .. } => Some("is it the right file?".into()),
         }
@@ -191,10 +196,9 @@ pub fn read(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
 pub fn read_secret(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
     let file = File::open(path).map_err(FsError::io("read", path))?;
     let metadata = file.metadata().map_err(FsError::io("read", path))?;
-    let mode = metadata.mode() & 0o7777;
     // A pipe or a device (`<(…)`, /dev/fd/3) has no mode that means anything.
-    if metadata.is_file() && mode & 0o077 != 0 {
-        return Err(FsError::Exposed { path: path.to_owned(), mode });
+    if metadata.is_file() {
+        require_private(path, &metadata)?;
     }
     read_open(file, path, limit)
 }
@@ -232,11 +236,23 @@ pub fn parent_directory(path: &Path) -> Result<(), FsError> {
 pub fn require_private_directory(path: &Path) -> Result<(), FsError> {
     let metadata =
         std::fs::read_dir(path).and_then(|_| path.metadata()).map_err(FsError::io("read directory", path))?;
-    let mode = metadata.mode() & 0o7777;
+    require_private(path, &metadata)
+}
+
+/// Nobody else may read it, and nobody else but root may change its mode.
+fn require_private(path: &Path, metadata: &std::fs::Metadata) -> Result<(), FsError> {
+    let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
     if mode & 0o077 != 0 {
         return Err(FsError::Exposed { path: path.to_owned(), mode });
     }
+    if owner != own_uid() && owner != 0 {
+        return Err(FsError::Foreign { path: path.to_owned(), owner });
+    }
     Ok(())
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// Removes what killed writers of `path` may have left beside it.

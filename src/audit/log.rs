@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -18,6 +19,8 @@ use crate::error::Diagnose;
 
 /// Lines that may wait for the writer.
 const QUEUE: usize = 16 * 1024;
+/// How long a line that nobody waits for may wait.
+const PAUSE: Duration = Duration::from_millis(5);
 /// Bytes that are written at once.
 const BATCH: usize = 256 * 1024;
 
@@ -71,12 +74,14 @@ struct Shared {
 impl Log {
     /// Opens the record at `path` and starts a new chain at its end.
     pub fn open(path: &Path, mode: Mode, clock: Arc<dyn Clock>) -> Result<Self, AuditError> {
-        let opened = File::options().append(true).create(true).mode(crate::fs::SECRET).open(path);
+        let opened = File::options().read(true).append(true).create(true).mode(crate::fs::SECRET).open(path);
         let open_error = |source| AuditError::Open { path: path.to_owned(), source };
-        let file = opened.map_err(open_error)?;
+        let mut file = opened.map_err(open_error)?;
+        let length = end_last_line(&mut file).map_err(open_error)?;
         let shared = Arc::new(Shared::default());
         let (queue, entries) = sync_channel(QUEUE);
-        let writer = Writer { file, clock, shared: Arc::clone(&shared), previous: [0; 32], sequence: 0 };
+        let writer =
+            Writer { file, length, clock, shared: Arc::clone(&shared), previous: [0; 32], sequence: 0 };
         std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writer.run(&entries))
@@ -132,6 +137,20 @@ impl Log {
     }
 }
 
+/// A process that was killed may have left half a line: ends it, and returns the length.
+fn end_last_line(file: &mut File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    if last == [b'\n'] {
+        return Ok(length);
+    }
+    file.write_all(b"\n")?;
+    Ok(length + 1)
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     time: String,
@@ -143,6 +162,8 @@ struct Line<'a> {
 
 struct Writer {
     file: File,
+    /// Bytes of whole lines.
+    length: u64,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     previous: digest::Digest,
@@ -153,7 +174,12 @@ impl Writer {
     fn run(mut self, entries: &Receiver<Entry>) {
         let (mut text, mut waiting) = (Vec::with_capacity(BATCH), Vec::new());
         while let Ok(first) = entries.recv() {
-            let mut lines = 0;
+            let (mut lines, before) = (0, (self.previous, self.sequence));
+            if first.done.is_none() {
+                // Nobody waits: what comes in the meantime goes out with it, and those
+                // who send it need not wake this thread.
+                std::thread::sleep(PAUSE);
+            }
             let mut next = Some(first);
             // What queued up while the last batch was written goes out together.
             while let Some(entry) = next {
@@ -168,8 +194,14 @@ impl Writer {
             if written.is_ok() && !waiting.is_empty() {
                 written = self.file.sync_data();
             }
+            if written.is_ok() {
+                self.length += text.len() as u64;
+            }
             text.clear();
             if let Err(error) = &written {
+                // Half a batch on disk would read like tampering: take it back, and the chain too.
+                (self.previous, self.sequence) = before;
+                let _ = self.file.set_len(self.length);
                 tracing::error!(%error, lines, "audit log cannot be written");
                 self.shared.lost.fetch_add(lines, Ordering::Relaxed);
             }

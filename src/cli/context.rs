@@ -62,6 +62,7 @@ impl Context {
 
     /// Where the root key is, when it is a file.
     pub(super) fn root_key_file(&self) -> Outcome<Option<PathBuf>> {
+        self.root_key.as_ref().map_or(Ok(()), Source::check)?;
         match &self.root_key {
             None => Ok(Some(default_root_key()?)),
             Some(Source::File(path)) => Ok(Some(path.clone())),
@@ -71,6 +72,7 @@ impl Context {
 
     /// The root key.
     pub(super) fn root_key(&self) -> Outcome<RootKey> {
+        self.root_key.as_ref().map_or(Ok(()), Source::check)?;
         match &self.root_key {
             None => Ok(RootKey::read(&default_root_key()?).map_err(secret::refused)?),
             Some(Source::File(path)) => Ok(RootKey::read(path).map_err(secret::refused)?),

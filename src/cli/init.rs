@@ -1,7 +1,7 @@
 //! `init`.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub(super) struct Init {
 struct InitDocument {
     #[serde(flatten)]
     report: InitReport,
-    root_key: Option<std::path::PathBuf>,
+    root_key: Option<PathBuf>,
 }
 
 impl Document for InitDocument {
@@ -74,9 +74,18 @@ impl Init {
     }
 }
 
-/// Whether `path` lies in `directory`, as the names stand.
+/// Whether `path` lies in `directory`, through whatever links.
 fn inside(path: &Path, directory: &Path) -> bool {
-    std::path::absolute(path).is_ok_and(|path| path.starts_with(directory))
+    real(path).starts_with(real(directory))
+}
+
+/// `path` without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.canonicalize().unwrap_or_else(|_| match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => real(parent).join(name),
+        _ => path,
+    })
 }
 
 fn inside_home() -> Failure {

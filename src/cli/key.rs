@@ -104,10 +104,13 @@ impl Create {
         let (created, generation) = match outcome {
             Err(KeyringError::KeyExists { id }) if self.if_absent => {
                 let existing = store.read()?.get(&id)?.without_secret();
+                let state = existing.state_at(context.now());
                 if existing.usage != self.usage {
-                    return Err(
-                        KeyringError::WrongUse { id, found: existing.usage, wanted: self.usage }.into()
-                    );
+                    let (found, wanted) = (existing.usage, self.usage);
+                    return Err(KeyringError::WrongUse { id, found, wanted }.into());
+                }
+                if !state.is_accepted() {
+                    return Err(KeyringError::NotUsable { id, state }.into());
                 }
                 context.output.note(&format!("key {id} exists already; nothing was changed"));
                 let document = CreatedDocument {

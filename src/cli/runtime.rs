@@ -52,6 +52,9 @@ pub(super) struct Choice {
     /// Load a library whose SHA-256 is not known
     #[arg(long)]
     insecure: bool,
+    /// What the configuration says; the environment comes before it.
+    #[arg(skip)]
+    configured: Option<PathBuf>,
 }
 
 impl Choice {
@@ -62,7 +65,7 @@ impl Choice {
         device: Option<&str>,
         insecure: bool,
     ) -> Outcome<Self> {
-        self.library = self.library.or_else(|| library.map(Path::to_owned));
+        self.configured = library.map(Path::to_owned);
         if let (None, Some(device)) = (self.device, device) {
             self.device = Some(device.parse().map_err(RuntimeError::from)?);
         }
@@ -84,8 +87,10 @@ impl Choice {
     fn find(&self, homes: &[PathBuf]) -> Result<PathBuf, RuntimeError> {
         let from_env = env::var("ORT_DYLIB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
         let binary = std::env::current_exe().ok();
+        let configured = self.configured.as_deref().filter(|_| from_env.is_none());
+        let explicit = self.library.as_deref().or(configured);
         let search = |home| Search {
-            explicit: self.library.as_deref(),
+            explicit,
             from_env: from_env.as_deref(),
             beside_binary: binary.as_deref().and_then(Path::parent),
             home_runtime: home,
@@ -211,7 +216,7 @@ impl List {
     }
 }
 
-/// Load the library and try the device; exit 1 and say what is missing if it cannot be had
+/// Load the library and try the device; exit 3 and say what is missing if it cannot be had
 #[derive(Debug, Args)]
 struct Check {
     #[command(flatten)]
@@ -247,7 +252,9 @@ impl Document for CheckDocument {
 impl Check {
     fn run(self, context: &Context) -> Outcome {
         let runtime = self.choice.load(&[context.home()?.runtime()])?;
-        let selection = runtime.select(self.choice.device())?;
+        let selection = runtime
+            .select(self.choice.device())
+            .map_err(|error| Failure::from(error).kind(Kind::Negative))?;
         let description = runtime.describe();
         written(context.output.document(&CheckDocument {
             path: description.path,

@@ -39,8 +39,25 @@ impl FromStr for Source {
 }
 
 impl Source {
+    /// Refuses what is a secret itself, before any message quotes it as a path.
+    pub(super) fn check(&self) -> Outcome {
+        let Self::File(path) = self else { return Ok(()) };
+        let text = path.to_string_lossy();
+        let hex = text.len() >= 32 && text.chars().all(|c| c.is_ascii_hexdigit());
+        let key = (43..=44).contains(&text.len())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-_=".contains(c));
+        let token = text.starts_with("eyJ") && text.matches('.').count() == 2;
+        if (hex || key || token) && path.symlink_metadata().is_err() {
+            return Err(Failure::new(Kind::Usage, "a secret stands where the place of a secret belongs")
+                .hint(format!("pass {FORMS}; what stood there may be in your shell's history: rotate it"))
+                .into());
+        }
+        Ok(())
+    }
+
     /// Reads at most `limit` bytes.
     pub(super) fn read(&self, limit: u64) -> Outcome<SecretBytes> {
+        self.check()?;
         match self {
             Self::File(path) => fs::read_secret(path, limit).map_err(|error| refused(error).into()),
             Self::Descriptor(number) => {

@@ -15,6 +15,7 @@ use crate::config::Span;
 use crate::error::Kind;
 use crate::keyring::KeyUse;
 use crate::output::{Document, Failure};
+use crate::secret::SecretBytes;
 use crate::token::{self, Expected, Grant, SigningKey};
 
 /// Mint and check access tokens (RFC 9068)
@@ -109,9 +110,11 @@ impl Mint {
             lifetime: self.lifetime.0,
         };
         let key = SigningKey::new(keyring.active(KeyUse::Token)?);
-        let (mut minted, claims) = key.mint(&grant, context.now())?;
-        minted.expose_mut().push(b'\n');
-        secret::deliver(minted.expose(), self.out.as_deref())?;
+        let (minted, claims) = key.mint(&grant, context.now())?;
+        let mut line = SecretBytes::with_capacity(minted.len() + 1);
+        line.expose_mut().extend_from_slice(minted.expose());
+        line.expose_mut().push(b'\n');
+        secret::deliver(line.expose(), self.out.as_deref())?;
         context.output.note(&format!(
             "minted token {} for {}, valid until {}",
             claims.jti,

@@ -115,6 +115,8 @@ pub struct LimitsTable {
     pub header_timeout: Span,
     /// Between two pieces of a body.
     pub body_timeout: Span,
+    /// A whole body.
+    pub body_deadline: Span,
     /// One inference, waiting in the queue included.
     pub inference_timeout: Span,
     /// From SIGTERM until connections are cut.
@@ -132,6 +134,7 @@ impl Default for LimitsTable {
             handshake_timeout: Span::seconds(10),
             header_timeout: Span::seconds(30),
             body_timeout: Span::seconds(30),
+            body_deadline: Span::seconds(300),
             inference_timeout: Span::seconds(60),
             drain_timeout: Span::seconds(30),
         }
@@ -269,6 +272,22 @@ impl Config {
         let counts = [limits.connections, limits.connections_per_address, limits.body, limits.headers];
         if counts.contains(&0) {
             return refuse("a limit of 0 would let nothing in".into());
+        }
+        let spans = [
+            limits.handshake_timeout,
+            limits.header_timeout,
+            limits.body_timeout,
+            limits.body_deadline,
+            limits.inference_timeout,
+        ];
+        if spans.contains(&Span::seconds(0)) {
+            return refuse("a time-out of 0 would let nothing in".into());
+        }
+        if config.issuer.is_empty() || config.audience.is_empty() {
+            return refuse("issuer and audience must not be empty".into());
+        }
+        if u32::try_from(limits.body).is_err() {
+            return refuse("limits.body must be less than 4 GiB".into());
         }
         if limits.body > limits.body_memory {
             return refuse("limits.body is larger than limits.body_memory".into());

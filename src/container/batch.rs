@@ -6,7 +6,7 @@ use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
 use crate::secret::SecretBytes;
 
 /// Chunks in a full batch.
-pub(super) const CHUNKS: usize = 64;
+pub(super) const CHUNKS: usize = 32;
 /// Bytes of plaintext in a full batch.
 pub(super) const PLAIN: usize = CHUNKS * CHUNK;
 
@@ -25,29 +25,30 @@ pub(super) struct Batch<'a> {
     pub(super) last: bool,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
     fn first_chunk(&self) -> u64 {
         self.number * CHUNKS as u64
     }
 
     /// Encrypts plaintext whose chunks stand [`SEALED_CHUNK`] apart, each with
-    /// room for its tag. Returns the length of the result.
-    pub(super) fn seal(self, cipher: &Cipher) -> usize {
+    /// room for its tag, and returns the result.
+    pub(super) fn seal(self, cipher: &Cipher) -> &'a [u8] {
+        let first = self.first_chunk();
         let chunks = self.filled / CHUNK + usize::from(self.last);
         let spaces = self.buffer.chunks_mut(SEALED_CHUNK).take(chunks);
         let mut left = self.filled;
-        for (index, space) in (self.number * CHUNKS as u64..).zip(spaces) {
+        for (index, space) in (first..).zip(spaces) {
             let length = left.min(CHUNK);
             let (plain, tag) = space.split_at_mut(length);
             tag[..TAG].copy_from_slice(&cipher.seal_chunk(index, plain));
             left -= length;
         }
-        self.filled + chunks * TAG
+        &self.buffer[..self.filled + chunks * TAG]
     }
 
-    /// Decrypts sealed chunks into one run of plaintext at the beginning of the
-    /// buffer. Returns its length once every chunk has proved authentic.
-    pub(super) fn open(self, cipher: &Cipher) -> Result<usize, Fault> {
+    /// Decrypts sealed chunks into one run of plaintext, at the beginning of the
+    /// buffer, and returns it once every chunk has proved authentic.
+    pub(super) fn open(self, cipher: &Cipher) -> Result<&'a [u8], Fault> {
         let first = self.first_chunk();
         if self.last {
             check_end(first, self.filled as u64)?;
@@ -59,7 +60,7 @@ impl Batch<'_> {
                 if self.last && i + 1 == chunks { Fault::LastChunk(index) } else { Fault::Chunk(index) }
             })?;
         }
-        Ok(self.filled - chunks * TAG)
+        Ok(&self.buffer[..self.filled - chunks * TAG])
     }
 }
 

@@ -166,11 +166,10 @@ impl Diagnose for ContainerError {
         let hint = match self {
             Self::File(error) => return error.hint(),
             Self::Fault { fault, .. } => fault.hint(),
-            Self::Read { .. } => return None,
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space; nothing was left behind"
             }
-            Self::Write { .. } => return None,
+            Self::Read { .. } | Self::Write { .. } => return None,
             Self::NoKey { .. } => {
                 "give one of those keys with --key-file, or use the home whose keyring has it"
             }

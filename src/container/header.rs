@@ -2,13 +2,14 @@
 
 use std::io::Read;
 
+use super::body::SignatureRecord;
 use super::error::{ContainerError, Fault};
 use super::id::{ArtifactId, KeyId};
 use super::kek::KeySource;
 use super::metadata::Metadata;
 use super::preamble::{Preamble, REGION};
 use super::recipient::{Recipient, RecipientKind};
-use super::slot::{SignatureRecord, Slot, SlotName};
+use super::slot::{Slot, SlotName};
 use super::stream::{Named, read_up_to};
 use crate::secret::Secret;
 

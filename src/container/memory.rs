@@ -40,8 +40,10 @@ pub(super) fn load(
         while !failed.load(Ordering::Relaxed) {
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((number, place)) = job else { return };
-            let result = load_batch(source, offset, cipher, buffer, number, number == last, place);
-            match result {
+            let chunks = place.len() / CHUNK + usize::from(number == last);
+            let filled = place.len() + chunks * TAG;
+            let batch = Batch { number, buffer: &mut *buffer, filled, last: number == last };
+            match load_batch(source, offset, batch, cipher, place) {
                 Ok(()) => progress.advance(place.len() as u64),
                 Err(error) => {
                     failed.store(true, Ordering::Relaxed);
@@ -64,18 +66,14 @@ pub(super) fn load(
 fn load_batch(
     source: &Named<impl ReadAt>,
     offset: u64,
+    batch: Batch<'_>,
     cipher: &Cipher,
-    buffer: &mut [u8],
-    number: u64,
-    last: bool,
     place: &mut [u8],
 ) -> Result<(), ContainerError> {
-    let chunks = place.len() / CHUNK + usize::from(last);
-    let filled = place.len() + chunks * TAG;
-    let start = offset + number * (batch::CHUNKS * SEALED_CHUNK) as u64;
-    source.stream.read_exact_at(&mut buffer[..filled], start).map_err(|error| source.read_error(error))?;
-    let length = Batch { number, buffer, filled, last }.open(cipher).map_err(Fault::of(&source.name))?;
-    place.copy_from_slice(&buffer[..length]);
+    let start = offset + batch.number * (batch::CHUNKS * SEALED_CHUNK) as u64;
+    let sealed = &mut batch.buffer[..batch.filled];
+    source.stream.read_exact_at(sealed, start).map_err(|error| source.read_error(error))?;
+    place.copy_from_slice(batch.open(cipher).map_err(Fault::of(&source.name))?);
     Ok(())
 }
 

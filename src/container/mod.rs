@@ -17,6 +17,7 @@
 //! - Memory is constant for streams, whatever the length of the model.
 
 mod batch;
+mod body;
 mod error;
 mod header;
 mod id;
@@ -34,6 +35,7 @@ mod stream;
 mod tests;
 mod workers;
 
+pub use body::SignatureRecord;
 pub use error::{ContainerError, Fault};
 pub use header::{Header, SlotState};
 pub use id::{ArtifactId, KeyId, ParseIdError, SignerId};
@@ -42,7 +44,7 @@ pub use metadata::{Metadata, ONNX};
 pub use open::{Sealed, Unlocked};
 pub use recipient::{Recipient, RecipientKind};
 pub use seal::{SealSpec, Summary, seal};
-pub use slot::{SignatureRecord, SlotName};
+pub use slot::SlotName;
 pub use stream::{Named, ReadAt};
 
 /// Begins the name of every purpose that a key of this format serves.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 
-use super::batch::{self, Batch};
+use super::batch;
 use super::error::{ContainerError, Fault};
 use super::header::{Header, Opening};
 use super::id::KeyId;
@@ -136,8 +136,13 @@ impl<S: Read + Send> Unlocked<S> {
         }
         let cipher = self.cipher(&prefix).map_err(Fault::of(&name))?;
 
-        let work = |batch: Batch<'_>| batch.open(&cipher).map_err(Fault::of(&name));
-        let totals = pipeline::run(self.sealed.input, output, SEALED_CHUNK, work, progress)?;
+        let totals = pipeline::run(
+            self.sealed.input,
+            output,
+            SEALED_CHUNK,
+            |batch| batch.open(&cipher).map_err(Fault::of(&name)),
+            progress,
+        )?;
         check_size(&self.opening.metadata, totals.written).map_err(Fault::of(&name))?;
         Ok(totals.written)
     }

@@ -26,8 +26,8 @@ pub(super) struct Totals {
 }
 
 /// Reads chunks of `piece` bytes from `input`, lets `work` transform them batch
-/// by batch, and writes what that leaves at the beginning of the buffer, as long
-/// as `work` says, to `output`, in order. `progress` hears of plaintext bytes.
+/// by batch, and writes what it returns to `output`, in order. `progress` hears
+/// of plaintext bytes.
 pub(super) fn run<R, W, F>(
     input: Named<R>,
     output: Named<W>,
@@ -38,7 +38,7 @@ pub(super) fn run<R, W, F>(
 where
     R: Read + Send,
     W: Write + Send,
-    F: Fn(Batch<'_>) -> Result<usize, ContainerError> + Sync,
+    F: Fn(Batch<'_>) -> Result<&[u8], ContainerError> + Sync,
 {
     let turnstile = Turnstile {
         entry: Mutex::new(Entry { input, drawn: 0, ended: false }),
@@ -83,16 +83,16 @@ impl<R: Read, W: Write> Turnstile<R, W> {
     /// What each worker does until the input ends or something fails.
     fn pass<F>(&self, work: &F, progress: &dyn Progress)
     where
-        F: Fn(Batch<'_>) -> Result<usize, ContainerError>,
+        F: Fn(Batch<'_>) -> Result<&[u8], ContainerError>,
     {
         // A worker that panics never takes its turn; the others must not wait for it.
         let _guard = OnPanic(|| self.close(&mut lock(&self.exit)));
         let mut secret = batch::buffer();
         let buffer = secret.expose_mut();
         while let Some((number, read)) = self.enter(buffer) {
-            let worked = read.and_then(|(filled, last)| {
-                let length = work(Batch { number, buffer, filled, last })?;
-                Ok((filled, &buffer[..length]))
+            let worked = read.and_then(|filled| {
+                let last = !self.is_full(filled);
+                Ok((filled, work(Batch { number, buffer, filled, last })?))
             });
             let Some(bytes) = self.leave(number, worked) else { return };
             progress.advance(bytes);
@@ -100,8 +100,8 @@ impl<R: Read, W: Write> Turnstile<R, W> {
     }
 
     /// Fills `buffer` and draws a number, unless the input has ended. Returns the
-    /// bytes read and whether they are the last.
-    fn enter(&self, buffer: &mut [u8]) -> Option<(u64, Result<(usize, bool), ContainerError>)> {
+    /// number and the bytes read.
+    fn enter(&self, buffer: &mut [u8]) -> Option<(u64, Result<usize, ContainerError>)> {
         let mut entry = lock(&self.entry);
         if entry.ended {
             return None;
@@ -110,14 +110,14 @@ impl<R: Read, W: Write> Turnstile<R, W> {
         entry.ended = true;
         let number = entry.drawn;
         entry.drawn += 1;
-        let read = match fill(&mut entry.input.stream, buffer, self.piece) {
-            Ok(filled) => {
-                entry.ended = filled < batch::CHUNKS * self.piece;
-                Ok((filled, entry.ended))
-            }
-            Err(error) => Err(entry.input.read_error(error)),
-        };
-        Some((number, read))
+        let read = fill(&mut entry.input.stream, buffer, self.piece);
+        entry.ended = !matches!(read, Ok(filled) if self.is_full(filled));
+        Some((number, read.map_err(|error| entry.input.read_error(error))))
+    }
+
+    /// Whether `filled` bytes of input make a full batch, so that more may follow.
+    fn is_full(&self, filled: usize) -> bool {
+        filled == batch::CHUNKS * self.piece
     }
 
     /// Writes when `number` is called. Returns the bytes of plaintext that went

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use super::batch::Batch;
+use super::body::Body;
 use super::error::ContainerError;
 use super::id::{ArtifactId, KeyId};
 use super::kek::Kek;
@@ -10,7 +10,7 @@ use super::metadata::{self, Metadata};
 use super::pipeline;
 use super::preamble::{MIN_SLOT, Preamble};
 use super::recipient::Recipient;
-use super::slot::{self, Body};
+use super::slot;
 use super::stream::Named;
 use crate::crypto::cobblestone::{CHUNK, Cipher};
 use crate::crypto::random;
@@ -62,8 +62,7 @@ pub fn seal<R: Read + Send, W: Write + Send>(
     output.stream.write_all(&head).map_err(|e| output.write_error(e))?;
 
     let name = input.name.clone();
-    let work = |batch: Batch<'_>| Ok(batch.seal(&cipher));
-    let totals = pipeline::run(input, output, CHUNK, work, progress)?;
+    let totals = pipeline::run(input, output, CHUNK, |batch| Ok(batch.seal(&cipher)), progress)?;
     if let Some(expected) = expected.filter(|expected| *expected != totals.read) {
         return Err(ContainerError::Changed { name, expected, found: totals.read });
     }

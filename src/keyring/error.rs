@@ -26,8 +26,14 @@ pub enum KeyringError {
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("keyring '{}' has version {version}, this program knows version 1", path.display())]
     Version { path: PathBuf, version: u64 },
-    #[error("keyring '{}' went back from generation {seen} to {found}", path.display())]
-    RolledBack { path: PathBuf, seen: u64, found: u64 },
+    #[error("keyring '{}' is an old copy: it has generation {found}, and generation {seen} was seen", path.display())]
+    RolledBack { path: PathBuf, seen: u64, found: u64, memory: PathBuf },
+    #[error("the memory of the newest keyring, '{}', is malformed", path.display())]
+    Forgotten { path: PathBuf },
+    #[error("there is a keyring at '{}' already", path.display())]
+    Exists { path: PathBuf },
+    #[error("there is an active {usage} key already: '{id}'")]
+    ActiveExists { usage: KeyUse, id: String },
     #[error("key '{id}' exists already")]
     KeyExists { id: String },
     #[error("'{id}' is not a key id: 1 to 64 of a-z A-Z 0-9 . _ -")]
@@ -71,9 +77,12 @@ impl Diagnose for KeyringError {
             Self::Malformed { .. } | Self::Version { .. } => {
                 "restore keyring.json from a backup, or use a newer sealserve".into()
             }
-            Self::RolledBack { .. } => {
-                "an old copy was restored; what was revoked since would be accepted again".into()
-            }
+            Self::RolledBack { memory, .. } | Self::Forgotten { path: memory } => format!(
+                "restore the newest copy; to accept this one, remove {} and revoke again what was revoked since",
+                memory.display()
+            ),
+            Self::Exists { .. } => "it was left as it is".into(),
+            Self::ActiveExists { .. } => "replace it with `sealserve key rotate`, or revoke it first".into(),
             Self::KeyExists { .. } => "choose another --id, or pass --if-absent".into(),
             Self::Ambiguous { .. } => "name one with --id; `sealserve key list` shows them".into(),
             Self::NoSuchKey { .. } => "`sealserve key list` shows them".into(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::key::{Algorithm, Jwk, Key, KeyState, KeyUse};
+use super::seen::Seen;
 use super::{KeyringError, RootKey};
 use crate::clock::UnixSeconds;
 use crate::crypto::{aead, cobblestone, kdf, mac, random};
@@ -26,6 +27,8 @@ pub struct Keyring {
     pub generation: u64,
     /// The keys, in the order of their creation within each use.
     pub keys: Vec<Key>,
+    /// The MAC of the file that this was read from: tells two of one generation apart.
+    pub(super) mac: Vec<u8>,
 }
 
 impl Keyring {
@@ -50,7 +53,7 @@ impl Keyring {
     #[must_use]
     pub fn verifying_half(&self) -> Self {
         let keys = self.of(KeyUse::Token).map(Key::without_secret).collect();
-        Self { generation: self.generation, keys }
+        Self { generation: self.generation, keys, mac: self.mac.clone() }
     }
 
     /// The keys for `usage`.
@@ -111,13 +114,16 @@ struct Record {
 pub struct Store {
     path: PathBuf,
     lock: PathBuf,
+    /// The newest keyring that was ever read or written here.
+    seen: Seen,
     root: RootKey,
 }
 
 impl Store {
     /// The keyring in `home`, to be opened with `root`.
     pub fn new(home: &Path, root: RootKey) -> Self {
-        Self { path: home.join("keyring.json"), lock: home.join("keyring.lock"), root }
+        let seen = Seen::new(home.join("state/keyring-seen"));
+        Self { path: home.join("keyring.json"), lock: home.join("keyring.lock"), seen, root }
     }
 
     /// Where the file is.
@@ -125,17 +131,29 @@ impl Store {
         &self.path
     }
 
-    /// Writes the first generation, with what `first` holds; an existing keyring
-    /// is an error.
-    pub fn create(&self, mut first: Keyring) -> Result<(), KeyringError> {
+    /// Writes the first generation, with the keys that `make` returns; an existing
+    /// keyring is an error, and then `make` is not called.
+    pub fn create<E: From<KeyringError>>(&self, make: impl FnOnce() -> Result<Keyring, E>) -> Result<(), E> {
         let _turn = self.turn()?;
-        first.generation = 1;
-        self.write(&first, &random::secret(), Existing::Refuse)
+        if self.path.symlink_metadata().is_ok() {
+            return Err(KeyringError::Exists { path: self.path.clone() }.into());
+        }
+        let first = Keyring { generation: 1, ..make()? };
+        // A home that is made anew has no history.
+        self.seen.forget()?;
+        Ok(self.write(&first, &random::secret(), Existing::Refuse)?)
     }
 
-    /// Reads the keyring.
+    /// Reads the keyring, and refuses one that is older than one seen before.
     pub fn read(&self) -> Result<Keyring, KeyringError> {
         Ok(self.read_with_key()?.0)
+    }
+
+    /// Remembers `keyring`, if it is the newest, across restarts.
+    pub fn remember(&self, keyring: &Keyring) -> Result<(), KeyringError> {
+        let _turn = self.turn()?;
+        self.seen.check(keyring, &self.path)?;
+        self.seen.write(keyring.generation, &keyring.mac)
     }
 
     /// Changes the keyring as its only writer, and returns what `change` returned
@@ -200,7 +218,9 @@ impl Store {
             .flatten()
             .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
             .collect::<Result<_, _>>()?;
-        Ok((Keyring { generation: body.generation, keys }, data_key))
+        let keyring = Keyring { generation: body.generation, keys, mac: tag };
+        self.seen.check(&keyring, &self.path)?;
+        Ok((keyring, data_key))
     }
 
     fn write(
@@ -231,7 +251,9 @@ impl Store {
         };
         let mut text = serde_json::to_vec(&envelope).map_err(malformed)?;
         text.push(b'\n');
-        Ok(fs::write(&self.path, &text, fs::SECRET, existing)?)
+        fs::write(&self.path, &text, fs::SECRET, existing)?;
+        // Killed here, the memory is a generation behind, and no reader minds.
+        self.seen.write(keyring.generation, &tag)
     }
 }
 

@@ -6,13 +6,15 @@
 //! - the whole file carries a MAC, so a state cannot be edited by hand;
 //! - writers take turns under a lock, and each acknowledged change has a
 //!   generation of its own, one higher than the last;
-//! - a reader sees a whole file, old or new.
+//! - a reader sees a whole file, old or new;
+//! - no reader goes back to a generation older than one seen before.
 
 mod error;
 mod file;
 mod key;
 mod root;
 mod rotation;
+mod seen;
 mod watch;
 
 pub use error::KeyringError;

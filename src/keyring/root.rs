@@ -42,9 +42,9 @@ impl RootKey {
 
     /// Writes the text form to a new file with mode 0600.
     pub fn write(&self, path: &Path) -> Result<(), FsError> {
-        let mut text = SecretBytes::from(HEXLOWER_PERMISSIVE.encode(self.0.expose()));
-        text.expose_mut().reserve_exact(1);
-        text.expose_mut().push(b'\n');
+        let mut text = SecretBytes::from(vec![0; 65]);
+        HEXLOWER_PERMISSIVE.encode_mut(self.0.expose(), &mut text.expose_mut()[..64]);
+        text.expose_mut()[64] = b'\n';
         fs::write(path, text.expose(), fs::SECRET, Existing::Refuse)
     }
 

@@ -66,6 +66,12 @@ impl Keyring {
         if new.usage == KeyUse::Request && new.owner.is_none() {
             return Err(KeyringError::NoOwner);
         }
+        if new.usage == KeyUse::Token {
+            // One signs; a second active one would take over silently.
+            if let Ok(active) = self.active(KeyUse::Token) {
+                return Err(KeyringError::ActiveExists { usage: new.usage, id: active.id.clone() });
+            }
+        }
         let (algorithm, secret, public, mut kid) = generate(new.usage);
         if let (KeyUse::Request, Some(id)) = (new.usage, &new.id) {
             kid.clone_from(id);

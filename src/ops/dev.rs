@@ -87,11 +87,13 @@ impl DevHome {
         match dev.store.read() {
             Ok(_) => {}
             Err(KeyringError::Absent { .. }) => {
-                let mut keyring = Keyring::default();
-                for (usage, id) in [(KeyUse::Token, "dev-token"), (KeyUse::Model, "dev-model")] {
-                    keyring.create(NewKey { usage, id: Some(id.into()), owner: None }, now)?;
-                }
-                dev.store.create(keyring)?;
+                dev.store.create(|| -> Result<Keyring, KeyringError> {
+                    let mut keyring = Keyring::default();
+                    for (usage, id) in [(KeyUse::Token, "dev-token"), (KeyUse::Model, "dev-model")] {
+                        keyring.create(NewKey { usage, id: Some(id.into()), owner: None }, now)?;
+                    }
+                    Ok(keyring)
+                })?;
             }
             Err(error) => return Err(error.into()),
         }

@@ -14,8 +14,6 @@ use crate::pki::{Authority, Name, PkiError};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum InitError {
-    #[error("'{}' is a home already", path.display())]
-    Exists { path: PathBuf },
     #[error(transparent)]
     File(#[from] FsError),
     #[error(transparent)]
@@ -34,7 +32,6 @@ impl Diagnose for InitError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Exists { .. } => Some("it was left as it is; name another with --home".into()),
             Self::File(error) => error.hint(),
             Self::Keyring(error) => error.hint(),
             Self::Pki(error) => error.hint(),
@@ -71,14 +68,26 @@ pub struct InitReport {
 /// the next attempt starts over.
 pub fn init(request: &InitRequest<'_>) -> Result<InitReport, InitError> {
     let InitRequest { home, root, names, now } = request;
-    if home.keyring().symlink_metadata().is_ok() {
-        return Err(InitError::Exists { path: home.path().to_owned() });
-    }
     let first = names.first().ok_or(PkiError::NoName)?;
     home.create()?;
+    let mut model_key = String::new();
+    Store::new(home.path(), root.clone()).create(|| -> Result<Keyring, InitError> {
+        let keyring = fill(home, names, first, *now)?;
+        model_key.clone_from(&keyring.active(KeyUse::Model)?.id);
+        Ok(keyring)
+    })?;
+    Ok(InitReport {
+        home: home.path().to_owned(),
+        ca: home.pki().join("ca.pem"),
+        config: home.config(),
+        model_key,
+    })
+}
 
-    let authority = Authority::create("sealserve", names, *now)?;
-    let leaf = authority.issue_server(names, *now)?;
+/// Writes everything but the keyring, and returns that.
+fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<Keyring, InitError> {
+    let authority = Authority::create("sealserve", names, now)?;
+    let leaf = authority.issue_server(names, now)?;
     let public = |name: &str, text: String| {
         fs::write(&home.pki().join(name), text.as_bytes(), fs::PUBLIC, Existing::Replace)
     };
@@ -96,20 +105,13 @@ pub fn init(request: &InitRequest<'_>) -> Result<InitReport, InitError> {
         id: Some(id.into()),
         owner: owner.map(Into::into),
     };
-    keyring.create(key(KeyUse::Token, "token-1", None), *now)?;
-    keyring.create(key(KeyUse::Request, "ci", Some("ci")), *now)?;
-    let model = keyring.create(key(KeyUse::Model, "model-1", None), *now)?;
+    keyring.create(key(KeyUse::Token, "token-1", None), now)?;
+    keyring.create(key(KeyUse::Request, "ci", Some("ci")), now)?;
+    keyring.create(key(KeyUse::Model, "model-1", None), now)?;
     let (root_key, issuing_key) = authority.keys();
-    keyring.add_ca("ca-root", root_key, *now)?;
-    keyring.add_ca("ca-issuing", issuing_key, *now)?;
-    Store::new(home.path(), root.clone()).create(keyring)?;
-
-    Ok(InitReport {
-        home: home.path().to_owned(),
-        ca: home.pki().join("ca.pem"),
-        config: home.config(),
-        model_key: model.id,
-    })
+    keyring.add_ca("ca-root", root_key, now)?;
+    keyring.add_ca("ca-issuing", issuing_key, now)?;
+    Ok(keyring)
 }
 
 fn config(name: &Name) -> String {

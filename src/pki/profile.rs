@@ -2,6 +2,7 @@
 //! 4096, no authority key identifier, serial number derived from the key) are
 //! overruled in one place: here.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rcgen::{
@@ -42,16 +43,32 @@ fn authority(
     let mut params = common(common_name, now, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.name_constraints = (!names.is_empty()).then(|| NameConstraints {
+    // A kind of name that none is permitted of would be free (RFC 5280, section 4.2.1.10).
+    let has = |kind: fn(&Name) -> bool| names.iter().any(kind);
+    let mut excluded = Vec::new();
+    if !has(|name| matches!(name, Name::Dns(_))) {
+        excluded.push(GeneralSubtree::DnsName(String::new()));
+    }
+    if !has(|name| matches!(name, Name::Ip(IpAddr::V4(_)))) {
+        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])));
+    }
+    if !has(|name| matches!(name, Name::Ip(IpAddr::V6(_)))) {
+        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])));
+    }
+    params.name_constraints = Some(NameConstraints {
         permitted_subtrees: names.iter().map(subtree).collect(),
-        excluded_subtrees: Vec::new(),
+        excluded_subtrees: excluded,
     });
     params
 }
 
 pub(super) fn server(names: &[Name], now: UnixSeconds) -> Result<CertificateParams, PkiError> {
-    let first = names.first().ok_or(PkiError::NoName)?;
-    let mut params = common(&first.to_string(), now, SERVER);
+    if names.is_empty() {
+        return Err(PkiError::NoName);
+    }
+    // Names are in the SAN. A common name that looked like a host would be held
+    // against the constraints of host names (RFC 9525 has done away with it).
+    let mut params = common("sealserve server", now, SERVER);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

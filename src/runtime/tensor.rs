@@ -219,6 +219,16 @@ impl TensorData {
         each_type!(self, data => data.len(), strings => strings.len())
     }
 
+    /// Bytes of memory that the elements take.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Bytes(strings) => {
+                strings.iter().map(|string| string.capacity() + size_of::<Vec<u8>>()).sum()
+            }
+            other => other.len() * other.data_type().element_size().unwrap_or(1),
+        }
+    }
+
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

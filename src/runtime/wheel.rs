@@ -38,6 +38,8 @@ pub(super) fn download(
     }
     pip.arg("--dest").arg(scratch).arg(format!("{}=={}", wheel.project, wheel.version));
     // pip downloads into a temporary directory first: here its growth can be seen, and it is cleaned up.
+    // `-m` looks for modules in the working directory first, where a stranger's pip.py may lie.
+    pip.current_dir(scratch);
     pip.env("TMPDIR", scratch).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
 
     let no_python = |source| InstallError::NoPython { python: python.to_owned(), source };

@@ -13,9 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::app::App;
 use super::connection;
+use super::tracked::Tracked;
 
 /// Accepts connections until `shutdown` says so, then waits for those that are
 /// open, at most as long as the configuration allows.
@@ -46,7 +48,9 @@ pub(super) async fn serve(
         };
         // Over a cap the connection is closed at once: no handshake, no memory.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let Some(share) = addresses.take(peer.ip(), app.limits.connections_per_address) else { continue };
+        let Some(share) = addresses.take(network(peer.ip()), app.limits.connections_per_address) else {
+            continue;
+        };
         let (app, router, drain) = (Arc::clone(&app), router.clone(), drain.clone());
         let acceptor = TlsAcceptor::from(tls.load_full());
         tokio::spawn(async move {
@@ -64,13 +68,9 @@ pub(super) async fn serve(
     }
 }
 
-async fn handshake(
-    acceptor: &TlsAcceptor,
-    stream: TcpStream,
-    limit: Duration,
-) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream, limit: Duration) -> Option<TlsStream<Tracked>> {
     let _ = stream.set_nodelay(true);
-    match timeout(limit, acceptor.accept(stream)).await {
+    match timeout(limit, acceptor.accept(Tracked::new(stream))).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS handshake failed");
@@ -106,6 +106,14 @@ impl Drop for Counted {
 /// Open connections by address. As large as there are connections, which are capped.
 #[derive(Default)]
 struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+/// What counts as one address: with IPv6 everyone has a /64 (RFC 6177).
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) & !u128::from(u64::MAX)).to_be_bytes()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
 
 /// One connection of one address.
 struct Share {

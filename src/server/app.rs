@@ -37,40 +37,55 @@ pub(super) struct App {
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) keyring: KeyringHealth,
     pub(super) draining: AtomicBool,
+    /// SIGHUP: read the keyring now.
+    pub(super) reread: AtomicBool,
     pub(super) connections: AtomicUsize,
     pub(super) requests: AtomicU64,
+    /// Tell browsers to come back over HTTPS only; on localhost that would bind
+    /// every other program there.
+    pub(super) hsts: bool,
     pub(super) url: String,
     pub(super) started: u64,
 }
 
-/// Whether the snapshot is still to be trusted.
+/// Whether the snapshot is still to be trusted. Silence is no proof of health: what
+/// counts is the last look that succeeded, so a reader that hangs or dies is noticed.
 pub(super) struct KeyringHealth {
     start: Instant,
     max_stale: Duration,
-    /// Milliseconds from `start` to the first of the failed reads, plus one; 0: none failed.
-    failing_since: AtomicU64,
+    /// Milliseconds from `start` to the last look that succeeded.
+    succeeded: AtomicU64,
+    failing: AtomicBool,
 }
+
+/// Without a look for this long, the keyring counts as unreadable.
+const SILENCE: Duration = Duration::from_secs(3);
 
 impl KeyringHealth {
     pub(super) fn new(max_stale: Duration) -> Self {
-        Self { start: Instant::now(), max_stale, failing_since: AtomicU64::new(0) }
+        let (succeeded, failing) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { start: Instant::now(), max_stale, succeeded, failing }
     }
 
     pub(super) fn succeeded(&self) {
-        self.failing_since.store(0, Ordering::Release);
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.succeeded.store(now, Ordering::Release);
+        self.failing.store(false, Ordering::Release);
     }
 
     pub(super) fn failed(&self) {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
-        let _ = self.failing_since.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+        self.failing.store(true, Ordering::Release);
     }
 
-    /// For how long the keyring could not be read.
+    /// Time since the last look that succeeded.
+    fn age(&self) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_millis(self.succeeded.load(Ordering::Acquire)))
+    }
+
+    /// For how long the keyring could not be read, if it cannot.
     pub(super) fn stale(&self) -> Option<Duration> {
-        match self.failing_since.load(Ordering::Acquire) {
-            0 => None,
-            since => Some(self.start.elapsed().saturating_sub(Duration::from_millis(since - 1))),
-        }
+        let age = self.age();
+        (self.failing.load(Ordering::Acquire) || age > SILENCE).then_some(age)
     }
 
     fn is_trusted(&self) -> bool {

@@ -7,7 +7,7 @@ use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::app::App;
 use super::fault::Fault;
@@ -19,9 +19,14 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Lets the bytes go and keeps their share of the memory.
-    pub(super) fn release(self) -> OwnedSemaphorePermit {
-        self.memory
+    /// Lets the bytes go, and takes the share that the `size` bytes of tensors need
+    /// which were made from them.
+    pub(super) fn become_tensors(mut self, app: &App, size: usize) -> Result<OwnedSemaphorePermit, Fault> {
+        let more = size.saturating_sub(self.memory.num_permits());
+        let more = u32::try_from(more).map_err(|_| Fault::no_memory())?;
+        let more = app.body_memory.clone().try_acquire_many_owned(more).map_err(|_| Fault::no_memory())?;
+        self.memory.merge(more);
+        Ok(self.memory)
     }
 }
 
@@ -56,9 +61,11 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Held, Fault> {
 
     // Room grows with what arrives: an announcement alone takes no memory.
     let mut bytes = BytesMut::new();
+    let end = Instant::now() + app.limits.body_deadline.0;
     loop {
-        let frame =
-            timeout(app.limits.body_timeout.0, body.frame()).await.map_err(|_| Fault::body_timeout())?;
+        let frame = timeout_at((Instant::now() + app.limits.body_timeout.0).min(end), body.frame())
+            .await
+            .map_err(|_| Fault::body_timeout())?;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| Fault::malformed("the body ended early"))?;
         if let Ok(data) = frame.into_data() {

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,13 +14,13 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use super::app::App;
-use super::gate::Peer;
+use super::ledger::Peer;
+use super::tracked::{LastMove, Tracked};
 
 /// Streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
@@ -30,13 +30,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Serves `stream` until it ends, idles too long, or `shutdown` says so.
 pub(super) async fn serve(
     app: &Arc<App>,
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Tracked>,
     peer: SocketAddr,
     router: Router,
     shutdown: watch::Receiver<bool>,
 ) {
     let limits = app.limits;
-    let activity = Arc::new(Activity::new());
+    let activity = Arc::new(Activity { busy: AtomicUsize::new(0), last: stream.get_ref().0.last_move() });
     let tracked = Arc::clone(&activity);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (router, busy) = (router.clone(), Busy::new(&tracked));
@@ -54,9 +54,7 @@ pub(super) async fn serve(
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX))
-            .keep_alive_interval(limits.header_timeout.0)
-            .keep_alive_timeout(FAREWELL);
+            .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX));
         drive(http.serve_connection(io, service), limits.header_timeout.0, &activity, shutdown).await;
     } else {
         let mut http = http1::Builder::new();
@@ -105,23 +103,14 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 
 /// What a connection is doing.
 struct Activity {
-    start: Instant,
     busy: AtomicUsize,
-    /// Milliseconds from `start` to the end of the last request.
-    last: AtomicU64,
+    last: Arc<LastMove>,
 }
 
 impl Activity {
-    fn new() -> Self {
-        Self { start: Instant::now(), busy: AtomicUsize::new(0), last: AtomicU64::new(0) }
-    }
-
-    /// For how long nothing was asked.
+    /// For how long nothing was asked, and no byte of an answer was taken.
     fn idle(&self) -> Duration {
-        if self.busy.load(Ordering::Acquire) > 0 {
-            return Duration::ZERO;
-        }
-        self.start.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Acquire)))
+        if self.busy.load(Ordering::Acquire) > 0 { Duration::ZERO } else { self.last.age() }
     }
 }
 
@@ -137,8 +126,6 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let now = u64::try_from(self.0.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last.store(now, Ordering::Release);
         self.0.busy.fetch_sub(1, Ordering::AcqRel);
     }
 }

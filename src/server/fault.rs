@@ -31,11 +31,12 @@ struct Body<'a> {
 
 impl Fault {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), detail: None, challenge: None, retry_after: false }
+        let message = bounded(message.into());
+        Self { status, code, message, detail: None, challenge: None, retry_after: false }
     }
 
     fn detail(mut self, detail: String) -> Self {
-        self.detail = Some(detail);
+        self.detail = Some(bounded(detail));
         self
     }
 
@@ -99,6 +100,17 @@ impl Fault {
         }
         response
     }
+}
+
+/// Messages can quote what the client sent, at any length; answers and the log
+/// take this much.
+fn bounded(mut text: String) -> String {
+    const MOST: usize = 300;
+    if text.len() > MOST {
+        text.truncate(text.floor_char_boundary(MOST));
+        text.push('…');
+    }
+    text
 }
 
 /// RFC 6750, section 3: the status and the challenge say what to mend.

@@ -7,7 +7,9 @@ use super::ServerError;
 
 /// Fails where the kernel may write this process's memory to swap.
 pub(super) fn require_no_swap() -> Result<(), ServerError> {
-    match swap(&read_to_string("/proc/swaps").unwrap_or_default(), cgroup_limit().as_deref()) {
+    // What cannot be read is taken for the worst.
+    let areas = read_to_string("/proc/swaps").unwrap_or_else(|_| "\n/proc/swaps (unreadable)".into());
+    match swap(&areas, cgroup_limit().as_deref()) {
         Some(detail) => Err(ServerError::Swap { detail }),
         None => Ok(()),
     }
@@ -15,13 +17,8 @@ pub(super) fn require_no_swap() -> Result<(), ServerError> {
 
 /// What may be swapped to, given `/proc/swaps` and this cgroup's `memory.swap.max`.
 fn swap(swaps: &str, limit: Option<&str>) -> Option<String> {
-    // One line of headings, then one for each area; memory-backed areas never reach a disk.
-    let areas: Vec<&str> = swaps
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|area| !area.starts_with("/dev/zram"))
-        .collect();
+    // One line of headings, then one for each area. zram counts too: it may write back to a disk.
+    let areas: Vec<&str> = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     (!areas.is_empty() && limit.map(str::trim) != Some("0")).then(|| format!("swap on {}", areas.join(", ")))
 }
 
@@ -40,12 +37,11 @@ mod tests {
     const HEADINGS: &str = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
 
     #[test]
-    fn swap_counts_unless_the_cgroup_forbids_it_or_it_is_memory() {
+    fn swap_counts_unless_the_cgroup_forbids_it() {
         let disk = format!("{HEADINGS}/dev/sda2 partition 8388604 0 -2\n");
         assert_eq!(swap(HEADINGS, None), None);
         assert_eq!(swap(&disk, None).as_deref(), Some("swap on /dev/sda2"));
         assert_eq!(swap(&disk, Some("max\n")).as_deref(), Some("swap on /dev/sda2"));
         assert_eq!(swap(&disk, Some("0\n")), None);
-        assert_eq!(swap(&format!("{HEADINGS}/dev/zram0 partition 1 0 5\n"), None), None);
     }
 }

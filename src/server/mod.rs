@@ -15,9 +15,11 @@ mod fault;
 mod follow;
 mod gate;
 mod host;
+mod ledger;
 mod refusals;
 mod run;
 mod tls;
+mod tracked;
 mod v2;
 
 pub use app::{KeyringStatus, Status};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use super::accept::network;
 use crate::audit::{Event, Log};
 
 /// Addresses that are told apart between two writes; the rest are counted together.
@@ -24,6 +25,7 @@ impl Refusals {
     pub(super) fn count(&self, mut event: Event) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = event.reason.unwrap_or_default();
+        event.source = network(event.source);
         let mut key = (event.source, reason);
         if seen.len() >= ADDRESSES && !seen.contains_key(&key) {
             // One more bucket for each reason, whatever the address.

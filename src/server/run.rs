@@ -84,9 +84,11 @@ pub fn run(
         snapshot: ArcSwap::from_pointee(snapshot),
         keyring: KeyringHealth::new(config.keyring.max_stale.0),
         draining: AtomicBool::new(false),
+        reread: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
         requests: AtomicU64::new(0),
         started: clock.unix(),
+        hsts: !address.ip().is_loopback(),
         url: url.clone(),
         clock,
     });
@@ -120,7 +122,7 @@ struct Prepared {
 }
 
 fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerError> {
-    let Options { home, config, store, models, runtime, progress } = options;
+    let Options { home: _, config, store, models, runtime, progress } = options;
     if models.is_empty() {
         return Err(ServerError::NoModel);
     }
@@ -129,7 +131,7 @@ fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerEr
     }
     let tls = tls::config(&config.tls)?;
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
-    let mut reader = KeyringReader::new(store, expected, home.state().join("keyring-generation"))?;
+    let mut reader = KeyringReader::new(store, expected);
     let (keyring, snapshot) = reader.read()?;
     let keys = model_keys(&keyring, clock.unix());
     let mut registry = Registry::default();
@@ -149,12 +151,19 @@ async fn serve(
     let start = |source| ServerError::Start { source };
     let mut terminate = signal(SignalKind::terminate()).map_err(start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(start)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(start)?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(control::serve(Arc::clone(app), control));
     tokio::spawn(flush_refusals(Arc::clone(app)));
     let accept = accept::serve(Arc::clone(app), listener, tls, router, stopped);
     let end = async {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => app.reread.store(true, Ordering::Release),
+            }
+        }
         // Readiness flips first, so that balancers look elsewhere while we finish.
         app.draining.store(true, Ordering::Release);
         tracing::info!("draining");

@@ -25,7 +25,7 @@ pub(super) struct Encrypt {
     /// The model; - is standard input
     #[arg(default_value = "-")]
     input: PathBuf,
-    /// The encrypted file; - is standard output [default: INPUT.sealed, or standard output]
+    /// The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]
     #[arg(long, short)]
     output: Option<PathBuf>,
     #[command(flatten)]

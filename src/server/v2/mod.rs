@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
@@ -20,7 +21,8 @@ use serde::Serialize;
 use super::app::App;
 use super::body;
 use super::fault::Fault;
-use super::gate::{self, Account, Caller};
+use super::gate::{self, Caller};
+use super::ledger::{self, Account};
 use crate::auth::{Action, ModelId, Permit};
 use crate::runtime::TensorSpec;
 use crate::serving::Model;
@@ -44,9 +46,9 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/.well-known/jwks.json", get(jwks))
         // ------------------------------------------------------------ open above
         .merge(named)
-        .fallback(|| async { refused("route", Fault::no_route()) })
-        .method_not_allowed_fallback(|| async { refused("route", Fault::method()) })
-        .layer(middleware::from_fn_with_state(Arc::clone(app), gate::record))
+        .fallback(|| async { ledger::refuse(Fault::no_route()) })
+        .method_not_allowed_fallback(|| async { ledger::refuse(Fault::method()) })
+        .layer(middleware::from_fn_with_state(Arc::clone(app), ledger::record))
         .with_state(Arc::clone(app))
 }
 
@@ -70,7 +72,7 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 async fn jwks(State(app): State<Arc<App>>) -> Response {
     match app.trusted_snapshot() {
         Ok(snapshot) => json(StatusCode::OK, &JwkSet::new(&snapshot.keys, app.clock.unix())),
-        Err(fault) => refused("jwks", fault),
+        Err(fault) => ledger::refuse(fault),
     }
 }
 
@@ -82,9 +84,10 @@ struct ServerMetadata {
     extensions: [&'static str; 0],
 }
 
-async fn server_metadata() -> Response {
+async fn server_metadata(Extension(account): Extension<Arc<Account>>) -> Response {
+    account.decides("server-metadata", None);
     let metadata = ServerMetadata { name: "sealserve", version: env!("CARGO_PKG_VERSION"), extensions: [] };
-    accounted(json(StatusCode::OK, &metadata), Account { action: "server-metadata", ..Account::default() })
+    json(StatusCode::OK, &metadata)
 }
 
 #[derive(Serialize)]
@@ -112,10 +115,10 @@ impl<'a> From<&'a TensorSpec> for TensorMetadata<'a> {
 async fn model_metadata(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(target): Path<Target>,
+    Extension(account): Extension<Arc<Account>>,
+    target: Result<Path<Target>, PathRejection>,
 ) -> Response {
-    let account = Account::on("metadata", &target.model);
-    match permitted(&app, &caller, &[Action::Metadata], &target) {
+    match permitted(&app, &caller, &account, "metadata", &[Action::Metadata], target) {
         Ok((_, model)) => {
             let metadata = ModelMetadata {
                 name: model.id().as_str(),
@@ -124,25 +127,24 @@ async fn model_metadata(
                 inputs: model.inputs().iter().map(Into::into).collect(),
                 outputs: model.outputs().iter().map(Into::into).collect(),
             };
-            accounted(json(StatusCode::OK, &metadata), account)
+            json(StatusCode::OK, &metadata)
         }
-        Err(fault) => gate::refuse(fault, account),
+        Err(fault) => ledger::refuse(fault),
     }
 }
 
 async fn model_ready(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(target): Path<Target>,
+    Extension(account): Extension<Arc<Account>>,
+    target: Result<Path<Target>, PathRejection>,
 ) -> Response {
-    let account = Account::on("ready", &target.model);
     // Whoever may run a model may know whether it runs.
-    match permitted(&app, &caller, &[Action::Metadata, Action::Infer], &target) {
+    match permitted(&app, &caller, &account, "ready", &[Action::Metadata, Action::Infer], target) {
         Ok((_, model)) => {
-            let body = serde_json::json!({ "name": model.id().as_str(), "ready": true });
-            accounted(json(StatusCode::OK, &body), account)
+            json(StatusCode::OK, &serde_json::json!({ "name": model.id().as_str(), "ready": true }))
         }
-        Err(fault) => gate::refuse(fault, account),
+        Err(fault) => ledger::refuse(fault),
     }
 }
 
@@ -150,9 +152,15 @@ async fn model_ready(
 fn permitted<'a>(
     app: &'a App,
     caller: &Caller,
+    account: &Account,
+    asked: &'static str,
     actions: &[Action],
-    target: &Target,
+    target: Result<Path<Target>, PathRejection>,
 ) -> Result<(Permit, &'a Arc<Model>), Fault> {
+    account.decides(asked, None);
+    // A path that is not UTF-8 names nothing.
+    let Ok(Path(target)) = target else { return Err(Fault::no_route()) };
+    account.decides(asked, Some(&target.model));
     let id = ModelId::new(&target.model);
     let mut outcome = Err(Fault::no_route());
     for action in actions {
@@ -169,60 +177,45 @@ fn permitted<'a>(
 async fn infer(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(target): Path<Target>,
+    Extension(account): Extension<Arc<Account>>,
+    target: Result<Path<Target>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let mut account = Account::on("infer", &target.model);
-    match run(&app, &caller, &target, &headers, body, &mut account).await {
-        Ok(answer) => accounted(answer, account),
-        Err(fault) => gate::refuse(fault, account),
+    let allowed = permitted(&app, &caller, &account, "infer", &[Action::Infer], target)
+        .and_then(|allowed| request::check_headers(&headers).map(|()| allowed));
+    match allowed {
+        Ok((permit, model)) => {
+            let ran = run(&app, permit, model, &account, body, || caller.still_holds(&app, &headers)).await;
+            ran.unwrap_or_else(ledger::refuse)
+        }
+        Err(fault) => {
+            body::drain(body).await;
+            ledger::refuse(fault)
+        }
     }
 }
 
 async fn run(
     app: &App,
-    caller: &Caller,
-    target: &Target,
-    headers: &HeaderMap,
+    permit: Permit,
+    model: &Model,
+    account: &Account,
     body: Body,
-    account: &mut Account,
+    still_allowed: impl Fn() -> Result<(), Fault>,
 ) -> Result<Response, Fault> {
-    let allowed = permitted(app, caller, &[Action::Infer], target)
-        .and_then(|allowed| request::check_headers(headers).map(|()| allowed));
-    let (permit, model) = match allowed {
-        Ok(allowed) => allowed,
-        Err(fault) => {
-            body::drain(body).await;
-            return Err(fault);
-        }
-    };
     let held = body::read(app, body).await?;
-    account.request_bytes = held.bytes.len() as u64;
+    account.received(held.bytes.len());
+    still_allowed()?;
     let request = request::parse(&held.bytes)?;
-    // The tensors are copies: the text can go before the model runs. Its share of
-    // the memory stays taken, as the tensors are of its size.
-    let _memory = held.release();
+    // The tensors are copies: the text can go before the model runs.
+    let size = request.inputs.iter().map(|tensor| tensor.data().memory()).sum();
+    let _memory = held.become_tensors(app, size)?;
     let outputs =
         model.infer(permit, request.inputs, request.outputs, app.limits.inference_timeout.0).await?;
+    still_allowed()?;
     let answer = response::write(model, request.id.as_deref(), &outputs)?;
     Ok(with_type(StatusCode::OK, answer))
-}
-
-impl Account {
-    fn on(action: &'static str, model: &str) -> Self {
-        // The path is the caller's text; the log keeps a bounded piece of it.
-        Self { action, model: Some(model.chars().take(128).collect()), ..Self::default() }
-    }
-}
-
-fn refused(action: &'static str, fault: Fault) -> Response {
-    gate::refuse(fault, Account { action, ..Account::default() })
-}
-
-fn accounted(mut response: Response, account: Account) -> Response {
-    response.extensions_mut().insert(account);
-    response
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {

@@ -1,0 +1,239 @@
+//! What a header slot says: generation, recipients, metadata, signatures.
+
+use super::error::{ContainerError, Fault};
+use super::id::{KeyId, SignerId};
+use super::metadata::MESSAGE_LENGTHS;
+use super::recipient::{KEY_BLOB, Recipient, RecipientKind};
+use super::slot::{MAX_BODY, SlotName};
+
+const SIGNATURE_RECORD: usize = 16 + 64;
+
+/// A signer's statement about a file. This version reads it and does not judge it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureRecord {
+    /// Which key signed.
+    pub signer: SignerId,
+    /// Its Ed25519 signature.
+    pub signature: [u8; 64],
+}
+
+/// What a slot says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Body {
+    /// Grows by one with every rewrite of the header.
+    pub(super) generation: u64,
+    pub(super) recipients: Vec<Recipient>,
+    /// Encrypted.
+    pub(super) metadata: Vec<u8>,
+    pub(super) signatures: Vec<SignatureRecord>,
+}
+
+impl Body {
+    /// Encodes it, or fails where no slot could hold it.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, ContainerError> {
+        let mut out = self.generation.to_be_bytes().to_vec();
+        out.extend_from_slice(&length(self.recipients.len())?);
+        for recipient in &self.recipients {
+            out.extend_from_slice(&recipient.kind.number().to_be_bytes());
+            out.extend_from_slice(&recipient.key_id.0);
+            out.extend_from_slice(&length(recipient.blob.len())?);
+            out.extend_from_slice(&recipient.blob);
+        }
+        out.extend_from_slice(&length(self.metadata.len())?);
+        out.extend_from_slice(&self.metadata);
+        out.extend_from_slice(&length(self.signatures.len() * SIGNATURE_RECORD)?);
+        for record in &self.signatures {
+            out.extend_from_slice(&record.signer.0);
+            out.extend_from_slice(&record.signature);
+        }
+        if out.len() > MAX_BODY {
+            return Err(ContainerError::HeaderTooLarge);
+        }
+        Ok(out)
+    }
+
+    /// Parses the body of `slot`.
+    pub(super) fn parse(slot: SlotName, body: &[u8]) -> Result<Self, Fault> {
+        let malformed = |what| Fault::SlotMalformed { slot, what };
+        let short = || malformed("its fields are longer than its body");
+        let mut fields = Fields(body);
+
+        let generation = u64::from_be_bytes(fields.array().ok_or_else(short)?);
+        let count = fields.u16().ok_or_else(short)?;
+        let mut recipients = Vec::new();
+        for _ in 0..count {
+            let number = fields.u16().ok_or_else(short)?;
+            let kind = RecipientKind::parse(number).ok_or(Fault::RecipientType(number))?;
+            let key_id = KeyId(fields.array().ok_or_else(short)?);
+            let blob = fields.prefixed().ok_or_else(short)?.to_vec();
+            if kind == RecipientKind::Key && blob.len() != KEY_BLOB {
+                return Err(malformed("a wrapped key has a wrong length"));
+            }
+            recipients.push(Recipient { kind, key_id, blob });
+        }
+        if recipients.is_empty() {
+            return Err(malformed("it has no recipient"));
+        }
+        if recipients.len() > 1 && recipients.iter().any(|r| r.kind == RecipientKind::Passphrase) {
+            return Err(malformed("a passphrase is not its only recipient"));
+        }
+
+        let metadata = fields.prefixed().ok_or_else(short)?.to_vec();
+        if !MESSAGE_LENGTHS.contains(&metadata.len()) {
+            return Err(malformed("its metadata has an impossible length"));
+        }
+
+        let (records, rest) = fields.prefixed().ok_or_else(short)?.as_chunks::<SIGNATURE_RECORD>();
+        if !rest.is_empty() {
+            return Err(malformed("a signature record is cut short"));
+        }
+        let signatures = records.iter().map(SignatureRecord::from_bytes).collect();
+
+        if !fields.0.is_empty() {
+            return Err(malformed("its body is longer than its fields"));
+        }
+        Ok(Self { generation, recipients, metadata, signatures })
+    }
+}
+
+impl SignatureRecord {
+    fn from_bytes(bytes: &[u8; SIGNATURE_RECORD]) -> Self {
+        let mut record = Self { signer: SignerId([0; 16]), signature: [0; 64] };
+        let (signer, signature) = bytes.split_at(16);
+        record.signer.0.copy_from_slice(signer);
+        record.signature.copy_from_slice(signature);
+        record
+    }
+}
+
+fn length(length: usize) -> Result<[u8; 2], ContainerError> {
+    u16::try_from(length).map(u16::to_be_bytes).map_err(|_| ContainerError::HeaderTooLarge)
+}
+
+/// What is left of a body.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*array)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    /// Bytes behind their 16-bit length.
+    fn prefixed(&mut self) -> Option<&'a [u8]> {
+        let length = self.u16()?;
+        let (bytes, rest) = self.0.split_at_checked(length.into())?;
+        self.0 = rest;
+        Some(bytes)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn recipient() -> impl Strategy<Value = Recipient> {
+        (1..=4_u16, any::<[u8; 16]>(), vec(any::<u8>(), 0..500)).prop_map(|(number, id, mut blob)| {
+            let kind = RecipientKind::parse(number).unwrap();
+            if kind == RecipientKind::Key {
+                blob.resize(KEY_BLOB, 1);
+            }
+            Recipient { kind, key_id: KeyId(id), blob }
+        })
+    }
+
+    /// Every body that a slot can hold, more or less.
+    pub(in crate::container) fn any_body() -> impl Strategy<Value = Body> {
+        let signature = any::<[u8; SIGNATURE_RECORD]>().prop_map(|bytes| SignatureRecord::from_bytes(&bytes));
+        (any::<u64>(), vec(recipient(), 1..8), vec(any::<u8>(), 100..300), vec(signature, 0..4)).prop_map(
+            |(generation, mut recipients, metadata, signatures)| {
+                if recipients.iter().any(|r| r.kind == RecipientKind::Passphrase) {
+                    recipients.truncate(1);
+                    recipients[0].kind = RecipientKind::Passphrase;
+                }
+                Body { generation, recipients, metadata, signatures }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(body in any_body()) {
+            prop_assert_eq!(Body::parse(SlotName::A, &body.encode().unwrap()), Ok(body));
+        }
+
+        #[test]
+        fn any_body_parses_without_panic(bytes in vec(any::<u8>(), 0..500)) {
+            let _ = Body::parse(SlotName::A, &bytes);
+        }
+    }
+
+    fn refused(body: &[u8]) -> Fault {
+        Body::parse(SlotName::B, body).unwrap_err()
+    }
+
+    #[test]
+    fn impossible_bodies_are_refused() {
+        let recipient = |kind| Recipient { kind, key_id: KeyId([1; 16]), blob: vec![2; KEY_BLOB] };
+        let good = Body {
+            generation: 1,
+            recipients: vec![recipient(RecipientKind::Key)],
+            metadata: vec![3; 100],
+            signatures: vec![],
+        };
+        let with = |change: fn(&mut Body)| {
+            let mut body = good.clone();
+            change(&mut body);
+            body.encode().unwrap()
+        };
+        assert!(Body::parse(SlotName::B, &with(|_| ())).is_ok());
+        let malformed = |body: &[u8]| match refused(body) {
+            Fault::SlotMalformed { slot: SlotName::B, what } => what,
+            other => panic!("{other}"),
+        };
+        let bodies = [
+            (with(|b| b.recipients.clear()), "no recipient"),
+            (with(|b| b.recipients[0].blob.push(0)), "wrong length"),
+            (with(|b| b.metadata.truncate(71)), "impossible length"),
+            (with(|b| b.metadata = vec![3; 40_000]), "impossible length"),
+            ([with(|_| ()), vec![0]].concat(), "longer than its fields"),
+            (with(|_| ())[..40].to_vec(), "longer than its body"),
+        ];
+        for (body, what) in bodies {
+            assert!(malformed(&body).contains(what), "{what}: {}", malformed(&body));
+        }
+        let mut two = good.clone();
+        two.recipients.push(recipient(RecipientKind::Passphrase));
+        assert!(malformed(&two.encode().unwrap()).contains("only recipient"));
+        let mut cut = with(|_| ());
+        let end = cut.len();
+        cut[end - 1] = 79;
+        cut.extend([0; 79]);
+        assert!(malformed(&cut).contains("cut short"));
+        let mut unknown = with(|_| ());
+        unknown[11] = 5;
+        assert_eq!(refused(&unknown), Fault::RecipientType(5));
+    }
+
+    #[test]
+    fn a_body_that_no_slot_holds_is_refused() {
+        let recipient =
+            Recipient { kind: RecipientKind::Key, key_id: KeyId([1; 16]), blob: vec![2; KEY_BLOB] };
+        let body = |count| Body {
+            generation: 1,
+            recipients: vec![recipient.clone(); count],
+            metadata: vec![3; 100],
+            signatures: vec![],
+        };
+        assert!(body(526).encode().is_ok());
+        assert!(matches!(body(528).encode(), Err(ContainerError::HeaderTooLarge)));
+    }
+}

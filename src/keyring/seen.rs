@@ -1,0 +1,58 @@
+//! What keeps an old keyring from coming back: the generation and MAC of the
+//! newest one that was seen, in a file of the home's `state/`. It guards against a
+//! keyring that is restored alone; who restores the whole home restores it too.
+
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+
+use super::{Keyring, KeyringError};
+use crate::fs::{self, Existing};
+
+#[derive(Debug, Clone)]
+pub(super) struct Seen(PathBuf);
+
+impl Seen {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Refuses `keyring` where a newer one, or another of its generation, was seen.
+    pub(super) fn check(&self, keyring: &Keyring, path: &Path) -> Result<(), KeyringError> {
+        let Some((seen, mac)) = self.read()? else { return Ok(()) };
+        let found = keyring.generation;
+        if found > seen || (found == seen && mac == keyring.mac) {
+            return Ok(());
+        }
+        Err(KeyringError::RolledBack { path: path.to_owned(), seen, found, memory: self.0.clone() })
+    }
+
+    fn read(&self) -> Result<Option<(u64, Vec<u8>)>, KeyringError> {
+        let text = match fs::read_secret(&self.0, 256) {
+            Ok(text) => text,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let parsed = std::str::from_utf8(text.expose()).ok().and_then(|text| {
+            let (generation, mac) = text.trim_end().split_once(' ')?;
+            Some((generation.parse().ok()?, HEXLOWER.decode(mac.as_bytes()).ok()?))
+        });
+        // What cannot be understood could hide a rollback.
+        parsed.map(Some).ok_or_else(|| KeyringError::Forgotten { path: self.0.clone() })
+    }
+
+    pub(super) fn write(&self, generation: u64, mac: &[u8]) -> Result<(), KeyringError> {
+        fs::parent_directory(&self.0)?;
+        let text = format!("{generation} {}\n", HEXLOWER.encode(mac));
+        Ok(fs::write(&self.0, text.as_bytes(), fs::SECRET, Existing::Replace)?)
+    }
+
+    pub(super) fn forget(&self) -> Result<(), KeyringError> {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(fs::FsError::io("remove", &self.0)(error).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The outermost layer: names each request, writes down what was decided, however
+//! the request ends, and completes the response.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use data_encoding::HEXLOWER;
+use tokio::sync::oneshot;
+
+use super::app::App;
+use super::fault::Fault;
+use crate::audit::{Event, Mode, Verdict};
+use crate::auth::Principal;
+use crate::crypto::random;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// nginx's number for a client that did not wait; it is on no wire.
+const CLIENT_GONE: u16 = 499;
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// What is known of a request so far.
+#[derive(Default)]
+pub(super) struct Account(Mutex<Entry>);
+
+#[derive(Default)]
+struct Entry {
+    principal: Option<Principal>,
+    /// Empty: there is nothing to decide.
+    action: &'static str,
+    model: Option<String>,
+    request_bytes: u64,
+}
+
+impl Account {
+    /// The caller is `principal`.
+    pub(super) fn named(&self, principal: &Principal) {
+        self.change(|entry| entry.principal = Some(principal.clone()));
+    }
+
+    /// The caller wants to do `action`, perhaps on `model`.
+    pub(super) fn decides(&self, action: &'static str, model: Option<&str>) {
+        // The path is the caller's text; the log keeps a bounded piece of it.
+        let model = model.map(|model| model.chars().take(128).collect());
+        self.change(|entry| (entry.action, entry.model) = (action, model));
+    }
+
+    /// The body has `bytes`.
+    pub(super) fn received(&self, bytes: usize) {
+        self.change(|entry| entry.request_bytes = bytes as u64);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entry)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The response that says `fault`; [`record`] completes it.
+pub(super) fn refuse(fault: Fault) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = fault.status;
+    response.extensions_mut().insert(fault);
+    response
+}
+
+/// The layer.
+pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    app.requests.fetch_add(1, Ordering::Relaxed);
+    let hsts = app.hsts;
+    // Every connection carries its peer.
+    let source = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let open = Open {
+        app,
+        account: Arc::default(),
+        request_id: request_id(),
+        source,
+        started: Instant::now(),
+        closed: false,
+    };
+    request.extensions_mut().insert(Arc::clone(&open.account));
+
+    let mut response = next.run(request).await;
+    let request_id = open.request_id.clone();
+    let fault = response.extensions_mut().remove::<Fault>();
+    if let Some(fault) = &fault {
+        response = fault.response(&request_id);
+    }
+    let bytes = response.body().size_hint().exact().unwrap_or(0);
+    if let Err(fault) = open.close(fault, response.status(), bytes).await {
+        response = fault.response(&request_id);
+    }
+    finish(&mut response, &request_id, hsts);
+    response
+}
+
+/// 16 bytes in hex, never the same twice: random for this process, then counted.
+fn request_id() -> String {
+    static PROCESS: LazyLock<u128> = LazyLock::new(|| u128::from_be_bytes(random::bytes()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let id = PROCESS.wrapping_add(u128::from(COUNT.fetch_add(1, Ordering::Relaxed)));
+    HEXLOWER.encode(&id.to_be_bytes())
+}
+
+/// A request that is not written down yet. Dropped before it was closed, its
+/// client has gone, and that is written down.
+struct Open {
+    app: Arc<App>,
+    account: Arc<Account>,
+    request_id: String,
+    source: IpAddr,
+    started: Instant,
+    closed: bool,
+}
+
+impl Open {
+    async fn close(mut self, fault: Option<Fault>, status: StatusCode, bytes: u64) -> Result<(), Fault> {
+        self.closed = true;
+        let Some(mut event) = self.event(fault.is_some()) else { return Ok(()) };
+        event.status = status.as_u16();
+        event.response_bytes = bytes;
+        let stranger = event.principal.is_none() && fault.is_some();
+        if let Some(fault) = fault {
+            let failed = fault.status.is_server_error() || fault.status == StatusCode::TOO_MANY_REQUESTS;
+            event.verdict = if failed { Verdict::Failed } else { Verdict::Denied };
+            event.reason = Some(fault.code);
+            event.detail = Some(fault.detail.unwrap_or(fault.message));
+        }
+        if stranger {
+            self.app.refusals.count(event);
+        } else if self.app.audit.mode() == Mode::BestEffort {
+            self.app.audit.record(event);
+        } else {
+            let (done, written) = oneshot::channel();
+            self.app.audit.record_durably(event, move |ok| {
+                let _ = done.send(ok);
+            });
+            if !written.await.unwrap_or(false) {
+                return Err(Fault::unrecorded());
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be written down, if anything is.
+    fn event(&self, refused: bool) -> Option<Event> {
+        let entry = std::mem::take(&mut *self.account.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let action = match entry.action {
+            "" if refused => "route",
+            "" => return None,
+            action => action,
+        };
+        Some(Event {
+            request_id: self.request_id.clone(),
+            principal: entry.principal.as_ref().map(|p| p.name().to_owned()),
+            proof: entry.principal.as_ref().map(Principal::proof),
+            key: entry.principal.as_ref().map(|p| p.key().to_owned()),
+            token: entry.principal.as_ref().map(|p| p.token().to_owned()),
+            source: self.source,
+            action,
+            model: entry.model,
+            verdict: Verdict::Allowed,
+            reason: None,
+            detail: None,
+            status: 0,
+            request_bytes: entry.request_bytes,
+            response_bytes: 0,
+            microseconds: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            count: None,
+        })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        if let Some(mut event) = self.event(false) {
+            event.verdict = Verdict::Failed;
+            event.reason = Some("client_gone");
+            event.status = CLIENT_GONE;
+            self.app.audit.record(event);
+        }
+    }
+}
+
+/// The headers that every response has.
+fn finish(response: &mut Response, request_id: &str, hsts: bool) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if hsts {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+}
