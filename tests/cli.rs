@@ -137,6 +137,7 @@ fn every_document_names_its_schema() {
 fn options_that_take_a_secret_take_no_value() {
     let sandbox = Sandbox::new();
     let secret = "5f".repeat(32);
+    sandbox.init("");
     sandbox.write("cwd/m.onnx", "model");
     for line in [
         format!("sealserve model encrypt m.onnx -o out --key-file {secret}"),
