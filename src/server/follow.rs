@@ -33,13 +33,21 @@ impl KeyringReader {
         Self { store, expected, watch }
     }
 
-    /// What follows from the keyring, if it changed since the last read.
-    fn read_if_changed(&mut self) -> Result<Option<Snapshot>, ServerError> {
-        let changed = self.watch.changed().map_err(FsError::io("read", self.store.path()))?;
-        let Some(_) = changed else { return Ok(None) };
+    /// Puts the keyring in force, if it changed since the last read.
+    fn look(&mut self, app: &App) -> Result<(), ServerError> {
+        if self.watch.changed().map_err(FsError::io("read", self.store.path()))?.is_none() {
+            return Ok(());
+        }
         let (keyring, snapshot) = self.read()?;
-        self.store.remember(&keyring)?;
-        Ok(Some(snapshot))
+        tracing::info!(generation = keyring.generation, "keyring changed");
+        app.snapshot.store(Arc::new(snapshot));
+        // A revocation does not wait for a disk with room. What is not remembered
+        // counts as not read: that shows, and the next look tries again.
+        if let Err(error) = self.store.remember(&keyring) {
+            self.forget();
+            return Err(error.into());
+        }
+        Ok(())
     }
 
     /// The keyring as it is now, and what follows from it.
@@ -69,19 +77,15 @@ pub(super) fn keyring(app: &App, mut reader: KeyringReader) -> ! {
         if app.reread.swap(false, Ordering::AcqRel) {
             reader.forget();
         }
-        match reader.read_if_changed() {
-            Ok(changed) => {
-                if let Some(snapshot) = changed {
-                    tracing::info!(generation = snapshot.keys.generation, "keyring changed");
-                    app.snapshot.store(Arc::new(snapshot));
-                }
+        match reader.look(app) {
+            Ok(()) => {
                 app.keyring.succeeded();
                 reported = false;
             }
             Err(error) => {
                 app.keyring.failed();
                 if !std::mem::replace(&mut reported, true) {
-                    tracing::error!(%error, "keyring cannot be read; the last good one stays in force");
+                    tracing::error!(%error, "keyring cannot be followed; the last good one stays in force");
                 }
             }
         }
