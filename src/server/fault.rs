@@ -118,7 +118,7 @@ impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Self {
         let detail = error.to_string();
         match error {
-            AuthError::Missing | AuthError::ApiKey => {
+            AuthError::Missing | AuthError::ApiKey | AuthError::Scheme => {
                 Self::new(StatusCode::UNAUTHORIZED, "no_credential", "a bearer token is required")
                     .challenge(r#"Bearer realm="sealserve""#)
             }
@@ -129,7 +129,7 @@ impl From<AuthError> for Fault {
             )
             .challenge(r#"Bearer realm="sealserve", error="invalid_request""#),
             AuthError::Malformed => Self::new(
-                StatusCode::UNAUTHORIZED,
+                StatusCode::BAD_REQUEST,
                 "malformed_credential",
                 "Authorization must be 'Bearer' and a token",
             )
