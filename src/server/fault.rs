@@ -35,7 +35,8 @@ impl Fault {
         Self { status, code, message, detail: None, challenge: None, retry_after: false }
     }
 
-    fn detail(mut self, detail: String) -> Self {
+    /// What the audit log says in the place of the message.
+    pub(super) fn detail(mut self, detail: String) -> Self {
         self.detail = Some(bounded(detail));
         self
     }
