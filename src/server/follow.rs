@@ -1,23 +1,22 @@
 //! Follows the keyring and the certificate while the server runs: looks four
-//! times a second, reads wholly, then swaps. A file that cannot be read leaves
+//! times a second or when asked, reads wholly, then swaps. A file that cannot be read leaves
 //! the last good state in force and is seen in the status.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::mpsc::Receiver;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
 use super::app::{App, Snapshot};
+use super::looks::INTERVAL;
 use super::{ServerError, tls};
 use crate::auth::Authenticator;
 use crate::config::TlsTable;
 use crate::fs::FsError;
 use crate::keyring::{Keyring, Store, Watch};
 use crate::token::Expected;
-
-const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Reads the keyring, and again when it changed.
 pub(super) struct KeyringReader {
@@ -69,24 +68,27 @@ impl KeyringReader {
     }
 }
 
-/// Follows the keyring until the process ends.
-pub(super) fn keyring(app: &App, mut reader: KeyringReader) -> ! {
+/// Follows the keyring until the process ends; `asked` comes with [`App::looks`].
+pub(super) fn keyring(app: &App, mut reader: KeyringReader, asked: &Receiver<()>) -> ! {
     let mut reported = false;
     loop {
-        std::thread::sleep(INTERVAL);
-        if app.reread.swap(false, Ordering::AcqRel) {
-            reader.forget();
+        app.looks.turn(asked, || follow(app, &mut reader, &mut reported));
+    }
+}
+
+fn follow(app: &App, reader: &mut KeyringReader, reported: &mut bool) {
+    if app.reread.swap(false, Ordering::AcqRel) {
+        reader.forget();
+    }
+    match reader.look(app) {
+        Ok(()) => {
+            app.keyring.succeeded();
+            *reported = false;
         }
-        match reader.look(app) {
-            Ok(()) => {
-                app.keyring.succeeded();
-                reported = false;
-            }
-            Err(error) => {
-                app.keyring.failed();
-                if !std::mem::replace(&mut reported, true) {
-                    tracing::error!(%error, "keyring cannot be followed; the last good one stays in force");
-                }
+        Err(error) => {
+            app.keyring.failed();
+            if !std::mem::replace(reported, true) {
+                tracing::error!(%error, "keyring cannot be followed; the last good one stays in force");
             }
         }
     }
