@@ -146,14 +146,25 @@ impl Store {
 
     /// Reads the keyring, and refuses one that is older than one seen before.
     pub fn read(&self) -> Result<Keyring, KeyringError> {
-        Ok(self.read_with_key()?.0)
+        let read = match self.read_with_key() {
+            // A writer may have come between the file and the memory of it. Under the lock none does.
+            Err(KeyringError::RolledBack { .. }) => {
+                let _turn = self.turn()?;
+                self.read_with_key()
+            }
+            other => other,
+        };
+        Ok(read?.0)
     }
 
     /// Remembers `keyring`, if it is the newest, across restarts.
     pub fn remember(&self, keyring: &Keyring) -> Result<(), KeyringError> {
         let _turn = self.turn()?;
-        self.seen.check(keyring, &self.path)?;
-        self.seen.write(keyring.generation, &keyring.mac)
+        match self.seen.check(keyring, &self.path) {
+            // It was the newest when it was read; the next read takes the one after it.
+            Err(KeyringError::RolledBack { seen, found, .. }) if found < seen => Ok(()),
+            other => other.and_then(|()| self.seen.write(keyring.generation, &keyring.mac)),
+        }
     }
 
     /// Changes the keyring as its only writer, and returns what `change` returned
