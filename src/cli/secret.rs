@@ -138,3 +138,50 @@ fn no_destination() -> Failure {
     Failure::new(Kind::Usage, "a secret is not written to a pipe unless asked")
         .hint("pass -o FILE for a new file with mode 0600, or -o - for stdout")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_told_by_its_form() {
+        let file = |path: &str| Source::File(path.into());
+        for (text, source) in [
+            ("-", Source::Stdin),
+            ("fd:0", Source::Descriptor(0)),
+            ("fd:17", Source::Descriptor(17)),
+            ("env:NAME", Source::Environment("NAME".into())),
+            ("key", file("key")),
+            ("./-", file("./-")),
+            ("./fd:3", file("./fd:3")),
+            ("/dev/fd/3", file("/dev/fd/3")),
+            ("a:b", file("a:b")),
+            ("FD:3", file("FD:3")),
+        ] {
+            assert_eq!(text.parse(), Ok(source), "{text}");
+        }
+        for bad in ["fd:", "fd:x", "fd:-1", "fd:4294967296", "fd: 3", "fd:3:4"] {
+            assert!(bad.parse::<Source>().is_err(), "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_parsed_without_panic(text in ".{0,80}") {
+            if let Ok(source) = text.parse::<Source>() {
+                let _ = (source.name(), source.check().is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_itself_is_no_source() {
+        let token = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
+        for secret in [&"5f".repeat(32), &"Ab3".repeat(15)[..43], token] {
+            assert!(secret.parse::<Source>().unwrap().check().is_err(), "{secret}");
+        }
+        for place in ["key", "models/a.key", "ci-key-of-the-build-machine", "env:eyJh.e30.c2ln", "-"] {
+            assert!(place.parse::<Source>().unwrap().check().is_ok(), "{place}");
+        }
+    }
+}

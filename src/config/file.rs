@@ -380,4 +380,18 @@ mod tests {
             assert!(parse(&LEAST.replacen(from, to, 1)).is_err(), "{to}");
         }
     }
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_parsed_without_panic(text in "(?s).{0,300}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_value_is_parsed_without_panic(
+            key in "(listen|issuer|allow_swap|tls|limits|keyring|audit|runtime|model)(\\.[a-z_]{1,20})?",
+            value in "([0-9eE.+-]{1,30}|\"[^\"\\\\]{0,30}\"|\\[.{0,30}\\]|\\{.{0,30}\\}|true|.{0,20})",
+        ) {
+            let _ = parse(&format!("{key} = {value}\n{LEAST}"));
+        }
+    }
 }

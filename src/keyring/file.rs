@@ -146,24 +146,16 @@ impl Store {
 
     /// Reads the keyring, and refuses one that is older than one seen before.
     pub fn read(&self) -> Result<Keyring, KeyringError> {
-        let read = match self.read_with_key() {
-            // A writer may have come between the file and the memory of it. Under the lock none does.
-            Err(KeyringError::RolledBack { .. }) => {
-                let _turn = self.turn()?;
-                self.read_with_key()
-            }
-            other => other,
-        };
-        Ok(read?.0)
+        Ok(self.read_with_key()?.0)
     }
 
     /// Remembers `keyring`, if it is the newest, across restarts.
     pub fn remember(&self, keyring: &Keyring) -> Result<(), KeyringError> {
         let _turn = self.turn()?;
-        match self.seen.check(keyring, &self.path) {
-            // It was the newest when it was read; the next read takes the one after it.
-            Err(KeyringError::RolledBack { seen, found, .. }) if found < seen => Ok(()),
-            other => other.and_then(|()| self.seen.write(keyring.generation, &keyring.mac)),
+        match self.seen.read()? {
+            // A writer was faster; what it wrote is read next.
+            Some(memory) if memory.generation >= keyring.generation => Ok(()),
+            _ => self.seen.write(keyring.generation, &keyring.mac),
         }
     }
 
@@ -198,6 +190,7 @@ impl Store {
 
     fn read_with_key(&self) -> Result<(Keyring, Secret<32>), KeyringError> {
         let path = || self.path.clone();
+        let memory = self.seen.read()?;
         let text = fs::read_secret(&self.path, LIMIT).map_err(|error| {
             if error.is_not_found() { KeyringError::Absent { path: path() } } else { error.into() }
         })?;
@@ -230,8 +223,15 @@ impl Store {
             .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
             .collect::<Result<_, _>>()?;
         let keyring = Keyring { generation: body.generation, keys, mac: tag };
-        self.seen.check(&keyring, &self.path)?;
-        Ok((keyring, data_key))
+        match memory {
+            Some(memory) if !memory.allows(&keyring) => Err(KeyringError::RolledBack {
+                path: path(),
+                seen: memory.generation,
+                found: keyring.generation,
+                memory: self.seen.path().to_owned(),
+            }),
+            _ => Ok((keyring, data_key)),
+        }
     }
 
     fn write(
@@ -311,4 +311,135 @@ impl Record {
 /// Binds a secret to its key. No field but the last can hold a NUL.
 fn context(kid: &str, usage: KeyUse, algorithm: Algorithm, generation: u64) -> Vec<u8> {
     format!("sealserve/v1/key\0{kid}\0{usage}\0{algorithm}\0{generation}").into_bytes()
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests edit the file that this module must cope with")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keyring::{NewKey, Overlap};
+
+    fn scratch() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path(), RootKey::generate());
+        let keyring = || {
+            let mut keyring = Keyring::default();
+            for (usage, id) in [(KeyUse::Token, "t"), (KeyUse::Request, "r"), (KeyUse::Model, "m")] {
+                let owner = (usage == KeyUse::Request).then(|| "owner".into());
+                keyring.create(NewKey { usage, id: Some(id.into()), owner }, 100)?;
+            }
+            keyring.rotate(KeyUse::Token, None, Overlap::Standard, 200)?;
+            keyring.rotate(KeyUse::Model, None, Overlap::Standard, 200)?;
+            keyring.revoke("m", true, 300)?;
+            keyring.add_ca("ca", vec![1, 2, 3].into(), 400)?;
+            Ok::<_, KeyringError>(keyring)
+        };
+        store.create(keyring).unwrap();
+        (directory, store)
+    }
+
+    /// All that a key says, its secret included.
+    fn told(key: &Key) -> String {
+        format!("{key:?} {:?}", key.secret.expose())
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (_directory, store) = scratch();
+        let first = store.read().unwrap();
+        assert_eq!((first.generation, first.keys.len()), (1, 6));
+        store.update(|_| Ok(())).unwrap();
+        let second = store.read().unwrap();
+        assert_eq!(second.generation, 2);
+        assert!(first.keys.iter().map(told).eq(second.keys.iter().map(told)));
+    }
+
+    #[test]
+    fn each_generation_encrypts_secrets_anew() {
+        let (_directory, store) = scratch();
+        let records = |store: &Store| -> Envelope {
+            serde_json::from_slice(&std::fs::read(&store.path).unwrap()).unwrap()
+        };
+        let body = |envelope: &Envelope| -> Body { serde_json::from_str(envelope.keyring.get()).unwrap() };
+        let before = body(&records(&store));
+        store.update(|_| Ok(())).unwrap();
+        let after = body(&records(&store));
+        for (old, new) in before.keys.iter().zip(&after.keys) {
+            assert_eq!((&old.kid, old.sealed_at + 1), (&new.kid, new.sealed_at));
+            assert_ne!(old.secret, new.secret);
+        }
+    }
+
+    /// Edits the file as one can who holds the data key: with a MAC that fits.
+    fn edit(store: &Store, change: impl FnOnce(&mut Body)) {
+        let text = std::fs::read(&store.path).unwrap();
+        let mut envelope: Envelope = serde_json::from_slice(&text).unwrap();
+        let wrapped = BASE64.decode(envelope.data_key.as_bytes()).unwrap();
+        let data_key = cobblestone::open(store.root.key(), WRAP_CONTEXT, &wrapped).unwrap();
+        let data_key = Secret::from_slice(data_key.expose()).unwrap();
+        let mut body: Body = serde_json::from_str(envelope.keyring.get()).unwrap();
+        change(&mut body);
+        envelope.keyring = serde_json::value::to_raw_value(&body).unwrap();
+        let tag = mac::tag(&kdf::expand(&data_key, &[MAC_INFO]), &[envelope.keyring.get().as_bytes()]);
+        envelope.mac = HEXLOWER.encode(&tag);
+        std::fs::write(&store.path, serde_json::to_vec(&envelope).unwrap()).unwrap();
+        store.seen.forget().unwrap();
+    }
+
+    #[test]
+    fn a_secret_opens_only_as_the_key_that_it_was_made_for() {
+        let edits: [(&str, fn(&mut Body)); 5] = [
+            ("another's secret", |body| body.model_keys[0].secret = body.model_keys[1].secret.clone()),
+            ("another kid", |body| body.model_keys[0].kid.push('x')),
+            ("another use", |body| body.model_keys[0].usage = KeyUse::Request),
+            ("another algorithm", |body| body.model_keys[0].algorithm = Algorithm::HmacSha256),
+            ("another generation", |body| body.model_keys[0].sealed_at += 1),
+        ];
+        for (what, change) in edits {
+            let (_directory, store) = scratch();
+            edit(&store, |_| {});
+            store.read().unwrap();
+            edit(&store, change);
+            assert!(matches!(store.read(), Err(KeyringError::Unauthentic { .. })), "{what}");
+        }
+    }
+
+    fn overwritten(bytes: &[u8]) -> (tempfile::TempDir, Store, Vec<u8>) {
+        let (directory, store) = scratch();
+        let good = std::fs::read(&store.path).unwrap();
+        std::fs::write(&store.path, bytes).unwrap();
+        (directory, store, good)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+            let (_directory, store, _) = overwritten(&bytes);
+            prop_assert!(store.read().is_err());
+        }
+
+        #[test]
+        fn a_keyring_with_one_byte_changed_is_refused(
+            at in any::<prop::sample::Index>(),
+            bit in 0..8_u32,
+        ) {
+            let (_directory, store, mut text) = overwritten(b"");
+            let at = at.index(text.len() - 1);
+            text[at] ^= 1_u8 << bit;
+            std::fs::write(&store.path, &text).unwrap();
+            prop_assert!(store.read().is_err(), "byte {at}: {}", String::from_utf8_lossy(&text));
+        }
+
+        #[test]
+        fn any_memory_is_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let (directory, store) = scratch();
+            let path = directory.path().join("state/keyring-seen");
+            std::fs::write(path, bytes).unwrap();
+            let _ = store.read();
+        }
+    }
 }

@@ -138,3 +138,61 @@ pub fn inspect(token: &str) -> Result<(serde_json::Value, serde_json::Value), To
         decode(signed.claims, |detail| TokenError::Claims { detail })?,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(json: &str) -> String {
+        BASE64URL_NOPAD.encode(json.as_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(text in ".{0,200}") {
+            let _ = read(&text);
+            let _ = inspect(&text);
+        }
+
+        #[test]
+        fn any_three_parts_are_read_without_panic(parts in proptest::array::uniform3(".{0,60}")) {
+            let token = parts.map(|part| encoded(&part)).join(".");
+            let _ = read(&token).and_then(|signed| signed.kid().map(ToOwned::to_owned));
+            let _ = inspect(&token);
+        }
+
+        #[test]
+        fn a_header_with_anything_more_is_refused(name in "[a-z0-9]{1,8}") {
+            prop_assume!(!["typ", "alg", "kid"].contains(&name.as_str()));
+            let header = format!(r#"{{"alg":"ES256","{name}":null}}"#);
+            let token = format!("{}.{}.{}", encoded(&header), encoded("{}"), encoded("s"));
+            let refused = matches!(read(&token), Err(TokenError::Header { .. }));
+            prop_assert!(refused);
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_three_parts_without_padding() {
+        let (header, claims, signature) = (encoded(r#"{"alg":"ES256"}"#), encoded("{}"), encoded("s"));
+        let whole = format!("{header}.{claims}.{signature}");
+        assert!(read(&whole).is_ok());
+        for bad in [
+            String::new(),
+            "..".into(),
+            format!("{header}.{claims}"),
+            format!("{header}.{claims}."),
+            format!(".{claims}.{signature}"),
+            format!("{whole}.{signature}"),
+            format!("{whole}="),
+            format!("{whole}\n"),
+            format!(" {whole}"),
+            whole.replace('.', ".."),
+        ] {
+            assert!(matches!(read(&bad), Err(TokenError::Envelope)), "{bad:?}");
+        }
+        let long = format!("{header}.{claims}.{}", "A".repeat(MAX_LENGTH));
+        assert!(matches!(read(&long), Err(TokenError::TooLong { .. })));
+    }
+}
