@@ -71,7 +71,7 @@ impl Diagnose for FsError {
                 Some(format!("run as that user, or `chown {} {}`", own_uid(), path.display()))
             }
             Self::NotRegular { .. } => Some("name a file; - stands for a standard stream".into()),
-            Self::TooLarge { .. } => None,
+            Self::TooLarge { .. } => Some("is it the right file?".into()),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn check(name: &str, generated: &Files) {
         generated.iter().for_each(|(file, text)| fs::write(directory.join(file), text).unwrap());
     }
     let committed = files(&directory);
-    let differ: Vec<_> = generated
+    let differ: BTreeSet<_> = generated
         .keys()
         .chain(committed.keys())
         .filter(|file| generated.get(*file) != committed.get(*file))

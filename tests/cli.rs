@@ -1,0 +1,372 @@
+//! What a person, a shell and a script meet: help, messages, documents, exit
+//! codes, pipes and terminals. `tests/cmd/*.console` are sessions as they would
+//! stand in a terminal; `UPDATE_GOLDEN=1 cargo test --test cli` records them anew.
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use support::{Sandbox, repository, text, update_golden};
+
+/// A session: comments and `$ command` lines, each followed by what it said on
+/// stdout and stderr, and by its exit code unless that is 0.
+fn replay(name: &str) {
+    let path = repository().join("tests/cmd").join(name);
+    let recorded = fs::read_to_string(&path).unwrap();
+    let sandbox = Sandbox::new();
+    let mut played = String::new();
+    for line in recorded.lines() {
+        if line.starts_with('#') {
+            played += &format!("{line}\n");
+        } else if let Some(command) = line.strip_prefix("$ ") {
+            let output = shell(&sandbox, &format!("exec 2>&1\n{command}"));
+            let code = output.status.code().unwrap();
+            let end = if code == 0 { String::new() } else { format!("[exit {code}]\n") };
+            played += &format!("{line}\n{}{end}\n", stable(&sandbox, &text(&output.stdout)));
+        }
+    }
+    let action =
+        if update_golden() { snapbox::assert::Action::Overwrite } else { snapbox::assert::Action::Verify };
+    snapbox::Assert::new().action(action).eq(played, snapbox::Data::read_from(&path, None).raw());
+}
+
+/// Runs a line of bash that finds the built binary as `sealserve`.
+fn shell(sandbox: &Sandbox, line: &str) -> Output {
+    command(sandbox, line).output().unwrap()
+}
+
+fn command(sandbox: &Sandbox, line: &str) -> Command {
+    let binary = Path::new(env!("CARGO_BIN_EXE_sealserve")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let mut command = sandbox.program("bash");
+    command.args(["-c", line]).env("PATH", path);
+    command
+}
+
+/// Words that differ from run to run, replaced by what they are.
+fn stable(sandbox: &Sandbox, said: &str) -> String {
+    let said = said.replace(sandbox.path("").to_str().unwrap().trim_end_matches('/'), "[SANDBOX]");
+    let in_word = |c: char| c.is_ascii_alphanumeric() || "-_:.".contains(c);
+    let mut out = String::new();
+    let mut rest = said.as_str();
+    while let Some(start) = rest.find(in_word) {
+        let end = rest[start..].find(|c| !in_word(c)).map_or(rest.len(), |end| start + end);
+        out += &rest[..start];
+        out += kind_of(&rest[start..end]);
+        rest = &rest[end..];
+    }
+    out + rest
+}
+
+fn kind_of(word: &str) -> &str {
+    let stem = word.trim_end_matches([':', '.']);
+    let all = |test: fn(char) -> bool| stem.chars().all(test);
+    match stem.len() {
+        32 if all(|c| c.is_ascii_hexdigit()) => "[ID]",
+        19 if stem.starts_with("rk-") => "[REQUEST-KEY]",
+        43 if all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) => "[KID]",
+        20 if stem.ends_with('Z') && stem.contains('T') && stem.matches(':').count() == 2 => "[TIME]",
+        _ => word,
+    }
+}
+
+#[test]
+fn help_of_every_verb() {
+    replay("help.console");
+    let recorded = fs::read_to_string(repository().join("tests/cmd/help.console")).unwrap();
+    for page in fs::read_dir(repository().join("man")).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        let verb = name.trim_end_matches(".1").replace('-', " ");
+        assert!(recorded.contains(&format!("$ {verb} --help\n")), "{verb}");
+    }
+}
+
+#[test]
+fn models_without_a_home() {
+    replay("model.console");
+}
+
+#[test]
+fn a_home_and_its_keys() {
+    replay("home.console");
+}
+
+#[test]
+fn tokens() {
+    replay("token.console");
+}
+
+#[test]
+fn messages_and_exit_codes() {
+    replay("errors.console");
+}
+
+#[test]
+fn every_document_names_its_schema() {
+    let sandbox = Sandbox::new();
+    let key = sandbox.path("cwd/k");
+    let line = |line: &str, schema: &str| {
+        let output = shell(&sandbox, line);
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{line}: {e}: {}{}", text(&output.stdout), text(&output.stderr)));
+        assert_eq!(document["schema"], format!("sealserve.{schema}/v1"), "{line}");
+    };
+    line("sealserve init --format json", "init");
+    line("sealserve key create --use model --format json --id second", "key.create");
+    line("sealserve key list --format json", "key.list");
+    line("sealserve key rotate --use token --format json", "key.rotate");
+    line("sealserve key revoke ci --format json", "key.revoke");
+    line(
+        "sealserve token mint --subject a --scope 'model:*:infer' -o t; sealserve token verify t --format json",
+        "token.verify",
+    );
+    line("sealserve token inspect t --format json", "token.inspect");
+    line("echo model > m.onnx; sealserve model encrypt m.onnx --format json", "model.encrypt");
+    line("sealserve model inspect m.sealed --format json", "model.inspect");
+    line("sealserve model verify m.sealed --format json", "model.verify");
+    line("sealserve runtime list --format json", "runtime.list");
+    line("sealserve key revoke nobody --format json 2>&1", "error");
+    assert!(!key.exists());
+}
+
+#[test]
+fn options_that_take_a_secret_take_no_value() {
+    let sandbox = Sandbox::new();
+    let secret = "5f".repeat(32);
+    sandbox.init("");
+    sandbox.write("cwd/m.onnx", "model");
+    for line in [
+        format!("sealserve model encrypt m.onnx -o out --key-file {secret}"),
+        format!("sealserve key list --root-key {secret}"),
+        format!("sealserve token verify {secret}"),
+    ] {
+        let output = shell(&sandbox, &line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        // It is in the shell's history already; no message adds a copy.
+        assert!(!text(&output.stderr).contains(&secret[..16]), "{line}: {}", text(&output.stderr));
+    }
+    assert!(!sandbox.path("cwd/out").exists());
+}
+
+#[test]
+fn secrets_go_to_a_private_file_or_where_they_were_asked_to_go() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    let mint = "sealserve token mint --subject a --scope 'model:*:infer'";
+    let output = shell(&sandbox, &format!("{mint} | cat; exit ${{PIPESTATUS[0]}}"));
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let output = shell(&sandbox, &format!("{mint} > file"));
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert!(shell(&sandbox, &format!("umask 0; {mint} -o t")).status.success());
+    assert!(shell(&sandbox, "umask 0; sealserve key create --use model -o k").status.success());
+    for name in ["t", "k"] {
+        let mode = sandbox.path("cwd").join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600, "{name}");
+    }
+    assert!(text(&shell(&sandbox, &format!("{mint} -o - | cat")).stdout).starts_with("ey"));
+    let key = text(&shell(&sandbox, "sealserve key create --use model -o - | cat").stdout);
+    assert_eq!(key.trim().len(), 64);
+}
+
+/// Runs a line with a terminal as its stdin, stdout and stderr; returns what it
+/// showed and its exit code.
+fn at_a_terminal(sandbox: &Sandbox, line: &str) -> (String, Option<i32>) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let open = || File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let mut command = command(sandbox, line);
+    command.env("TERM", "xterm").stdin(open()).stdout(open()).stderr(open());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let reader = std::thread::spawn(move || {
+        let (mut shown, mut buffer) = (Vec::new(), [0; 4096]);
+        // Without anyone on the other side, reading from a terminal is an error.
+        while let Ok(read @ 1..) = File::from(controller.try_clone().unwrap()).read(&mut buffer) {
+            shown.extend_from_slice(&buffer[..read]);
+        }
+        shown
+    });
+    let code = child.wait().unwrap().code();
+    (text(&reader.join().unwrap()).replace("\r\n", "\n"), code)
+}
+
+#[test]
+fn binary_never_reaches_a_terminal_but_a_token_may() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    sandbox.write("cwd/m.onnx", vec![7; 100_000]);
+    shell(&sandbox, "sealserve model encrypt m.onnx");
+    for line in ["sealserve model decrypt m.sealed", "sealserve model encrypt --name m < m.onnx"] {
+        let (shown, code) = at_a_terminal(&sandbox, line);
+        assert_eq!(code, Some(2), "{line}: {shown}");
+        assert!(shown.contains("binary output is not written to a terminal"), "{shown}");
+        assert!(!shown.contains('\u{7}') && !shown.contains("SEALED"), "{shown}");
+    }
+    let (shown, code) = at_a_terminal(&sandbox, "sealserve -q model decrypt m.sealed -o -");
+    assert_eq!((code, shown.matches('\u{7}').count()), (Some(0), 100_000));
+    let (shown, code) = at_a_terminal(&sandbox, "sealserve token mint --subject a --scope 'model:*:infer'");
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("ey"), "{shown}");
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let sandbox = Sandbox::new();
+    let coloured = |line: &str| at_a_terminal(&sandbox, line).0.contains("\u{1b}[31;1merror:\u{1b}[0m");
+    assert!(coloured("sealserve key list"));
+    assert!(coloured("NO_COLOR= sealserve key list"));
+    assert!(!coloured("NO_COLOR=1 sealserve key list"));
+    assert!(!coloured("TERM=dumb sealserve key list"));
+    assert!(!coloured("sealserve key list --color never"));
+    assert!(coloured("NO_COLOR=1 sealserve key list --color always"));
+}
+
+#[test]
+fn progress_is_for_terminals_and_goes_away() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    let encrypt =
+        "(head -c 3000000 /dev/zero; sleep 1) | sealserve model encrypt --name m -o m.sealed --force";
+    let (shown, code) = at_a_terminal(&sandbox, encrypt);
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("encrypting"), "{shown}");
+    let (shown, _) = at_a_terminal(&sandbox, &format!("{encrypt} --quiet"));
+    assert!(!shown.contains("encrypting"), "{shown}");
+    assert!(!text(&shell(&sandbox, encrypt).stderr).contains("encrypting"));
+}
+
+#[test]
+fn who_closes_the_pipe_has_read_enough() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    sandbox.write("cwd/m.onnx", vec![b'm'; 4 << 20]);
+    shell(&sandbox, "sealserve model encrypt m.onnx");
+    for line in [
+        "sealserve model decrypt --quiet m.sealed",
+        "sealserve model encrypt --quiet --name m - < m.onnx",
+        "sealserve key list",
+        "sealserve key list --format json",
+        "sealserve key jwks",
+        "sealserve completion bash",
+        "sealserve --help",
+        "sealserve token mint --quiet --subject a --scope 'model:*:infer' -o -",
+    ] {
+        for reader in ["head -c 10 > /dev/null", "true"] {
+            let output = shell(&sandbox, &format!("(sleep 0.1; {line}) | {reader}; exit ${{PIPESTATUS[0]}}"));
+            assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{line}");
+        }
+    }
+    let output = shell(&sandbox, "sealserve model decrypt --quiet m.sealed | head -c 10");
+    assert_eq!(text(&output.stdout), "mmmmmmmmmm");
+}
+
+#[test]
+fn a_secret_comes_from_a_file_a_stream_a_descriptor_or_the_environment() {
+    let sandbox = Sandbox::new();
+    shell(&sandbox, "sealserve key create --use model -o k; echo model > m.onnx");
+    for (name, source) in [
+        ("file", "--key-file k"),
+        ("pipe", "--key-file <(cat k)"),
+        ("stdin", "--key-file - < k"),
+        ("descriptor", "--key-file fd:3 3< k"),
+        ("descriptor of a pipe", "--key-file fd:3 3< <(cat k)"),
+        ("environment", "--key-file env:KEY"),
+        ("raw", "--key-file <(xxd -r -p k || python3 -c 'print()')"),
+    ] {
+        if name == "raw" && !shell(&sandbox, "command -v xxd").status.success() {
+            continue;
+        }
+        // What an editor or a here-document adds around it does not count.
+        let line = format!(
+            "KEY=$(printf ' \\t'; cat k; printf '\\n \\n.'); KEY=${{KEY%.}}; export KEY
+            sealserve model encrypt --force m.onnx {source} && sealserve model decrypt m.sealed {source}"
+        );
+        let output = shell(&sandbox, &line);
+        assert!(text(&output.stdout).ends_with("model\n"), "{name}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn stdin_has_one_reader() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    let root = "--root-key - < ../config/sealserve/root.key";
+    for line in [
+        "sealserve model encrypt --key-file - --name m -",
+        "sealserve model encrypt --key-file - --key-file - m.onnx",
+        "sealserve model decrypt --key-file - -",
+        "sealserve model verify --key-file -",
+        "sealserve model inspect --key-file - --key-file - m.sealed",
+        &format!("sealserve model decrypt - {root}"),
+        &format!("sealserve token verify - {root}"),
+    ] {
+        let output = shell(&sandbox, line);
+        assert_eq!(output.status.code(), Some(2), "{line}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("only one thing can be read from standard input"), "{line}");
+    }
+    // And that reader gets all of it, once.
+    for line in ["key list", "key create --use model --id model-1 --if-absent"] {
+        let output = shell(&sandbox, &format!("sealserve {line} {root}"));
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_full_device_is_an_error_that_names_stdout() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    sandbox.write("cwd/m.onnx", "model");
+    shell(&sandbox, "sealserve model encrypt m.onnx");
+    for line in
+        ["key list", "key jwks", "model decrypt m.sealed", "model inspect m.sealed", "completion bash"]
+    {
+        let output = shell(&sandbox, &format!("sealserve {line} > /dev/full"));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}: {said}");
+        assert!(
+            said.starts_with("error: cannot write") && said.contains("standard output"),
+            "{line}: {said}"
+        );
+        assert!(said.contains("cause: No space left on device"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn flags_come_before_the_environment_and_that_before_the_default() {
+    let sandbox = Sandbox::new();
+    for (line, home) in [
+        ("sealserve init --home flag", "flag"),
+        ("SEALSERVE_HOME=variable sealserve init", "variable"),
+        ("env -u SEALSERVE_HOME sealserve init", "../data/sealserve"),
+        ("env -u SEALSERVE_HOME -u XDG_DATA_HOME sealserve init", "../user/.local/share/sealserve"),
+        (
+            "env -u SEALSERVE_HOME XDG_DATA_HOME=relative HOME=$PWD/other sealserve init",
+            "other/.local/share/sealserve",
+        ),
+    ] {
+        assert!(shell(&sandbox, line).status.success(), "{line}");
+        assert!(sandbox.path("cwd").join(home).join("keyring.json").exists(), "{line}");
+    }
+    let output = shell(&sandbox, "env -u SEALSERVE_HOME -u XDG_DATA_HOME -u HOME sealserve key list");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn nothing_ever_asks() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    // An open pipe that never says anything: whoever waits for an answer hangs.
+    let mut command = sandbox.sealserve();
+    command.args(["key", "rotate", "--use", "token"]).stdin(Stdio::piped());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut held = child.stdin.as_ref().unwrap();
+    held.flush().unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+}
