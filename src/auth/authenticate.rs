@@ -137,11 +137,13 @@ impl Authenticator {
 /// token (RFC 6750, section 2.1; RFC 9110, section 11.1).
 fn bearer(value: &[u8]) -> Result<&str, AuthError> {
     let text = std::str::from_utf8(value).map_err(|_| AuthError::Malformed)?;
-    let (scheme, token) = text.split_once(' ').ok_or(AuthError::Malformed)?;
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ') {
-        Ok(token)
-    } else {
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        Err(AuthError::Scheme)
+    } else if token.is_empty() || token.contains(' ') {
         Err(AuthError::Malformed)
+    } else {
+        Ok(token)
     }
 }
 
@@ -226,8 +228,11 @@ mod tests {
         assert_eq!(ask(&[], 0), Err(AuthError::Missing));
         assert_eq!(ask(&[&bearer, &bearer], 0), Err(AuthError::Several));
         assert_eq!(ask(&[&bearer], 1), Err(AuthError::Several));
-        for malformed in ["", "Bearer", "Bearer ", "Basic YTpi", &token, &format!("{bearer} x")] {
+        for malformed in ["Bearer", "Bearer ", &format!("{bearer} x")] {
             assert_eq!(ask(&[malformed], 0), Err(AuthError::Malformed), "{malformed}");
+        }
+        for other in ["", "Basic YTpi", &token] {
+            assert_eq!(ask(&[other], 0), Err(AuthError::Scheme), "{other}");
         }
     }
 }

@@ -11,6 +11,8 @@ pub enum AuthError {
     Missing,
     #[error("the request brings more than one credential")]
     Several,
+    #[error("the Authorization header has another scheme than Bearer")]
+    Scheme,
     #[error("the Authorization header is not 'Bearer' and a token")]
     Malformed,
     #[error("API keys are not accepted here")]

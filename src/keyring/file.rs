@@ -146,16 +146,24 @@ impl Store {
 
     /// Reads the keyring, and refuses one that is older than one seen before.
     pub fn read(&self) -> Result<Keyring, KeyringError> {
-        Ok(self.read_with_key()?.0)
+        let read = match self.read_with_key() {
+            // A writer may have come between the file and the memory of it. Under the lock none does.
+            Err(KeyringError::RolledBack { .. }) => {
+                let _turn = self.turn()?;
+                self.read_with_key()
+            }
+            other => other,
+        };
+        Ok(read?.0)
     }
 
     /// Remembers `keyring`, if it is the newest, across restarts.
     pub fn remember(&self, keyring: &Keyring) -> Result<(), KeyringError> {
         let _turn = self.turn()?;
-        match self.seen.read()? {
-            // A writer was faster; what it wrote is read next.
-            Some(memory) if memory.generation >= keyring.generation => Ok(()),
-            _ => self.seen.write(keyring.generation, &keyring.mac),
+        match self.seen.check(keyring, &self.path) {
+            // It was the newest when it was read; the next read takes the one after it.
+            Err(KeyringError::RolledBack { seen, found, .. }) if found < seen => Ok(()),
+            other => other.and_then(|()| self.seen.write(keyring.generation, &keyring.mac)),
         }
     }
 
@@ -190,7 +198,6 @@ impl Store {
 
     fn read_with_key(&self) -> Result<(Keyring, Secret<32>), KeyringError> {
         let path = || self.path.clone();
-        let memory = self.seen.read()?;
         let text = fs::read_secret(&self.path, LIMIT).map_err(|error| {
             if error.is_not_found() { KeyringError::Absent { path: path() } } else { error.into() }
         })?;
@@ -223,15 +230,8 @@ impl Store {
             .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
             .collect::<Result<_, _>>()?;
         let keyring = Keyring { generation: body.generation, keys, mac: tag };
-        match memory {
-            Some(memory) if !memory.allows(&keyring) => Err(KeyringError::RolledBack {
-                path: path(),
-                seen: memory.generation,
-                found: keyring.generation,
-                memory: self.seen.path().to_owned(),
-            }),
-            _ => Ok((keyring, data_key)),
-        }
+        self.seen.check(&keyring, &self.path)?;
+        Ok((keyring, data_key))
     }
 
     fn write(

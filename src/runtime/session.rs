@@ -133,9 +133,12 @@ impl Runtime {
         let specs = |role, outlets: &[Outlet]| {
             outlets.iter().map(|outlet| TensorSpec::of(role, outlet)).collect::<Result<Vec<_>, _>>()
         };
+        let inputs = specs("input", session.inputs())?;
+        let strings = inputs.iter().any(|spec| spec.data_type == DataType::Bytes);
         Ok(Session {
-            inputs: specs("input", session.inputs())?,
+            inputs,
             outputs: specs("output", session.outputs())?,
+            is_steady: !graph.has_control_flow && !strings,
             inner: session,
         })
     }
@@ -153,9 +156,16 @@ pub struct Session {
     inner: ort::session::Session,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
+    is_steady: bool,
 }
 
 impl Session {
+    /// Whether the shapes of its inputs alone decide how long it takes: no loops,
+    /// no branches, no strings.
+    pub fn is_steady(&self) -> bool {
+        self.is_steady
+    }
+
     /// What it takes.
     pub fn inputs(&self) -> &[TensorSpec] {
         &self.inputs

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::fault::Fault;
+use super::looks::Looks;
 use super::refusals::Refusals;
 use crate::audit::Log;
 use crate::auth::Authenticator;
@@ -39,6 +40,8 @@ pub(super) struct App {
     pub(super) draining: AtomicBool,
     /// SIGHUP: read the keyring now.
     pub(super) reread: AtomicBool,
+    /// Ask here for a look at the keyring.
+    pub(super) looks: Looks,
     pub(super) connections: AtomicUsize,
     pub(super) requests: AtomicU64,
     /// Tell browsers to come back over HTTPS only; on localhost that would bind

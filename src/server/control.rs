@@ -24,7 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
 enum Request {
-    Status,
+    // In braces, or serde would not refuse unknown fields.
+    Status {},
 }
 
 /// Why a running server cannot be asked.
@@ -68,7 +69,7 @@ fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let mut question = serde_json::to_vec(&Request::Status)?;
+    let mut question = serde_json::to_vec(&Request::Status {})?;
     question.push(b'\n');
     stream.write_all(&question)?;
     let mut answer = Vec::new();
@@ -114,7 +115,7 @@ async fn answer(app: &App, mut stream: tokio::net::UnixStream) -> io::Result<()>
     let mut question = Vec::new();
     tokio::io::BufReader::new(reader.take(REQUEST_LIMIT)).read_until(b'\n', &mut question).await?;
     let mut answer = match serde_json::from_slice(&question) {
-        Ok(Request::Status) => serde_json::to_vec(&app.status())?,
+        Ok(Request::Status {}) => serde_json::to_vec(&app.status())?,
         Err(_) => br#"{"error":"unknown command"}"#.to_vec(),
     };
     answer.push(b'\n');

@@ -35,7 +35,8 @@ impl Fault {
         Self { status, code, message, detail: None, challenge: None, retry_after: false }
     }
 
-    fn detail(mut self, detail: String) -> Self {
+    /// What the audit log says in the place of the message.
+    pub(super) fn detail(mut self, detail: String) -> Self {
         self.detail = Some(bounded(detail));
         self
     }
@@ -118,7 +119,7 @@ impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Self {
         let detail = error.to_string();
         match error {
-            AuthError::Missing | AuthError::ApiKey => {
+            AuthError::Missing | AuthError::ApiKey | AuthError::Scheme => {
                 Self::new(StatusCode::UNAUTHORIZED, "no_credential", "a bearer token is required")
                     .challenge(r#"Bearer realm="sealserve""#)
             }
@@ -129,7 +130,7 @@ impl From<AuthError> for Fault {
             )
             .challenge(r#"Bearer realm="sealserve", error="invalid_request""#),
             AuthError::Malformed => Self::new(
-                StatusCode::UNAUTHORIZED,
+                StatusCode::BAD_REQUEST,
                 "malformed_credential",
                 "Authorization must be 'Bearer' and a token",
             )

@@ -1,23 +1,22 @@
 //! Follows the keyring and the certificate while the server runs: looks four
-//! times a second, reads wholly, then swaps. A file that cannot be read leaves
+//! times a second or when asked, reads wholly, then swaps. A file that cannot be read leaves
 //! the last good state in force and is seen in the status.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::mpsc::Receiver;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
 use super::app::{App, Snapshot};
+use super::looks::INTERVAL;
 use super::{ServerError, tls};
 use crate::auth::Authenticator;
 use crate::config::TlsTable;
 use crate::fs::FsError;
 use crate::keyring::{Keyring, Store, Watch};
 use crate::token::Expected;
-
-const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Reads the keyring, and again when it changed.
 pub(super) struct KeyringReader {
@@ -33,13 +32,21 @@ impl KeyringReader {
         Self { store, expected, watch }
     }
 
-    /// What follows from the keyring, if it changed since the last read.
-    fn read_if_changed(&mut self) -> Result<Option<Snapshot>, ServerError> {
-        let changed = self.watch.changed().map_err(FsError::io("read", self.store.path()))?;
-        let Some(_) = changed else { return Ok(None) };
+    /// Puts the keyring in force, if it changed since the last read.
+    fn look(&mut self, app: &App) -> Result<(), ServerError> {
+        if self.watch.changed().map_err(FsError::io("read", self.store.path()))?.is_none() {
+            return Ok(());
+        }
         let (keyring, snapshot) = self.read()?;
-        self.store.remember(&keyring)?;
-        Ok(Some(snapshot))
+        tracing::info!(generation = keyring.generation, "keyring changed");
+        app.snapshot.store(Arc::new(snapshot));
+        // A revocation does not wait for a disk with room. What is not remembered
+        // counts as not read: that shows, and the next look tries again.
+        if let Err(error) = self.store.remember(&keyring) {
+            self.forget();
+            return Err(error.into());
+        }
+        Ok(())
     }
 
     /// The keyring as it is now, and what follows from it.
@@ -61,28 +68,27 @@ impl KeyringReader {
     }
 }
 
-/// Follows the keyring until the process ends.
-pub(super) fn keyring(app: &App, mut reader: KeyringReader) -> ! {
+/// Follows the keyring until the process ends; `asked` comes with [`App::looks`].
+pub(super) fn keyring(app: &App, mut reader: KeyringReader, asked: &Receiver<()>) -> ! {
     let mut reported = false;
     loop {
-        std::thread::sleep(INTERVAL);
-        if app.reread.swap(false, Ordering::AcqRel) {
-            reader.forget();
+        app.looks.turn(asked, || follow(app, &mut reader, &mut reported));
+    }
+}
+
+fn follow(app: &App, reader: &mut KeyringReader, reported: &mut bool) {
+    if app.reread.swap(false, Ordering::AcqRel) {
+        reader.forget();
+    }
+    match reader.look(app) {
+        Ok(()) => {
+            app.keyring.succeeded();
+            *reported = false;
         }
-        match reader.read_if_changed() {
-            Ok(changed) => {
-                if let Some(snapshot) = changed {
-                    tracing::info!(generation = snapshot.keys.generation, "keyring changed");
-                    app.snapshot.store(Arc::new(snapshot));
-                }
-                app.keyring.succeeded();
-                reported = false;
-            }
-            Err(error) => {
-                app.keyring.failed();
-                if !std::mem::replace(&mut reported, true) {
-                    tracing::error!(%error, "keyring cannot be read; the last good one stays in force");
-                }
+        Err(error) => {
+            app.keyring.failed();
+            if !std::mem::replace(reported, true) {
+                tracing::error!(%error, "keyring cannot be followed; the last good one stays in force");
             }
         }
     }

@@ -12,8 +12,9 @@ use super::app::{App, Snapshot};
 use super::body;
 use super::fault::Fault;
 use super::ledger::{self, Account};
-use crate::auth::{Evidence, Principal};
+use crate::auth::{AuthError, Evidence, Principal};
 use crate::clock::UnixSeconds;
+use crate::token::TokenError;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -27,7 +28,7 @@ pub(super) struct Caller {
 
 /// Demands a credential.
 pub(super) async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    match Caller::identify(&app, request.headers()) {
+    match Caller::first_seen(&app, request.headers()).await {
         Ok(caller) => {
             if let Some(account) = request.extensions().get::<Arc<Account>>() {
                 account.named(&caller.principal);
@@ -46,8 +47,23 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, mut request: Reque
 }
 
 impl Caller {
+    /// Identifies a caller; one whose key is not known has the keyring looked at first.
+    async fn first_seen(app: &App, headers: &HeaderMap) -> Result<Self, Fault> {
+        match Self::judged(app.trusted_snapshot()?, app, headers) {
+            Err(AuthError::Token(TokenError::UnknownKey { .. })) => {
+                app.looks.fresh().await;
+                Self::identify(app, headers)
+            }
+            other => Ok(other?),
+        }
+    }
+
     fn identify(app: &App, headers: &HeaderMap) -> Result<Self, Fault> {
-        let (snapshot, at) = (app.trusted_snapshot()?, app.clock.unix());
+        Ok(Self::judged(app.trusted_snapshot()?, app, headers)?)
+    }
+
+    fn judged(snapshot: Arc<Snapshot>, app: &App, headers: &HeaderMap) -> Result<Self, AuthError> {
+        let at = app.clock.unix();
         let evidence = Evidence {
             authorization: headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
             api_keys: headers.get_all(API_KEY).iter().count(),

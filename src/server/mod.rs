@@ -16,6 +16,7 @@ mod follow;
 mod gate;
 mod host;
 mod ledger;
+mod looks;
 mod refusals;
 mod run;
 mod tls;

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::app::{App, KeyringHealth, Snapshot};
 use super::follow::KeyringReader;
+use super::looks::Looks;
 use super::refusals::Refusals;
 use super::{ServerError, accept, control, follow, host, tls, v2};
 use crate::audit::{self, Log};
@@ -75,6 +77,7 @@ pub fn run(
         AuditMode::BestEffort => audit::Mode::BestEffort,
         AuditMode::Required => audit::Mode::Required,
     };
+    let (looks, asked) = Looks::new();
     let app = Arc::new(App {
         registry,
         limits: config.limits,
@@ -85,6 +88,7 @@ pub fn run(
         keyring: KeyringHealth::new(config.keyring.max_stale.0),
         draining: AtomicBool::new(false),
         reread: AtomicBool::new(false),
+        looks,
         connections: AtomicUsize::new(0),
         requests: AtomicU64::new(0),
         started: clock.unix(),
@@ -92,7 +96,7 @@ pub fn run(
         url: url.clone(),
         clock,
     });
-    follow_files(&app, reader, config, &tls)?;
+    follow_files(&app, reader, asked, config, &tls)?;
     let router = v2::router(&app);
     let control = {
         let _inside = tokio.enter();
@@ -184,13 +188,14 @@ async fn flush_refusals(app: Arc<App>) {
 fn follow_files(
     app: &Arc<App>,
     reader: KeyringReader,
+    asked: Receiver<()>,
     config: &Config,
     tls: &Arc<ArcSwap<rustls::ServerConfig>>,
 ) -> Result<(), ServerError> {
     let start = |source| ServerError::Start { source };
     let thread = |name: &str| std::thread::Builder::new().name(name.into());
     let followed = Arc::clone(app);
-    thread("keyring").spawn(move || follow::keyring(&followed, reader)).map_err(start)?;
+    thread("keyring").spawn(move || follow::keyring(&followed, reader, &asked)).map_err(start)?;
     let (table, tls) = (config.tls.clone(), Arc::clone(tls));
     thread("certificate").spawn(move || follow::certificate(&table, &tls)).map_err(start)?;
     Ok(())

@@ -1,15 +1,19 @@
-//! Sessions, one thread each, fed by one bounded queue.
+//! Sessions, one thread each, fed by one bounded queue; runs that are known to be
+//! quick stay on the thread that asks.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use tokio::sync::oneshot;
 
 use super::ServingError;
 use crate::runtime::{Interrupt, RunError, Runtime, Session, Tensor, TensorSpec};
+
+/// A run that takes less than this is not worth the way to another thread.
+const QUICK: Duration = Duration::from_micros(100);
 
 struct Job {
     inputs: Vec<Tensor>,
@@ -22,10 +26,18 @@ struct Job {
 pub(super) struct Pool {
     runtime: Runtime,
     queue: SyncSender<Job>,
+    shared: Arc<Shared>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    sessions: usize,
-    counters: Arc<Counters>,
+}
+
+/// What callers and workers share.
+struct Shared {
+    sessions: Vec<Mutex<Session>>,
+    is_steady: bool,
+    /// The most input elements with which a run was quick; 0: none was yet.
+    quick: AtomicUsize,
+    counters: Counters,
 }
 
 /// What happened since the start.
@@ -55,23 +67,21 @@ impl Pool {
     ) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));
-        let counters = Arc::new(Counters::default());
-        let first = sessions.first();
-        let pool = Self {
-            runtime,
-            queue: sender,
-            inputs: first.map(|s| s.inputs().to_vec()).unwrap_or_default(),
-            outputs: first.map(|s| s.outputs().to_vec()).unwrap_or_default(),
-            sessions: sessions.len(),
-            counters: Arc::clone(&counters),
-        };
-        for session in sessions {
-            let (receiver, counters) = (Arc::clone(&receiver), Arc::clone(&counters));
+        let specs = |of: fn(&Session) -> &[TensorSpec]| sessions.first().map(of).unwrap_or_default().to_vec();
+        let (inputs, outputs) = (specs(Session::inputs), specs(Session::outputs));
+        let shared = Arc::new(Shared {
+            is_steady: sessions.iter().all(Session::is_steady),
+            sessions: sessions.into_iter().map(Mutex::new).collect(),
+            quick: AtomicUsize::new(0),
+            counters: Counters::default(),
+        });
+        for index in 0..shared.sessions.len() {
+            let (receiver, shared) = (Arc::clone(&receiver), Arc::clone(&shared));
             thread::Builder::new()
                 .name(format!("run {name}"))
-                .spawn(move || work(session, &receiver, &counters))?;
+                .spawn(move || shared.work(&shared.sessions[index], &receiver))?;
         }
-        Ok(pool)
+        Ok(Self { runtime, queue: sender, shared, inputs, outputs })
     }
 
     /// Runs `inputs` on the next free session, within `limit`, waiting included.
@@ -82,11 +92,15 @@ impl Pool {
         limit: Duration,
     ) -> Result<Vec<Tensor>, ServingError> {
         let interrupt = self.runtime.interrupt()?;
+        if let Some(mut session) = self.shared.at_once(&inputs) {
+            return Ok(self.shared.run(&mut session, inputs, &outputs, &interrupt)?);
+        }
         let abandon = Abandon(interrupt.clone());
         let (reply, answer) = oneshot::channel();
-        self.counters.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = &self.shared.counters.waiting;
+        waiting.fetch_add(1, Ordering::Relaxed);
         self.queue.try_send(Job { inputs, outputs, interrupt, reply }).map_err(|error| {
-            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            waiting.fetch_sub(1, Ordering::Relaxed);
             match error {
                 TrySendError::Full(_) => ServingError::QueueFull,
                 TrySendError::Disconnected(_) => ServingError::Stopped,
@@ -106,31 +120,70 @@ impl Pool {
     }
 
     pub(super) fn sessions(&self) -> usize {
-        self.sessions
+        self.shared.sessions.len()
     }
 
     pub(super) fn counters(&self) -> &Counters {
-        &self.counters
+        &self.shared.counters
     }
 }
 
-/// Takes jobs until the pool is gone.
-fn work(mut session: Session, queue: &Mutex<Receiver<Job>>, counters: &Counters) {
-    loop {
-        // One worker waits in `recv`, the others for the lock: no job is seen twice.
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        counters.waiting.fetch_sub(1, Ordering::Relaxed);
-        if job.reply.is_closed() {
-            continue;
+impl Shared {
+    /// A free session, if running `inputs` on it takes less time than handing them
+    /// to another thread and back. That is known only of models whose shapes decide
+    /// how long they take, and only of sizes that were quick before.
+    fn at_once(&self, inputs: &[Tensor]) -> Option<MutexGuard<'_, Session>> {
+        let known = self.is_steady && elements(inputs) <= self.quick.load(Ordering::Relaxed);
+        // Who waits already goes first.
+        if !known || self.counters.waiting.load(Ordering::Relaxed) > 0 {
+            return None;
         }
-        let outputs: Vec<&str> = job.outputs.iter().map(String::as_str).collect();
-        let outcome = session.run(job.inputs, &outputs, &job.interrupt);
-        let counter = if outcome.is_ok() { &counters.done } else { &counters.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
-        let _ = job.reply.send(outcome.map_err(|error| match error {
-            RunError::Interrupted => ServingError::Deadline,
-            other => other.into(),
-        }));
+        self.sessions.iter().find_map(|session| session.try_lock().ok())
     }
+
+    fn run(
+        &self,
+        session: &mut Session,
+        inputs: Vec<Tensor>,
+        outputs: &[String],
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let (elements, started) = (elements(&inputs), Instant::now());
+        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let outcome = session.run(inputs, &outputs, interrupt);
+        if outcome.is_err() {
+            self.counters.failed.fetch_add(1, Ordering::Relaxed);
+            return outcome;
+        }
+        self.counters.done.fetch_add(1, Ordering::Relaxed);
+        if started.elapsed() < QUICK {
+            self.quick.fetch_max(elements, Ordering::Relaxed);
+        } else if elements <= self.quick.load(Ordering::Relaxed) {
+            self.quick.store(0, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Takes jobs until the pool is gone.
+    fn work(&self, session: &Mutex<Session>, queue: &Mutex<Receiver<Job>>) {
+        loop {
+            // One worker waits in `recv`, the others for the lock: no job is seen twice.
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(job) = next else { return };
+            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            if job.reply.is_closed() {
+                continue;
+            }
+            let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            let outcome = self.run(&mut session, job.inputs, &job.outputs, &job.interrupt);
+            let _ = job.reply.send(outcome.map_err(|error| match error {
+                RunError::Interrupted => ServingError::Deadline,
+                other => other.into(),
+            }));
+        }
+    }
+}
+
+fn elements(inputs: &[Tensor]) -> usize {
+    inputs.iter().map(|tensor| tensor.data().len()).sum()
 }

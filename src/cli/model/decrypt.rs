@@ -19,9 +19,9 @@ pub(super) struct Decrypt {
     /// The encrypted file; - is standard input
     #[arg(default_value = "-")]
     input: PathBuf,
-    /// The model in the clear (0600); - is standard output
-    #[arg(long, short, default_value = "-")]
-    output: PathBuf,
+    /// The model in the clear (0600); - is standard output [default: standard output]
+    #[arg(long, short)]
+    output: Option<PathBuf>,
     #[command(flatten)]
     keys: Keys,
     /// Replace an existing output
@@ -32,7 +32,7 @@ pub(super) struct Decrypt {
 impl Decrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
-        let destination = Destination::open(&self.output, fs::SECRET, self.force)?;
+        let destination = Destination::open(self.output.as_deref(), fs::SECRET, self.force)?;
         let keys = self.keys.to_decrypt(context)?;
         let progress = context.output.progress("decrypting");
         let name = self.input.display().to_string();

@@ -64,9 +64,8 @@ impl Document for EncryptDocument {
 impl Encrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
-        let output = self.output.clone().unwrap_or_else(|| {
-            if is_dash(&self.input) { "-".into() } else { self.input.with_extension("sealed") }
-        });
+        let sibling = || Some(self.input.with_extension("sealed")).filter(|_| !is_dash(&self.input));
+        let output = self.output.clone().or_else(sibling);
         let input = Input::open(&self.input)?;
         let stem = || Some(self.input.file_stem()?.to_string_lossy().into_owned()).filter(|stem| stem != "-");
         let name = self.name.clone().or_else(stem).ok_or_else(|| {
@@ -82,7 +81,7 @@ impl Encrypt {
             sha256: None,
         };
         let spec = SealSpec { keys: &keys, metadata: &metadata };
-        let destination = Destination::open(&output, fs::PUBLIC, self.force)?;
+        let destination = Destination::open(output.as_deref(), fs::PUBLIC, self.force)?;
         let progress = context.output.progress("encrypting");
         let summary = destination.fill(|out| seal(input, out, &spec, &progress))?;
         drop(progress);
@@ -94,9 +93,7 @@ impl Encrypt {
             metadata.version,
             names.join(", ")
         ));
-        if is_dash(&output) {
-            return Ok(());
-        }
+        let Some(output) = output.filter(|path| !is_dash(path)) else { return Ok(()) };
         written(context.output.document(&EncryptDocument {
             output,
             artifact_id: summary.artifact_id.to_string(),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Stdin, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Outcome, Stop};
@@ -58,19 +59,28 @@ impl Input {
 /// Where an answer of bytes goes: a file that appears when it is whole, or stdout.
 pub(super) enum Destination {
     File(AtomicFile, PathBuf),
-    Stdout,
+    /// Not the standard library's, which looks for line ends in what it is given.
+    Stdout(File),
 }
 
 impl Destination {
-    pub(super) fn open(path: &Path, mode: u32, force: bool) -> Outcome<Self> {
-        if is_dash(path) {
-            if io::stdout().is_terminal() {
-                return Err(Failure::new(Kind::Usage, "binary output is not written to a terminal")
-                    .hint("pass -o FILE, or pipe it into another program")
-                    .into());
+    /// `path` is what the option says; without it, stdout unless that is a terminal.
+    pub(super) fn open(path: Option<&Path>, mode: u32, force: bool) -> Outcome<Self> {
+        let path = match path {
+            Some(path) if !is_dash(path) => path,
+            None if io::stdout().is_terminal() => {
+                return Err(Failure::new(
+                    Kind::Usage,
+                    "binary output is not written to a terminal unless asked",
+                )
+                .hint("pass -o FILE, or -o - to have it on the terminal all the same")
+                .into());
             }
-            return Ok(Self::Stdout);
-        }
+            _ => {
+                let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Stop::Output)?;
+                return Ok(Self::Stdout(stdout.into()));
+            }
+        };
         let existing = if force { Existing::Replace } else { Existing::Refuse };
         Ok(Self::File(AtomicFile::create(path, mode, existing)?, path.to_owned()))
     }
@@ -82,7 +92,7 @@ impl Destination {
     ) -> Outcome<T> {
         let answer = match &mut self {
             Self::File(file, path) => write(Named::new(path.to_string_lossy(), file))?,
-            Self::Stdout => write(Named::new("standard output", &mut io::stdout())).map_err(broken_pipe)?,
+            Self::Stdout(stdout) => write(Named::new("standard output", stdout)).map_err(broken_pipe)?,
         };
         if let Self::File(file, _) = self {
             file.commit()?;

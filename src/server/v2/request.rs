@@ -91,7 +91,7 @@ pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Fault> {
 /// Reads the request in `body`.
 pub(super) fn parse(body: &[u8]) -> Result<Inference, Fault> {
     let document: Document<'_> = serde_json::from_slice(body)
-        .map_err(|error| Fault::malformed(format!("the body is no inference request: {error}")))?;
+        .map_err(|error| unreadable("the body is no inference request", &error))?;
     let binary = document.parameters.binary_data_output
         || document.outputs.iter().any(|output| output.parameters.binary_data);
     if binary {
@@ -116,6 +116,13 @@ pub(super) fn parse(body: &[u8]) -> Result<Inference, Fault> {
     })
 }
 
+/// What serde says can quote a value. The caller may hear that; the log, which holds
+/// no tensor, gets the place.
+fn unreadable(message: &str, error: &serde_json::Error) -> Fault {
+    let place = format!("{message} (line {}, column {})", error.line(), error.column());
+    Fault::malformed(format!("{message}: {error}")).detail(place)
+}
+
 fn tensor(input: Input<'_>) -> Result<Tensor, Fault> {
     let Input { name, shape, datatype, data } = input;
     let shown = || name.chars().take(64).collect::<String>();
@@ -123,9 +130,8 @@ fn tensor(input: Input<'_>) -> Result<Tensor, Fault> {
         .parse()
         .map_err(|_| Fault::malformed(format!("input '{}' has an unknown datatype", shown())))?;
     let data = data.ok_or_else(|| Fault::malformed(format!("input '{}' has no data", shown())))?;
-    let data = json::read(data.get(), data_type, &shape).map_err(|error| {
-        Fault::malformed(format!("the data of input '{}' is no {data_type}: {error}", shown()))
-    })?;
+    let data = json::read(data.get(), data_type, &shape)
+        .map_err(|error| unreadable(&format!("the data of input '{}' is no {data_type}", shown()), &error))?;
     Ok(Tensor::new(name.into_owned(), shape, data)?)
 }
 
