@@ -390,7 +390,8 @@ mod tests {
 
     #[test]
     fn a_secret_opens_only_as_the_key_that_it_was_made_for() {
-        let edits: [(&str, fn(&mut Body)); 5] = [
+        type Edit = fn(&mut Body);
+        let edits: [(&str, Edit); 5] = [
             ("another's secret", |body| body.model_keys[0].secret = body.model_keys[1].secret.clone()),
             ("another kid", |body| body.model_keys[0].kid.push('x')),
             ("another use", |body| body.model_keys[0].usage = KeyUse::Request),
