@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -21,12 +22,12 @@ fn replay(name: &str) {
     let mut played = String::new();
     for line in recorded.lines() {
         if line.starts_with('#') {
-            played += &format!("{line}\n");
+            writeln!(played, "{line}").unwrap();
         } else if let Some(command) = line.strip_prefix("$ ") {
             let output = shell(&sandbox, &format!("exec 2>&1\n{command}"));
             let code = output.status.code().unwrap();
             let end = if code == 0 { String::new() } else { format!("[exit {code}]\n") };
-            played += &format!("{line}\n{}{end}\n", stable(&sandbox, &text(&output.stdout)));
+            writeln!(played, "{line}\n{}{end}", stable(&sandbox, &text(&output.stdout))).unwrap();
         }
     }
     let action =

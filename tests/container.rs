@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -346,7 +346,6 @@ fn outputs_that_cannot_be_made_are_named() {
             );
         }
     }
-    use std::os::unix::fs::FileTypeExt;
     assert!(fs::metadata(case.sandbox.path("link")).unwrap().file_type().is_fifo());
 }
 

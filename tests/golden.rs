@@ -44,7 +44,9 @@ fn check(name: &str, generated: &Files) {
     if update_golden() {
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir(&directory).unwrap();
-        generated.iter().for_each(|(file, text)| fs::write(directory.join(file), text).unwrap());
+        for (file, text) in generated {
+            fs::write(directory.join(file), text).unwrap();
+        }
     }
     let committed = files(&directory);
     let differ: BTreeSet<_> = generated
