@@ -190,6 +190,7 @@ impl Store {
 
     fn read_with_key(&self) -> Result<(Keyring, Secret<32>), KeyringError> {
         let path = || self.path.clone();
+        let memory = self.seen.read()?;
         let text = fs::read_secret(&self.path, LIMIT).map_err(|error| {
             if error.is_not_found() { KeyringError::Absent { path: path() } } else { error.into() }
         })?;
@@ -222,8 +223,15 @@ impl Store {
             .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
             .collect::<Result<_, _>>()?;
         let keyring = Keyring { generation: body.generation, keys, mac: tag };
-        self.seen.check(&keyring, &self.path)?;
-        Ok((keyring, data_key))
+        match memory {
+            Some(memory) if !memory.allows(&keyring) => Err(KeyringError::RolledBack {
+                path: path(),
+                seen: memory.generation,
+                found: keyring.generation,
+                memory: self.seen.path().to_owned(),
+            }),
+            _ => Ok((keyring, data_key)),
+        }
     }
 
     fn write(
@@ -382,8 +390,7 @@ mod tests {
 
     #[test]
     fn a_secret_opens_only_as_the_key_that_it_was_made_for() {
-        type Edit = fn(&mut Body);
-        let edits: [(&str, Edit); 5] = [
+        let edits: [(&str, fn(&mut Body)); 5] = [
             ("another's secret", |body| body.model_keys[0].secret = body.model_keys[1].secret.clone()),
             ("another kid", |body| body.model_keys[0].kid.push('x')),
             ("another use", |body| body.model_keys[0].usage = KeyUse::Request),
