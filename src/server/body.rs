@@ -52,7 +52,10 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Held, Fault> {
     let announced = body.size_hint().exact().map(usize::try_from);
     let expected = match announced {
         Some(Ok(length)) if length <= limit => length,
-        Some(_) => return Err(Fault::body_too_large(limit)),
+        Some(_) => {
+            drain(body).await;
+            return Err(Fault::body_too_large(limit));
+        }
         // A body of unknown length may grow to the limit, so it must have that much.
         None => limit,
     };
@@ -70,6 +73,7 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Held, Fault> {
         let frame = frame.map_err(|_| Fault::malformed("the body ended early"))?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > limit {
+                drain(body).await;
                 return Err(Fault::body_too_large(limit));
             }
             if bytes.is_empty() && data.len() == expected {
