@@ -2,7 +2,7 @@
 //! should conclude, and what the person may do next.
 
 /// What an error means for the caller. The command line turns it into an exit
-/// code; the list is in `sealserve help exit-codes` and in the README.
+/// code; `sealserve --help` and the README list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The work could not be done.

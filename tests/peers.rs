@@ -3,7 +3,12 @@
 
 mod support;
 
-use support::{Sandbox, Server, peer, testdata};
+use std::path::Path;
+use std::process::Output;
+
+use data_encoding::HEXLOWER;
+use support::forge::AUTHORITY;
+use support::{Sandbox, Server, curl, generation, peer, python, repository, testdata, text, wait_until};
 
 fn served() -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
@@ -48,4 +53,170 @@ fn every_held_out_digit_gets_the_answer_of_python_onnxruntime() {
 fn tritonclient_works_as_it_is() {
     let (sandbox, server) = served();
     digits(&sandbox, server.authority(), "triton_json.py");
+}
+
+/// Verifies the token in the sandbox with PyJWT and joserfc, under the keys in `jwks`.
+fn verify(sandbox: &Sandbox, jwks: &Path) -> Output {
+    sandbox
+        .program(python())
+        .arg(repository().join("tests/peers/verify_token.py"))
+        .arg("--token-file")
+        .arg(sandbox.path("token"))
+        .arg("--jwks")
+        .arg(jwks)
+        .args(["--issuer", AUTHORITY, "--audience", AUTHORITY])
+        .output()
+        .unwrap()
+}
+
+/// The key ids in a JWK Set.
+fn kids(jwks: &str) -> Vec<String> {
+    let jwks: serde_json::Value = serde_json::from_str(jwks).unwrap();
+    jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn pyjwt_and_joserfc_verify_our_tokens_until_their_key_is_revoked() {
+    let (sandbox, server) = served();
+    let shown = || sandbox.ok(["key", "jwks"]);
+    let answered = || text(&curl(&sandbox, [format!("{}/.well-known/jwks.json", server.url)]).body);
+    let first = kids(&shown());
+    assert_eq!(first.len(), 1);
+
+    sandbox.ok(["key", "rotate", "--use", "token"]);
+    wait_until("the server obeys", || generation(&sandbox) == 2);
+    let rotated = shown();
+    assert_eq!(kids(&rotated).len(), 2);
+    assert_eq!(kids(&rotated), kids(&answered()));
+    // The token of the first key, then one of the second.
+    for subject in ["peer", "ann"] {
+        if subject == "ann" {
+            sandbox.write_secret("token", sandbox.mint("ann", "admin:*"));
+        }
+        for jwks in [shown(), answered()] {
+            let output = verify(&sandbox, &sandbox.write("jwks.json", jwks));
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(found["claims"]["sub"], subject);
+            assert_eq!(found["claims"]["iss"], AUTHORITY);
+            assert_eq!(found["header"]["typ"], "at+jwt");
+        }
+    }
+
+    sandbox.ok(["key", "revoke", "token-1"]);
+    wait_until("the server obeys", || generation(&sandbox) == 3);
+    for jwks in [shown(), answered()] {
+        assert_eq!(kids(&jwks).len(), 1);
+        assert!(!kids(&jwks).contains(&first[0]));
+        assert!(verify(&sandbox, &sandbox.write("jwks.json", jwks)).status.success());
+    }
+    // Without its key the token means nothing to them.
+    sandbox.ok(["key", "revoke", &kids(&shown())[0]]);
+    let jwks = shown();
+    assert_eq!(kids(&jwks).len(), 0);
+    assert!(!verify(&sandbox, &sandbox.write("jwks.json", jwks)).status.success());
+}
+
+const LABEL: &[u8] = b"sealserve/v1/";
+
+/// Where the parts of an encrypted model are (docs/file-format.md), read here without our code.
+struct Parts {
+    preamble: Vec<u8>,
+    /// Type and key id of the only recipient, and the wrapped data key.
+    recipient: Vec<u8>,
+    wrapped: Vec<u8>,
+    payload: usize,
+}
+
+impl Parts {
+    fn of(file: &[u8]) -> Self {
+        let number = |at: usize, length: usize| {
+            file[at..at + length].iter().fold(0_usize, |n, byte| n << 8 | usize::from(*byte))
+        };
+        assert_eq!(&file[..8], b"\x89SEALED\n");
+        let slot = 4096;
+        assert_eq!(number(slot + 12, 2), 1, "one recipient");
+        assert_eq!(number(slot + 14, 2), 1, "a key-encryption key");
+        let blob = slot + 34;
+        let length = number(blob - 2, 2);
+        assert_eq!(length, 104);
+        Self {
+            preamble: file[..64].to_vec(),
+            recipient: file[slot + 14..slot + 32].to_vec(),
+            wrapped: file[blob..blob + length].to_vec(),
+            payload: number(36, 4),
+        }
+    }
+
+    fn context(&self, what: &str, more: &[u8]) -> String {
+        HEXLOWER.encode(&[LABEL, what.as_bytes(), b"\0", &self.preamble, more].concat())
+    }
+}
+
+/// Runs `cobblestone.py`; the key file holds hex.
+fn cobblestone(sandbox: &Sandbox, action: &str, key: &Path, context: &str, source: &Path) -> Output {
+    sandbox
+        .program(python())
+        .arg(repository().join("tests/peers/cobblestone.py"))
+        .arg(action)
+        .arg("--key-hex-file")
+        .arg(key)
+        .args(["--context-hex", context])
+        .arg(source)
+        .arg("-")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn cryptography_opens_our_payload_and_we_open_its() {
+    let sandbox = Sandbox::new();
+    let kek = sandbox.write_secret("kek", "0f".repeat(32));
+    let (kek_path, sealed, opened) =
+        (kek.to_str().unwrap(), sandbox.path("model.sealed"), sandbox.path("opened"));
+    for size in [0, 1, 16383, 16384, 16385, 1 << 20] {
+        let plain: Vec<u8> = (0..size).map(|i: usize| (i.wrapping_mul(31) >> 3).to_le_bytes()[0]).collect();
+        let source = sandbox.write("plain", &plain);
+        for path in [&sealed, &opened] {
+            let _ = std::fs::remove_file(path);
+        }
+        // What the file holds is not looked at here: the container takes any bytes.
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        sandbox.ok([
+            "model",
+            "encrypt",
+            &path(&source),
+            "--name",
+            "m",
+            "--key-file",
+            kek_path,
+            "-o",
+            &path(&sealed),
+        ]);
+        let file = std::fs::read(&sealed).unwrap();
+        let parts = Parts::of(&file);
+
+        // Theirs opens ours: the data key out of the header, then the payload.
+        let wrapped = sandbox.write("wrapped", &parts.wrapped);
+        let dek = cobblestone(&sandbox, "decrypt", &kek, &parts.context("wrap", &parts.recipient), &wrapped);
+        assert!(dek.status.success(), "{size}: {}", text(&dek.stderr));
+        assert_eq!(dek.stdout.len(), 32);
+        let key = sandbox.write_secret("dek", HEXLOWER.encode(&dek.stdout));
+        let context = parts.context("payload", b"");
+        let payload = sandbox.write("payload", &file[parts.payload..]);
+        let theirs = cobblestone(&sandbox, "decrypt", &key, &context, &payload);
+        assert!(theirs.status.success(), "{size}: {}", text(&theirs.stderr));
+        assert!(theirs.stdout == plain, "{size}");
+        // And only in its place.
+        let elsewhere = parts.context("meta", b"");
+        assert!(!cobblestone(&sandbox, "decrypt", &key, &elsewhere, &payload).status.success());
+
+        // Ours opens theirs: our header, their payload.
+        let made = cobblestone(&sandbox, "encrypt", &key, &context, &source);
+        assert!(made.status.success(), "{size}: {}", text(&made.stderr));
+        assert_ne!(made.stdout, file[parts.payload..], "another salt");
+        let spliced = sandbox.write("spliced.sealed", [&file[..parts.payload], &made.stdout].concat());
+        sandbox.ok(["model", "decrypt", &path(&spliced), "--key-file", kek_path, "-o", &path(&opened)]);
+        assert!(std::fs::read(&opened).unwrap() == plain, "{size}");
+    }
 }

@@ -168,7 +168,7 @@ impl Serve {
         server::run(options, |url, models| {
             let inputs = models.iter().next().map(|model| model.inputs().to_vec()).unwrap_or_default();
             let line = dev.invite(&name, url, &ops::sample(&inputs)).map_err(|error| match error {
-                ops::DevError::File(error) => error,
+                ops::HomeError::File(error) => error,
                 other => FsError::io("write", "curlrc")(std::io::Error::other(other)),
             })?;
             context.output.note(&format!("serving '{name}', encrypted in memory, on {url}"));

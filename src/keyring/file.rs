@@ -146,24 +146,16 @@ impl Store {
 
     /// Reads the keyring, and refuses one that is older than one seen before.
     pub fn read(&self) -> Result<Keyring, KeyringError> {
-        let read = match self.read_with_key() {
-            // A writer may have come between the file and the memory of it. Under the lock none does.
-            Err(KeyringError::RolledBack { .. }) => {
-                let _turn = self.turn()?;
-                self.read_with_key()
-            }
-            other => other,
-        };
-        Ok(read?.0)
+        Ok(self.read_with_key()?.0)
     }
 
     /// Remembers `keyring`, if it is the newest, across restarts.
     pub fn remember(&self, keyring: &Keyring) -> Result<(), KeyringError> {
         let _turn = self.turn()?;
-        match self.seen.check(keyring, &self.path) {
-            // It was the newest when it was read; the next read takes the one after it.
-            Err(KeyringError::RolledBack { seen, found, .. }) if found < seen => Ok(()),
-            other => other.and_then(|()| self.seen.write(keyring.generation, &keyring.mac)),
+        match self.seen.read()? {
+            // A writer was faster; what it wrote is read next.
+            Some(memory) if memory.generation >= keyring.generation => Ok(()),
+            _ => self.seen.write(keyring.generation, &keyring.mac),
         }
     }
 
@@ -198,6 +190,7 @@ impl Store {
 
     fn read_with_key(&self) -> Result<(Keyring, Secret<32>), KeyringError> {
         let path = || self.path.clone();
+        let memory = self.seen.read()?;
         let text = fs::read_secret(&self.path, LIMIT).map_err(|error| {
             if error.is_not_found() { KeyringError::Absent { path: path() } } else { error.into() }
         })?;
@@ -230,8 +223,15 @@ impl Store {
             .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
             .collect::<Result<_, _>>()?;
         let keyring = Keyring { generation: body.generation, keys, mac: tag };
-        self.seen.check(&keyring, &self.path)?;
-        Ok((keyring, data_key))
+        match memory {
+            Some(memory) if !memory.allows(&keyring) => Err(KeyringError::RolledBack {
+                path: path(),
+                seen: memory.generation,
+                found: keyring.generation,
+                memory: self.seen.path().to_owned(),
+            }),
+            _ => Ok((keyring, data_key)),
+        }
     }
 
     fn write(
@@ -390,8 +390,7 @@ mod tests {
 
     #[test]
     fn a_secret_opens_only_as_the_key_that_it_was_made_for() {
-        type Edit = fn(&mut Body);
-        let edits: [(&str, Edit); 5] = [
+        let edits: [(&str, fn(&mut Body)); 5] = [
             ("another's secret", |body| body.model_keys[0].secret = body.model_keys[1].secret.clone()),
             ("another kid", |body| body.model_keys[0].kid.push('x')),
             ("another use", |body| body.model_keys[0].usage = KeyUse::Request),

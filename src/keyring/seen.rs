@@ -12,22 +12,32 @@ use crate::fs::{self, Existing};
 #[derive(Debug, Clone)]
 pub(super) struct Seen(PathBuf);
 
+/// The newest keyring that was seen.
+pub(super) struct Memory {
+    pub(super) generation: u64,
+    mac: Vec<u8>,
+}
+
+impl Memory {
+    /// Whether `keyring` is that one, or a newer one.
+    pub(super) fn allows(&self, keyring: &Keyring) -> bool {
+        keyring.generation > self.generation
+            || (keyring.generation == self.generation && keyring.mac == self.mac)
+    }
+}
+
 impl Seen {
     pub(super) fn new(path: PathBuf) -> Self {
         Self(path)
     }
 
-    /// Refuses `keyring` where a newer one, or another of its generation, was seen.
-    pub(super) fn check(&self, keyring: &Keyring, path: &Path) -> Result<(), KeyringError> {
-        let Some((seen, mac)) = self.read()? else { return Ok(()) };
-        let found = keyring.generation;
-        if found > seen || (found == seen && mac == keyring.mac) {
-            return Ok(());
-        }
-        Err(KeyringError::RolledBack { path: path.to_owned(), seen, found, memory: self.0.clone() })
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 
-    fn read(&self) -> Result<Option<(u64, Vec<u8>)>, KeyringError> {
+    /// What is remembered. To be read before the keyring, which writers replace
+    /// first: then none of their changes looks like a rollback.
+    pub(super) fn read(&self) -> Result<Option<Memory>, KeyringError> {
         let text = match fs::read_secret(&self.0, 256) {
             Ok(text) => text,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -35,7 +45,7 @@ impl Seen {
         };
         let parsed = std::str::from_utf8(text.expose()).ok().and_then(|text| {
             let (generation, mac) = text.trim_end().split_once(' ')?;
-            Some((generation.parse().ok()?, HEXLOWER.decode(mac.as_bytes()).ok()?))
+            Some(Memory { generation: generation.parse().ok()?, mac: HEXLOWER.decode(mac.as_bytes()).ok()? })
         });
         // What cannot be understood could hide a rollback.
         parsed.map(Some).ok_or_else(|| KeyringError::Forgotten { path: self.0.clone() })

@@ -6,57 +6,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::HomeError;
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
-use crate::container::{ContainerError, Kek, Metadata, Named, ONNX, SealSpec, seal};
-use crate::error::{Diagnose, Kind};
+use crate::container::{Kek, Metadata, Named, ONNX, SealSpec, seal};
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
-use crate::pki::{Authority, Name, PkiError};
+use crate::pki::{Authority, Name};
 use crate::progress::Progress;
 use crate::runtime::{DataType, TensorSpec};
 use crate::secret::{Secret, SecretBytes};
-use crate::token::{Grant, SigningKey, TokenError};
+use crate::token::{Grant, SigningKey};
 
 /// Certificates are made anew when less than a month of their ninety days is left.
 const RENEW_AFTER: Duration = Duration::from_hours(60 * 24);
 /// How long the token in `curlrc` is valid.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
-
-/// Why there is nothing to serve.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each message says it")]
-pub enum DevError {
-    #[error(transparent)]
-    File(#[from] FsError),
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    #[error(transparent)]
-    Pki(#[from] PkiError),
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error(transparent)]
-    Container(#[from] ContainerError),
-}
-
-impl Diagnose for DevError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Keyring(error) => error.kind(),
-            _ => Kind::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::File(error) => error.hint(),
-            Self::Keyring(error) => error.hint(),
-            Self::Pki(error) => error.hint(),
-            Self::Token(error) => error.hint(),
-            Self::Container(error) => error.hint(),
-        }
-    }
-}
 
 /// What to develop with.
 pub struct DevRequest<'a> {
@@ -80,7 +45,7 @@ impl DevHome {
     pub const AUTHORITY: &'static str = "https://localhost";
 
     /// Opens the home, or makes it.
-    pub fn open(request: DevRequest<'_>) -> Result<Self, DevError> {
+    pub fn open(request: DevRequest<'_>) -> Result<Self, HomeError> {
         let DevRequest { home, root, now } = request;
         home.create()?;
         let dev = Self { home: home.clone(), store: Store::new(home.path(), root), now };
@@ -118,7 +83,7 @@ impl DevHome {
 
     /// Makes certificates where there are none, or soon will be none. The
     /// authority's keys live for this call only: nobody can sign with them later.
-    fn certificates(&self) -> Result<(), DevError> {
+    fn certificates(&self) -> Result<(), HomeError> {
         let (chain, key) = self.server_certificate();
         let fresh = |path: &Path| {
             let made = path.metadata().and_then(|m| m.modified()).ok();
@@ -137,7 +102,7 @@ impl DevHome {
     }
 
     /// Encrypts the model at `path`, in memory, as `name`.
-    pub fn encrypt(&self, path: &Path, name: &str, progress: &dyn Progress) -> Result<Vec<u8>, DevError> {
+    pub fn encrypt(&self, path: &Path, name: &str, progress: &dyn Progress) -> Result<Vec<u8>, HomeError> {
         let keyring = self.store.read()?;
         let key = keyring.active(KeyUse::Model)?;
         let kek = Secret::from_slice(key.secret.expose()).map(Kek::new);
@@ -160,7 +125,7 @@ impl DevHome {
 
     /// Writes `curlrc` and `sample.json` for the model `name` and returns the
     /// curl line that uses them.
-    pub fn invite(&self, name: &str, url: &str, sample: &Value) -> Result<String, DevError> {
+    pub fn invite(&self, name: &str, url: &str, sample: &Value) -> Result<String, HomeError> {
         let grant = Grant {
             issuer: Self::AUTHORITY.into(),
             audience: Self::AUTHORITY.into(),

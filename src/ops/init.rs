@@ -3,41 +3,12 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::HomeError;
 use crate::clock::UnixSeconds;
 use crate::config::Home;
-use crate::error::{Diagnose, Kind};
-use crate::fs::{self, Existing, FsError};
-use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
+use crate::fs::{self, Existing};
+use crate::keyring::{KeyUse, Keyring, NewKey, RootKey, Store};
 use crate::pki::{Authority, Name, PkiError};
-
-/// Why no home was made.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each message says it")]
-pub enum InitError {
-    #[error(transparent)]
-    File(#[from] FsError),
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    #[error(transparent)]
-    Pki(#[from] PkiError),
-}
-
-impl Diagnose for InitError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Keyring(error) => error.kind(),
-            _ => Kind::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::File(error) => error.hint(),
-            Self::Keyring(error) => error.hint(),
-            Self::Pki(error) => error.hint(),
-        }
-    }
-}
 
 /// What the home shall be.
 pub struct InitRequest<'a> {
@@ -66,12 +37,12 @@ pub struct InitReport {
 
 /// Makes a home. The keyring is written last: without it there is no home, and
 /// the next attempt starts over.
-pub fn init(request: &InitRequest<'_>) -> Result<InitReport, InitError> {
+pub fn init(request: &InitRequest<'_>) -> Result<InitReport, HomeError> {
     let InitRequest { home, root, names, now } = request;
     let first = names.first().ok_or(PkiError::NoName)?;
     home.create()?;
     let mut model_key = String::new();
-    Store::new(home.path(), root.clone()).create(|| -> Result<Keyring, InitError> {
+    Store::new(home.path(), root.clone()).create(|| -> Result<Keyring, HomeError> {
         let keyring = fill(home, names, first, *now)?;
         model_key.clone_from(&keyring.active(KeyUse::Model)?.id);
         Ok(keyring)
@@ -85,7 +56,7 @@ pub fn init(request: &InitRequest<'_>) -> Result<InitReport, InitError> {
 }
 
 /// Writes everything but the keyring, and returns that.
-fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<Keyring, InitError> {
+fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<Keyring, HomeError> {
     let authority = Authority::create("sealserve", names, now)?;
     let leaf = authority.issue_server(names, now)?;
     let public = |name: &str, text: String| {

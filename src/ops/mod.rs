@@ -2,7 +2,9 @@
 //! nothing here prints.
 
 mod dev;
+mod error;
 mod init;
 
-pub use dev::{DevError, DevHome, DevRequest, sample};
-pub use init::{InitError, InitReport, InitRequest, init};
+pub use dev::{DevHome, DevRequest, sample};
+pub use error::HomeError;
+pub use init::{InitReport, InitRequest, init};

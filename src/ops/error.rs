@@ -1,0 +1,43 @@
+//! What can go wrong with a home as a whole.
+
+use crate::container::ContainerError;
+use crate::error::{Diagnose, Kind};
+use crate::fs::FsError;
+use crate::keyring::KeyringError;
+use crate::pki::PkiError;
+use crate::token::TokenError;
+
+/// Why a home could not be made or opened.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum HomeError {
+    #[error(transparent)]
+    File(#[from] FsError),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+}
+
+impl Diagnose for HomeError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Keyring(error) => error.kind(),
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Keyring(error) => error.hint(),
+            Self::Pki(error) => error.hint(),
+            Self::Token(error) => error.hint(),
+            Self::Container(error) => error.hint(),
+        }
+    }
+}

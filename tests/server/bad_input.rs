@@ -1,0 +1,319 @@
+//! Requests that cannot be answered: each has its status and its code, and the
+//! server goes on.
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::support::client::head;
+use crate::support::{Answer, Server, text};
+use crate::{GOOD, Served, refused};
+
+/// A request with one input, its data as written.
+fn one(name: &str, shape: &str, datatype: &str, data: &str) -> String {
+    format!(r#"{{"inputs":[{{"name":"{name}","shape":{shape},"datatype":"{datatype}","data":{data}}}]}}"#)
+}
+
+/// `[x,x,…]`
+fn repeat(value: &str, times: usize) -> String {
+    format!("[{}]", vec![value; times].join(","))
+}
+
+/// The most memory that the server ever had, in bytes.
+fn peak_memory(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[track_caller]
+fn still_answers(served: &Served) {
+    assert_eq!(served.infer(GOOD).status, 200);
+}
+
+#[test]
+fn a_body_that_is_no_request_for_the_model_is_refused_with_its_code() {
+    let served = Served::digits("");
+    let zeros = repeat("0", 64);
+    let row = |first: &str| format!("[{first}{}]", ",0".repeat(63));
+    let input = format!(r#"{{"name":"pixels","shape":[1,64],"datatype":"FP32","data":{zeros}}}"#);
+    let with = |rest: &str| format!(r#"{{"inputs":[{input}],{rest}}}"#);
+    let (malformed, invalid) = ("malformed_request", "invalid_input");
+    for (what, body, code) in [
+        ("a wrong name", one("pixel", "[1,64]", "FP32", &zeros), invalid),
+        ("a wrong shape", one("pixels", "[1,63]", "FP32", &repeat("0", 63)), invalid),
+        ("a wrong rank", one("pixels", "[64]", "FP32", &zeros), invalid),
+        ("a scalar", one("pixels", "[]", "FP32", "[0]"), invalid),
+        ("a wrong dtype", one("pixels", "[1,64]", "INT64", &zeros), invalid),
+        ("a dtype close by", one("pixels", "[1,64]", "FP64", &zeros), invalid),
+        ("an unknown dtype", one("pixels", "[1,64]", "FP31", &zeros), malformed),
+        ("too few elements", one("pixels", "[1,64]", "FP32", &repeat("0", 63)), invalid),
+        ("too many elements", one("pixels", "[1,64]", "FP32", &repeat("0", 65)), invalid),
+        ("a shape beyond memory", one("pixels", "[4294967296,4294967296]", "FP32", "[0]"), invalid),
+        ("a shape beyond usize", one("pixels", "[18446744073709551616]", "FP32", "[0]"), malformed),
+        ("a negative size", one("pixels", "[-1,64]", "FP32", &zeros), malformed),
+        ("no data", r#"{"inputs":[{"name":"pixels","shape":[1,64],"datatype":"FP32"}]}"#.into(), malformed),
+        ("no input", r#"{"inputs":[]}"#.into(), invalid),
+        ("no list of inputs", "{}".into(), malformed),
+        ("an input twice", format!(r#"{{"inputs":[{input},{input}]}}"#), invalid),
+        ("inputs twice", format!(r#"{{"inputs":[{input}],"inputs":[]}}"#), malformed),
+        ("an unknown output", with(r#""outputs":[{"name":"nothing"}]"#), invalid),
+        ("an output twice", with(r#""outputs":[{"name":"label"},{"name":"label"}]"#), invalid),
+        (
+            "a binary output",
+            with(r#""outputs":[{"name":"label","parameters":{"binary_data":true}}]"#),
+            malformed,
+        ),
+        ("binary outputs", with(r#""parameters":{"binary_data_output":true}"#), malformed),
+        (
+            "a classification",
+            with(r#""outputs":[{"name":"label","parameters":{"classification":3}}]"#),
+            malformed,
+        ),
+        ("more than FP32 holds", one("pixels", "[1,64]", "FP32", &row("1e39")), malformed),
+        ("less than FP32 holds", one("pixels", "[1,64]", "FP32", &row("-1e39")), malformed),
+        ("more than a double holds", one("pixels", "[1,64]", "FP32", &row("1e999")), malformed),
+        ("NaN", one("pixels", "[1,64]", "FP32", &row("NaN")), malformed),
+        ("Infinity", one("pixels", "[1,64]", "FP32", &row("Infinity")), malformed),
+        ("NaN as text", one("pixels", "[1,64]", "FP32", &row("\"NaN\"")), malformed),
+        ("null", one("pixels", "[1,64]", "FP32", &row("null")), malformed),
+        ("a boolean", one("pixels", "[1,64]", "FP32", &row("true")), malformed),
+        ("data that is no list", one("pixels", "[1,64]", "FP32", "0"), malformed),
+        ("something else than JSON", "pixels=0".into(), malformed),
+        ("nothing", String::new(), malformed),
+        ("a list", "[]".into(), malformed),
+        ("half a request", GOOD[..GOOD.len() / 2].into(), malformed),
+        ("a request and a half", format!("{GOOD}{GOOD}"), malformed),
+        ("deep data", one("pixels", "[1,64]", "FP32", &"[".repeat(100_000)), malformed),
+        ("deep members", r#"{"x":"#.repeat(100_000), malformed),
+        ("a deep parameter", with(&format!(r#""parameters":{}"#, "[".repeat(100_000))), malformed),
+    ] {
+        refused(what, &served.infer(&body), 400, code);
+        still_answers(&served);
+    }
+    let path = served.sandbox.write("latin1", b"{\"inputs\":[{\"name\":\"\xff\"}]}");
+    let data = format!("@{}", path.display());
+    let answer = served.curl_as(&served.token, "/v2/models/digits/infer", &["--data-binary", &data]);
+    refused("not UTF-8", &answer, 400, malformed);
+    still_answers(&served);
+}
+
+#[test]
+fn what_a_caller_sends_is_not_sent_back_or_recorded_at_length() {
+    const SECRET: &str = "do-not-write-this-down";
+    let served = Served::digits("");
+    let long = "x".repeat(1 << 20);
+    let zeros = repeat("0", 64);
+    for (what, body) in [
+        ("a long name", one(&long, "[1,64]", "FP32", &zeros)),
+        ("a long dtype", one("pixels", "[1,64]", &long, &zeros)),
+        ("a long shape", one("pixels", &format!("[{}1]", "1,".repeat(100_000)), "FP32", "[0]")),
+        (
+            "a long output",
+            GOOD.trim_end().trim_end_matches('}').to_owned()
+                + &format!(r#","outputs":[{{"name":"{long}"}}]}}"#),
+        ),
+        ("text for the whole", format!("\"{SECRET}{long}\"")),
+        ("text for a size", one("pixels", &format!("[\"{SECRET}{long}\"]"), "FP32", &zeros)),
+        ("text for a number", one("pixels", "[1]", "FP32", &format!("[\"{SECRET}{long}\"]"))),
+        ("text for the data", one("pixels", "[1,64]", "FP32", &format!("\"{SECRET}{long}\""))),
+        ("text for an input", format!(r#"{{"inputs":["{SECRET}{long}"]}}"#)),
+    ] {
+        let answer = served.infer(&body);
+        assert_eq!(answer.status, 400, "{what}");
+        assert!(answer.body.len() < 2048, "{what}: {} bytes", answer.body.len());
+        still_answers(&served);
+    }
+    let lines = served.audit();
+    assert_eq!(lines.len(), 18);
+    for line in lines {
+        let line = line.to_string();
+        assert!(line.len() < 2048 && !line.contains(SECRET), "{}", &line[..line.len().min(2048)]);
+    }
+}
+
+#[test]
+fn numbers_at_the_edge_of_a_type_are_taken_and_nan_never_comes_out() {
+    let served = Served::digits("");
+    for edge in ["3.4028235e38", "-3.4028235e38", "1e-320", "-0.0", "16777217", "18446744073709551615"] {
+        let data = format!("[{edge}{}]", ",0".repeat(63));
+        let answer = served.infer(&one("pixels", "[1,64]", "FP32", &data));
+        // What the model makes of it may have no JSON form; then it says so.
+        if answer.status == 200 {
+            assert!(!text(&answer.body).contains("null"), "{edge}");
+        } else {
+            refused(edge, &answer, 422, "not_json");
+        }
+        still_answers(&served);
+    }
+}
+
+#[test]
+fn headers_paths_and_methods_that_mean_something_else_are_refused() {
+    let served = Served::digits("");
+    let infer = "/v2/models/digits/infer";
+    let file = served.sandbox.write("good.json", GOOD);
+    let data = format!("@{}", file.display());
+    let post = ["--data-binary", data.as_str()];
+    let ask = |path: &str, arguments: &[&str]| served.curl_as(&served.token, path, arguments);
+    for header in [
+        "Inference-Header-Content-Length: 10",
+        "Inference-Header-Content-Length: 0",
+        "Content-Encoding: gzip",
+        "Content-Encoding: identity, gzip",
+        "Content-Type: text/plain",
+        "Content-Type: application/octet-stream",
+        "Content-Type: application/json+x",
+        "Content-Type: multipart/form-data; boundary=x",
+    ] {
+        let answer = ask(infer, &[&post[..], &["-H", header]].concat());
+        refused(header, &answer, 415, "unsupported_media_type");
+        still_answers(&served);
+    }
+    for header in
+        ["Content-Type: APPLICATION/JSON; charset=utf-8", "Content-Encoding: identity", "Content-Type:"]
+    {
+        assert_eq!(ask(infer, &[&post[..], &["-H", header]].concat()).status, 200, "{header}");
+    }
+    for path in [
+        "/v2/models/other/infer",
+        "/v2/models/digits/versions/2/infer",
+        "/v2/models/digits/versions/%2e%2e/infer",
+        "/v2/models/DIGITS/infer",
+        "/v2/models/digits%20/infer",
+        "/v2/models/digits%00/infer",
+        "/v2/models/%2e%2e%2fdigits/infer",
+    ] {
+        refused(path, &ask(path, &post), 404, "no_such_model");
+        still_answers(&served);
+    }
+    refused("not UTF-8", &ask("/v2/models/%ff%fe/infer", &post), 404, "no_such_route");
+    for path in [
+        "/",
+        "/v2/",
+        "/v2/models",
+        "/v1/models/digits:predict",
+        "/v2/models/digits/infer/",
+        "/metrics",
+        "/v2//models/digits",
+    ] {
+        refused(path, &ask(path, &["--path-as-is"]), 404, "no_such_route");
+    }
+    for (path, arguments, allowed) in [
+        (infer, vec![], "POST"),
+        (infer, vec!["-X", "PUT"], "POST"),
+        (infer, vec!["-X", "DELETE"], "POST"),
+        ("/v2/models/digits", vec!["-X", "POST"], "GET,HEAD"),
+        ("/v2/health/live", vec!["-X", "POST"], "GET,HEAD"),
+    ] {
+        let answer = ask(path, &arguments);
+        refused(path, &answer, 405, "method_not_allowed");
+        // RFC 9110, section 15.5.6: the response says which methods there are.
+        assert_eq!(answer.header("allow"), Some(allowed), "{path} {arguments:?}");
+        still_answers(&served);
+    }
+}
+
+/// Announces a body of 1 GiB and sends none of it.
+fn announce(served: &Served) -> Answer {
+    let head = head("/v2/models/digits/infer", &served.token, "Content-Length: 1073741824\r\n");
+    served.client().ask(head).unwrap()
+}
+
+/// Sends pieces of JSON without announcing how many, until the server has enough;
+/// returns its answer and how much it let pass.
+fn pour(served: &Served, most: usize) -> (Answer, usize) {
+    let mut client = served.client();
+    client.send(head("/v2/models/digits/infer", &served.token, "Transfer-Encoding: chunked\r\n")).unwrap();
+    let mut piece = format!("{:x}\r\n", 1 << 20).into_bytes();
+    piece.extend(b"[".iter().cycle().take(1 << 20));
+    piece.extend(b"\r\n");
+    let mut sent = 0;
+    while sent < most && client.send(&piece).is_ok() {
+        sent += 1 << 20;
+    }
+    (client.answer().unwrap(), sent)
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_before_it_is_there() {
+    const LIMIT: usize = 4096;
+    let served = Served::digits(&format!("[limits]\nbody = {LIMIT}\nbody_memory = 65536\n"));
+    let padded = |length: usize| GOOD.trim_end().to_owned() + &" ".repeat(length - GOOD.trim_end().len());
+    assert_eq!(served.infer(&padded(LIMIT)).status, 200);
+    refused("one byte more", &served.infer(&padded(LIMIT + 1)), 413, "body_too_large");
+    refused("1 GiB announced", &announce(&served), 413, "body_too_large");
+    let (answer, sent) = pour(&served, 64 << 20);
+    refused("a body without an end", &answer, 413, "body_too_large");
+    // What is in flight is in the buffers of two sockets, not in the server.
+    assert!(sent < 64 << 20, "{sent}");
+    still_answers(&served);
+}
+
+#[test]
+fn a_gibibyte_of_json_does_not_fill_the_memory() {
+    let served = Served::digits("");
+    still_answers(&served);
+    let before = peak_memory(&served.server);
+    refused("1 GiB announced", &announce(&served), 413, "body_too_large");
+    assert!(peak_memory(&served.server) < before + (8 << 20));
+    let (answer, sent) = pour(&served, 1 << 30);
+    refused("1 GiB in pieces", &answer, 413, "body_too_large");
+    assert!(sent < 256 << 20, "{sent}");
+    // The limit is 64 MiB; a buffer that grows may hold it twice.
+    assert!(peak_memory(&served.server) < before + (192 << 20));
+    still_answers(&served);
+}
+
+#[test]
+fn curl_understands_that_its_gibibyte_is_refused() {
+    let served = Served::digits("");
+    for version in ["--http1.1", "--http2"] {
+        let mut child = served
+            .sandbox
+            .program("curl")
+            .args(["-q", "-sS", version, "--max-time", "60", "-X", "POST", "-T", "-", "-o", "/dev/null"])
+            .args(["-w", "%{http_code}", "--cacert"])
+            .arg(served.sandbox.home().join("pki/ca.pem"))
+            .args(["-H", &format!("Authorization: Bearer {}", served.token)])
+            .arg(format!("{}/v2/models/digits/infer", served.server.url))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let piece = vec![b'['; 1 << 20];
+        let poured = (0..1024).take_while(|_| stdin.write_all(&piece).is_ok()).count();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        assert!(poured < 1024, "{version}: {poured} MiB");
+        // Over HTTP/2 curl before 8 takes the end of the stream for an error (RFC 9113, section 8.1).
+        let understood = text(&output.stdout) == "413";
+        assert!(
+            understood || version == "--http2" && output.status.code() == Some(92),
+            "{version}: {output:?}"
+        );
+        still_answers(&served);
+    }
+}
+
+#[test]
+fn a_body_that_ends_early_or_has_two_lengths_is_refused() {
+    let served = Served::digits("");
+    let infer = "/v2/models/digits/infer";
+    let mut client = served.client();
+    client.send(head(infer, &served.token, "Content-Length: 100\r\n") + "{").unwrap();
+    drop(client);
+    for more in [
+        "Content-Length: 2\r\nContent-Length: 3\r\n",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 99999999999999999999999999\r\n",
+        "Transfer-Encoding: gzip\r\n",
+    ] {
+        let mut client = served.client();
+        let status = client.ask(head(infer, &served.token, more) + "{}").unwrap().status;
+        assert!((400..500).contains(&status), "{more}: {status}");
+        still_answers(&served);
+    }
+}
