@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sealserve::clock::UnixSeconds;
@@ -327,16 +328,24 @@ fn a_change_that_fails_writes_nothing() {
 #[test]
 fn a_reader_never_takes_a_change_for_a_rollback() {
     let (_directory, store, _) = scratch();
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            for _ in 0..200 {
-                store.update(|keyring| keyring.revoke("m", false, NOW)).unwrap();
-            }
-        });
-        while !writer.is_finished() {
-            let keyring = store.read().unwrap();
-            store.remember(&keyring).unwrap();
+        // Who remembers takes turns with the writer; who only reads does not.
+        for remembers in [false, false, false, true] {
+            let (done, store) = (&done, &store);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let keyring = store.read().unwrap();
+                    if remembers {
+                        store.remember(&keyring).unwrap();
+                    }
+                }
+            });
         }
+        for _ in 0..200 {
+            store.update(|keyring| keyring.revoke("m", false, NOW)).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
     });
     assert_eq!(store.read().unwrap().generation, 201);
 }
