@@ -1,7 +1,7 @@
 //! `model`: encrypt, decrypt, inspect, verify.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Stdin, Write};
+use std::io::{self, IoSliceMut, IsTerminal, Read, Stdin, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -134,6 +134,14 @@ impl Read for Input {
         match self {
             Self::File(file) => file.read(buf),
             Self::Stdin(stdin) => stdin.read(buf),
+        }
+    }
+
+    // Without this, each buffer of a batch would cost a system call of its own.
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read_vectored(bufs),
+            Self::Stdin(stdin) => stdin.read_vectored(bufs),
         }
     }
 }
