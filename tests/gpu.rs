@@ -6,6 +6,14 @@
 //! what that needs (CUDA, cuDNN) beside it or on `LD_LIBRARY_PATH`. Where their
 //! hashes are not the pinned ones, `SEALSERVE_GPU_INSECURE=1` as well.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and is no part of the program"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -68,6 +76,7 @@ fn ask(sandbox: &Sandbox, library: &Path, device: &str, pixels: &[f64]) -> (Vec<
 fn an_encrypted_model_answers_on_a_gpu_as_on_the_cpu() {
     let library = std::env::var_os("SEALSERVE_GPU_RUNTIME").map(PathBuf::from);
     let library = library.expect("SEALSERVE_GPU_RUNTIME names a library of ONNX Runtime with CUDA");
+    let library = std::path::absolute(library).unwrap();
     let sandbox = Sandbox::new();
     sandbox.init_with_digits("");
     let (pixels, truth) = held_out();

@@ -3,6 +3,14 @@
 //! of every thread, and each test has a counterpart that shows that a leak would
 //! have been seen.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and is no part of the program"
+)]
+
 mod support;
 
 use std::collections::HashSet;

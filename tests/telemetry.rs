@@ -2,6 +2,14 @@
 //! thread that uploads. The same library without the variable that `main` sets
 //! shows that all of these would have been seen.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and is no part of the program"
+)]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -176,8 +176,11 @@ impl Server {
         static SERIAL: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let serial = SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (ready, log) = (sandbox.path(&format!("ready-{serial}")), sandbox.path(&format!("log-{serial}")));
+        // Who names a library may be on a machine that can fetch no other.
+        if !command.get_args().any(|argument| argument == "--runtime") {
+            command.env("ORT_DYLIB_PATH", onnxruntime());
+        }
         command
-            .env("ORT_DYLIB_PATH", onnxruntime())
             .args(["--listen", "127.0.0.1:0", "--ready-file"])
             .arg(&ready)
             .stdout(Stdio::null())
@@ -327,26 +330,27 @@ pub fn onnxruntime() -> PathBuf {
 /// A Python interpreter that has the packages of `tests/peers/requirements.txt`.
 pub fn python() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let requirements = repository().join("tests/peers/requirements.txt");
-        // Another list of packages needs another environment.
-        let text_ = fs::read(&requirements).unwrap();
-        let hash = text_
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
-        let venv = once(&format!("venv-{hash:016x}"), |path| {
-            let make = Command::new("python3").args(["-m", "venv"]).arg(path).output().unwrap();
-            assert!(make.status.success(), "{}", text(&make.stderr));
-            let install = Command::new(path.join("bin/python"))
-                .args(["-m", "pip", "install", "--quiet", "--only-binary=:all:", "-r"])
-                .arg(&requirements)
-                .output()
-                .unwrap();
-            assert!(install.status.success(), "{}", text(&install.stderr));
-        });
-        venv.join("bin/python")
-    })
-    .clone()
+    PATH.get_or_init(|| python_with(&repository().join("tests/peers/requirements.txt"))).clone()
+}
+
+/// A Python interpreter that has the packages of `requirements`.
+pub fn python_with(requirements: &Path) -> PathBuf {
+    // Another list of packages needs another environment.
+    let hash = fs::read(requirements)
+        .unwrap()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+    let venv = once(&format!("venv-{hash:016x}"), |path| {
+        let make = Command::new("python3").args(["-m", "venv"]).arg(path).output().unwrap();
+        assert!(make.status.success(), "{}", text(&make.stderr));
+        let install = Command::new(path.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--only-binary=:all:", "-r"])
+            .arg(requirements)
+            .output()
+            .unwrap();
+        assert!(install.status.success(), "{}", text(&install.stderr));
+    });
+    venv.join("bin/python")
 }
 
 /// Runs a script of `tests/peers`, which must succeed, and returns its JSON document.

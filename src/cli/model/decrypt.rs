@@ -1,11 +1,11 @@
 //! `model decrypt`.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::io::{Destination, STDIN, is_dash};
+use super::io::{Destination, is_dash, stdin};
 use super::keys::Keys;
 use crate::cli::Outcome;
 use crate::cli::context::Context;
@@ -38,7 +38,7 @@ impl Decrypt {
         let name = self.input.display().to_string();
         let (bytes, damaged) = destination.fill(|out| {
             if is_dash(&self.input) {
-                decrypt(Sealed::read(Named::new(STDIN, io::stdin()))?, &keys, out, &progress)
+                decrypt(Sealed::read(stdin()?)?, &keys, out, &progress)
             } else {
                 decrypt(Sealed::open(&self.input)?, &keys, out, &progress)
             }

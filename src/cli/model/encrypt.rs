@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::io::{Destination, Input, is_dash};
+use super::io::{Destination, is_dash, open};
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
@@ -66,7 +66,7 @@ impl Encrypt {
         self.keys.check_stdin(context, &self.input)?;
         let sibling = || Some(self.input.with_extension("sealed")).filter(|_| !is_dash(&self.input));
         let output = self.output.clone().or_else(sibling);
-        let input = Input::open(&self.input)?;
+        let (input, size) = open(&self.input)?;
         let stem = || Some(self.input.file_stem()?.to_string_lossy().into_owned()).filter(|stem| stem != "-");
         let name = self.name.clone().or_else(stem).ok_or_else(|| {
             Failure::new(Kind::Usage, "a model from standard input has no name").hint("pass --name NAME")
@@ -77,7 +77,7 @@ impl Encrypt {
             version: self.model_version,
             media_type: self.media_type,
             created: rfc3339(context.now()),
-            size: input.stream.size(),
+            size,
             sha256: None,
         };
         let spec = SealSpec { keys: &keys, metadata: &metadata };

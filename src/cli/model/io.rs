@@ -1,7 +1,7 @@
 //! Models in and out: a file or a standard stream.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Stdin, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -11,49 +11,29 @@ use crate::error::Kind;
 use crate::fs::{AtomicFile, Existing, FsError};
 use crate::output::Failure;
 
-/// What messages call the standard input.
-pub(super) const STDIN: &str = "standard input";
-
 /// Whether `path` stands for a standard stream.
 pub(super) fn is_dash(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// A file or standard input.
-pub(super) enum Input {
-    File(File),
-    Stdin(Stdin),
+/// Opens a model, or standard input for `-`; also its size, where it is known.
+pub(super) fn open(path: &Path) -> Outcome<(Named<File>, Option<u64>)> {
+    if is_dash(path) {
+        return Ok((stdin()?, None));
+    }
+    let file = File::open(path).map_err(FsError::io("read", path))?;
+    let metadata = file.metadata().map_err(FsError::io("read", path))?;
+    if metadata.is_dir() {
+        return Err(Failure::new(Kind::Failed, format!("'{}' is a directory", path.display())).into());
+    }
+    let size = metadata.is_file().then_some(metadata.len());
+    Ok((Named::new(path.to_string_lossy(), file), size))
 }
 
-impl Read for Input {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.read(buf),
-            Self::Stdin(stdin) => stdin.read(buf),
-        }
-    }
-}
-
-impl Input {
-    pub(super) fn open(path: &Path) -> Outcome<Named<Self>> {
-        if is_dash(path) {
-            return Ok(Named::new(STDIN, Self::Stdin(io::stdin())));
-        }
-        let file = File::open(path).map_err(FsError::io("read", path))?;
-        let kind = file.metadata().map_err(FsError::io("read", path))?.file_type();
-        if kind.is_dir() {
-            return Err(FsError::NotRegular { path: path.to_owned() }.into());
-        }
-        Ok(Named::new(path.to_string_lossy(), Self::File(file)))
-    }
-
-    /// Number of bytes, of a regular file.
-    pub(super) fn size(&self) -> Option<u64> {
-        match self {
-            Self::File(file) => file.metadata().ok().filter(std::fs::Metadata::is_file).map(|m| m.len()),
-            Self::Stdin(_) => None,
-        }
-    }
+/// Standard input; not the standard library's, which keeps a small buffer between.
+pub(super) fn stdin() -> Result<Named<File>, FsError> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(FsError::io("read", "standard input"))?;
+    Ok(Named::new("standard input", stdin.into()))
 }
 
 /// Where an answer of bytes goes: a file that appears when it is whole, or stdout.

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::io::{STDIN, is_dash};
+use super::io::{is_dash, stdin};
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{ContainerError, Kek, Named, Sealed};
+use crate::container::{ContainerError, Kek, Sealed};
 use crate::error::{Diagnose, Kind};
 use crate::output::{Document, Failure};
 use crate::progress::Progress;
@@ -47,7 +47,7 @@ impl Verify {
         let keys = self.keys.to_decrypt(context)?;
         let progress = context.output.progress("verifying");
         let outcome = if is_dash(&self.input) {
-            Sealed::read(Named::new(STDIN, io::stdin())).and_then(|s| verify(s, &keys, &progress))
+            Sealed::read(stdin()?).and_then(|s| verify(s, &keys, &progress))
         } else {
             Sealed::open(&self.input).and_then(|s| verify(s, &keys, &progress))
         };

@@ -1,0 +1,307 @@
+//! What one request costs the server: digits over TLS 1.3, 1,000 principals with
+//! an ES256 token each, an audit line for each decision. Against FastAPI + PyJWT +
+//! onnxruntime (benches/peers/fastapi_app.py) under the same load in the same run,
+//! and against the physical limit: the model alone, in a loop.
+//!
+//!     cargo bench --bench server
+//!     SEALSERVE_BIN=target/dist/sealserve cargo bench --bench server
+//!     SEALSERVE_BENCH_REQUESTS=2000 SEALSERVE_BENCH_ROUNDS=1 cargo bench --bench server
+//!
+//! CPU time is that of the server process alone, to the nanosecond; requests per
+//! second are those that one client thread on the same machine gets. "cold" means
+//! that each request brings a token that the server has not seen before.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints figures, ends by a panic, and is no part of the program"
+)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use sealserve::keyring::{KeyUse, RootKey, Store};
+use sealserve::token::{Grant, JwkSet, SigningKey};
+use support::harness::{self, Sandbox, Server, onnxruntime, repository, testdata};
+use support::{Table, binary, median, number, own_cpu, process_cpu, rounds};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+const PRINCIPALS: usize = 1000;
+const CONNECTIONS: usize = 16;
+const AUTHORITY: &str = "https://localhost";
+
+/// What a load has cost the server, for each request.
+#[derive(Clone, Copy)]
+struct Spent {
+    microseconds: f64,
+    per_second: f64,
+}
+
+/// Keep-alive connections to one server.
+struct Client {
+    connections: Vec<TlsStream<TcpStream>>,
+}
+
+impl Client {
+    async fn connect(port: u16, tls: &Arc<ClientConfig>) -> Self {
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let name = ServerName::try_from("localhost").unwrap();
+            connections.push(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.unwrap());
+        }
+        Self { connections }
+    }
+
+    /// Sends `total` of `requests`, each in its turn, one at a time on each
+    /// connection; process `pid` is the server.
+    async fn load(&mut self, requests: &Rc<Vec<Vec<u8>>>, total: usize, pid: u32) -> Spent {
+        let next = Rc::new(std::cell::Cell::new(0));
+        let (start, before) = (Instant::now(), process_cpu(pid));
+        let tasks = tokio::task::LocalSet::new();
+        tasks
+            .run_until(async {
+                let mut running = Vec::new();
+                for mut stream in self.connections.drain(..) {
+                    let (requests, next) = (Rc::clone(requests), Rc::clone(&next));
+                    running.push(tokio::task::spawn_local(async move {
+                        let mut buffer = Vec::with_capacity(16 << 10);
+                        loop {
+                            let turn = next.get();
+                            if turn == total {
+                                return stream;
+                            }
+                            next.set(turn + 1);
+                            exchange(&mut stream, &requests[turn % requests.len()], &mut buffer).await;
+                        }
+                    }));
+                }
+                for task in running {
+                    self.connections.push(task.await.unwrap());
+                }
+            })
+            .await;
+        let spent = process_cpu(pid) - before;
+        let total = total as f64;
+        Spent { microseconds: spent * 1e6 / total, per_second: total / start.elapsed().as_secs_f64() }
+    }
+}
+
+/// One request and its answer, which must be 200.
+async fn exchange(stream: &mut TlsStream<TcpStream>, request: &[u8], buffer: &mut Vec<u8>) {
+    stream.write_all(request).await.unwrap();
+    buffer.clear();
+    let body = loop {
+        assert_ne!(stream.read_buf(buffer).await.unwrap(), 0, "the server closed the connection");
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+    };
+    let head = std::str::from_utf8(&buffer[..body]).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{}", String::from_utf8_lossy(buffer));
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
+    });
+    let end = body + length.expect("a length");
+    while buffer.len() < end {
+        assert_ne!(stream.read_buf(buffer).await.unwrap(), 0, "the server closed the connection");
+    }
+}
+
+/// The peer; dropped, it is killed.
+struct Peer {
+    child: Child,
+    port: u16,
+}
+
+impl Peer {
+    fn start(sandbox: &Sandbox, jwks: &JwkSet) -> Self {
+        let peers = repository().join("benches/peers");
+        let python = harness::python_with(&peers.join("requirements.txt"));
+        let jwks = sandbox.write("jwks.json", serde_json::to_vec(jwks).unwrap());
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = sandbox.program(python);
+        command.args(["-m", "uvicorn", "fastapi_app:app", "--host", "127.0.0.1", "--workers", "1"]);
+        command.args([
+            "--loop",
+            "uvloop",
+            "--http",
+            "httptools",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+        ]);
+        command.arg("--app-dir").arg(peers).args(["--port", &port.to_string()]);
+        command.arg("--ssl-keyfile").arg(sandbox.home().join("pki/server.key"));
+        command.arg("--ssl-certfile").arg(sandbox.home().join("pki/server.pem"));
+        command.env("PEER_MODEL", testdata("digits.onnx")).env("PEER_JWKS", jwks);
+        command.env("PEER_ISSUER", AUTHORITY).env("PEER_AUDIENCE", AUTHORITY);
+        let mut child = command.spawn().unwrap();
+        harness::wait_until("the peer serves", || {
+            assert!(child.try_wait().unwrap().is_none(), "the peer has ended");
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Self { child, port }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn tls(sandbox: &Sandbox) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(sandbox.home().join("pki/ca.pem")).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A token for each of the principals, and one more to warm up with.
+fn tokens(sandbox: &Sandbox) -> (Vec<String>, JwkSet) {
+    let root = RootKey::read(&sandbox.path("config/sealserve/root.key")).unwrap();
+    let keyring = Store::new(&sandbox.home(), root).read().unwrap();
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let key = SigningKey::new(keyring.active(KeyUse::Token).unwrap());
+    let mint = |serial: usize| {
+        let name = format!("principal-{serial}");
+        let grant = Grant {
+            issuer: AUTHORITY.into(),
+            audience: AUTHORITY.into(),
+            subject: name.clone(),
+            client: name,
+            scopes: vec!["model:digits:infer".into()],
+            lifetime: Duration::from_hours(1),
+        };
+        let (token, _) = key.mint(&grant, now).unwrap();
+        String::from_utf8(token.expose().to_vec()).unwrap()
+    };
+    ((0..=PRINCIPALS).map(mint).collect(), JwkSet::new(&keyring, now))
+}
+
+/// CPU microseconds of one run of the model, in a process of its own: the
+/// library must find its telemetry switched off before it is loaded.
+fn model_alone() -> f64 {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("--model-alone").arg(onnxruntime()).env("ORT_DISABLE_TELEMETRY", "1");
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+/// Runs digits in a loop and prints the CPU microseconds of one run.
+fn run_model(library: &Path) {
+    use sealserve::runtime::{
+        Device, Library, Model, Placement, Runtime, SessionOptions, Tensor, TensorData,
+    };
+    const RUNS: u32 = 50_000;
+    let runtime = Runtime::load(Library::check(library, Device::Cpu, false).unwrap()).unwrap();
+    let onnx = std::fs::read(testdata("digits.onnx")).unwrap();
+    let options = SessionOptions { placement: Placement::Cpu, intra_threads: 1 };
+    let mut session = runtime.open(Model { onnx: &onnx, members: &[] }, &options).unwrap();
+    let input = Tensor::new("pixels", vec![1, 64], TensorData::Fp32(vec![3.0; 64])).unwrap();
+    let mut start = own_cpu();
+    for run in 0..RUNS + RUNS / 10 {
+        if run == RUNS / 10 {
+            start = own_cpu();
+        }
+        session.run(vec![input.clone()], &[], &runtime.interrupt().unwrap()).unwrap();
+    }
+    println!("{}", (own_cpu() - start) * 1e6 / f64::from(RUNS));
+}
+
+fn main() {
+    let arguments: Vec<PathBuf> = std::env::args_os().map(Into::into).collect();
+    if let Some(at) = arguments.iter().position(|argument| argument.as_os_str() == "--model-alone") {
+        return run_model(&arguments[at + 1]);
+    }
+    let total = number("SEALSERVE_BENCH_REQUESTS", 20_000);
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits("");
+    let config = std::fs::read_to_string(sandbox.home().join("sealserve.toml")).unwrap();
+    let required = sandbox.write("home/required.toml", format!("{config}\n[audit]\nmode = \"required\"\n"));
+    let (tokens, jwks) = tokens(&sandbox);
+    let tls = tls(&sandbox);
+    let body = std::fs::read_to_string(testdata("digits-request.json")).unwrap();
+    let infer = |token: &String| {
+        format!(
+            "POST /v2/models/digits/infer HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
+    };
+    let warm_up = Rc::new(vec![infer(&tokens[PRINCIPALS])]);
+    let requests: Rc<Vec<Vec<u8>>> = Rc::new(tokens[..PRINCIPALS].iter().map(infer).collect());
+    let health = Rc::new(vec![b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()]);
+
+    let peer = Peer::start(&sandbox, &jwks);
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let names = [
+        "sealserve, audit best effort, warm",
+        "sealserve, audit best effort, cold",
+        "sealserve, audit required, warm",
+        "sealserve, audit required, cold",
+        "sealserve, TLS and HTTP alone",
+        "FastAPI",
+    ];
+    let mut spent = vec![Vec::new(); names.len()];
+    let mut model = Vec::new();
+    for _ in 0..rounds() {
+        model.push(model_alone());
+        for (pair, config) in [sandbox.home().join("sealserve.toml"), required.clone()].iter().enumerate() {
+            let mut serve = sandbox.program(binary());
+            serve.args(["serve", "--device", "cpu", "--config"]).arg(config);
+            let server = Server::spawn(&sandbox, serve);
+            tokio.block_on(async {
+                let mut client = Client::connect(server.port(), &tls).await;
+                client.load(&warm_up, total / 10, server.pid()).await;
+                spent[2 * pair + 1].push(client.load(&requests, PRINCIPALS, server.pid()).await);
+                spent[2 * pair].push(client.load(&requests, total, server.pid()).await);
+                if pair == 0 {
+                    spent[4].push(client.load(&health, total, server.pid()).await);
+                }
+            });
+        }
+        tokio.block_on(async {
+            let mut client = Client::connect(peer.port, &tls).await;
+            client.load(&warm_up, total / 40, peer.child.id()).await;
+            spent[5].push(client.load(&requests, total / 4, peer.child.id()).await);
+        });
+    }
+
+    support::heading(&binary());
+    let cpu = |row: usize| median(spent[row].iter().map(|spent| spent.microseconds));
+    let (fastapi, model) = (cpu(5), median(model));
+    let mut table = Table::new(&["", "CPU us/request", "requests/s", "FastAPI / it", "it / model alone"]);
+    for (row, name) in names.iter().enumerate() {
+        let per_second = median(spent[row].iter().map(|spent| spent.per_second));
+        table.row(name, &[cpu(row), per_second, fastapi / cpu(row), cpu(row) / model].map(Some));
+    }
+    table.row("the model alone", &[Some(model), None, Some(fastapi / model), Some(1.0)]);
+    table.print(&format!(
+        "digits, TLS 1.3, {PRINCIPALS} principals, {CONNECTIONS} connections, median of {} rounds",
+        rounds()
+    ));
+}

@@ -1,0 +1,154 @@
+//! What the benchmarks share: costs of child processes, medians, one table.
+//!
+//! A figure alone says little on a machine that others use too. So each
+//! benchmark runs its rows in turn, round after round, takes the medians, counts
+//! CPU time before wall time, and prints ratios to a peer or to a physical limit
+//! that was measured in the same rounds.
+
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses a part of it")]
+
+#[path = "../../tests/support/mod.rs"]
+pub mod harness;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The program to measure: `SEALSERVE_BIN`, or the one that cargo built.
+pub fn binary() -> PathBuf {
+    let named = std::env::var_os("SEALSERVE_BIN").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_sealserve").into());
+    std::path::absolute(path).unwrap()
+}
+
+/// A number from the environment.
+pub fn number(name: &str, default: usize) -> usize {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a number")),
+        Err(_) => default,
+    }
+}
+
+/// How often each row is measured.
+pub fn rounds() -> usize {
+    number("SEALSERVE_BENCH_ROUNDS", 7)
+}
+
+/// What a process has cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// User and system time of all its threads.
+    pub cpu: Duration,
+    pub wall: Duration,
+    /// The most memory that it held, in MiB.
+    pub peak: f64,
+}
+
+/// Runs `command`, which must succeed.
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it")]
+pub fn cost(command: &mut Command) -> Cost {
+    let start = Instant::now();
+    let child = command.spawn().unwrap_or_else(|e| panic!("{}: {e}", command.get_program().display()));
+    let (status, usage) = wait4(child.id());
+    let wall = start.elapsed();
+    assert_eq!(status, 0, "{command:?}");
+    let peak = usage.ru_maxrss as f64 / 1024.0;
+    Cost { cpu: cpu(&usage), wall, peak }
+}
+
+#[expect(unsafe_code, reason = "only wait4(2) tells what one child has cost")]
+fn wait4(pid: u32) -> (i32, libc::rusage) {
+    let (mut status, pid) = (0, i32::try_from(pid).unwrap());
+    // SAFETY: all zeros is a valid rusage; both pointers live through the call.
+    let (waited, usage) = unsafe {
+        let mut usage = std::mem::zeroed();
+        (libc::wait4(pid, &raw mut status, 0, &raw mut usage), usage)
+    };
+    assert_eq!(waited, pid);
+    (status, usage)
+}
+
+/// CPU seconds of this process so far.
+#[expect(unsafe_code, reason = "std does not tell CPU time")]
+pub fn own_cpu() -> f64 {
+    // SAFETY: all zeros is a valid rusage; the pointer lives through the call.
+    let usage = unsafe {
+        let mut usage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, &raw mut usage), 0);
+        usage
+    };
+    cpu(&usage).as_secs_f64()
+}
+
+fn cpu(usage: &libc::rusage) -> Duration {
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs())
+    };
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
+/// CPU seconds of all threads of process `pid` so far, to the nanosecond.
+pub fn process_cpu(pid: u32) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let nanoseconds = tasks.flatten().map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0.0)
+    });
+    nanoseconds.sum::<f64>() / 1e9
+}
+
+/// The middle one of `values`.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Whether `program` is there; if not, says that its row is left out.
+pub fn installed(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        println!("{program} is not installed: its rows are left out\n");
+    }
+    found
+}
+
+/// Columns of figures, a name before each row.
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new(columns: &[&str]) -> Self {
+        Self { rows: vec![columns.iter().map(ToString::to_string).collect()] }
+    }
+
+    /// Adds a row; `None` leaves a cell empty.
+    pub fn row(&mut self, name: &str, cells: &[Option<f64>]) {
+        let figure = |cell: &Option<f64>| match *cell {
+            None => String::new(),
+            Some(n) if n >= 1000.0 => format!("{n:.0}"),
+            Some(n) if n >= 10.0 => format!("{n:.1}"),
+            Some(n) => format!("{n:.3}"),
+        };
+        self.rows.push(std::iter::once(name.to_owned()).chain(cells.iter().map(figure)).collect());
+    }
+
+    pub fn print(&self, title: &str) {
+        println!("{title}\n");
+        let width = |column: usize| self.rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+        for row in &self.rows {
+            let cells = row[1..].iter().enumerate().map(|(i, cell)| format!("  {cell:>0$}", width(i + 1)));
+            println!("{:<2$}{}", row[0], cells.collect::<String>(), width(0));
+        }
+        println!();
+    }
+}
+
+/// What was measured, on what.
+pub fn heading(binary: &Path) {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    println!("{} on {cores} x {}\n", binary.display(), model.trim_matches([':', ' ', '\t']));
+}
