@@ -24,7 +24,7 @@ pub(super) fn open(path: &Path) -> Outcome<(Named<File>, Option<u64>)> {
     let file = File::open(path).map_err(FsError::io("read", path))?;
     let metadata = file.metadata().map_err(FsError::io("read", path))?;
     if metadata.is_dir() {
-        return Err(Failure::new(Kind::Failed, format!("'{}' is a directory", path.display())).into());
+        return Err(FsError::NotRegular { path: path.to_owned() }.into());
     }
     let size = metadata.is_file().then_some(metadata.len());
     Ok((Named::new(path.to_string_lossy(), file), size))
