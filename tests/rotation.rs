@@ -377,6 +377,24 @@ fn an_old_keyring_does_not_bring_back_what_was_revoked() {
 }
 
 #[test]
+fn an_old_keyring_does_not_come_back_where_the_memory_of_the_new_one_was_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits("");
+    let (path, memory) = (sandbox.home().join("keyring.json"), sandbox.home().join("state/keyring-seen"));
+    let before = fs::read(&path).unwrap();
+    change(&sandbox, &["key", "rotate", "--use", "token"]);
+    fs::remove_file(&memory).unwrap();
+    // A server remembers what it starts with.
+    let server = Server::start(&sandbox, &[]);
+    assert!(memory.exists());
+    // And what is in force, whatever happens to the file.
+    fs::remove_file(&memory).unwrap();
+    replace(&path, &before, 0o600);
+    wait_until("the old copy is seen", || get(&sandbox, &server, "/v2/health/ready").status == 503);
+    assert_eq!(status(&sandbox)["keyring"]["generation"], 2);
+}
+
+#[test]
 fn readers_and_writers_at_once_never_take_each_other_for_a_rollback() {
     let sandbox = Sandbox::new();
     sandbox.init("");

@@ -30,13 +30,16 @@ const BATCH: usize = 256 * 1024;
 pub enum AuditError {
     #[error("cannot open the audit log '{}'", path.display())]
     Open { path: PathBuf, source: io::Error },
-    #[error("the audit log cannot be written")]
-    Unwritable,
+    #[error("another server writes the audit log '{}'", path.display())]
+    Busy { path: PathBuf },
 }
 
 impl Diagnose for AuditError {
     fn hint(&self) -> Option<String> {
-        Some("check the disk and the owner of the file named by audit.path".into())
+        Some(match self {
+            Self::Open { .. } => "check the disk and the owner of the file named by audit.path".into(),
+            Self::Busy { .. } => "give each server an audit.path of its own".into(),
+        })
     }
 }
 
@@ -77,11 +80,12 @@ impl Log {
         let opened = File::options().read(true).append(true).create(true).mode(crate::fs::SECRET).open(path);
         let open_error = |source| AuditError::Open { path: path.to_owned(), source };
         let mut file = opened.map_err(open_error)?;
-        let length = end_last_line(&mut file).map_err(open_error)?;
+        // Two writers would tear each other's chain.
+        file.try_lock().map_err(|_| AuditError::Busy { path: path.to_owned() })?;
+        end_last_line(&mut file).map_err(open_error)?;
         let shared = Arc::new(Shared::default());
         let (queue, entries) = sync_channel(QUEUE);
-        let writer =
-            Writer { file, length, clock, shared: Arc::clone(&shared), previous: [0; 32], sequence: 0 };
+        let writer = Writer { file, clock, shared: Arc::clone(&shared), previous: [0; 32], sequence: 0 };
         std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writer.run(&entries))
@@ -137,18 +141,14 @@ impl Log {
     }
 }
 
-/// A process that was killed may have left half a line: ends it, and returns the length.
-fn end_last_line(file: &mut File) -> io::Result<u64> {
+/// A process that was killed may have left half a line: ends it.
+fn end_last_line(file: &mut File) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut last = [b'\n'];
     if length > 0 {
         file.read_exact_at(&mut last, length - 1)?;
     }
-    if last == [b'\n'] {
-        return Ok(length);
-    }
-    file.write_all(b"\n")?;
-    Ok(length + 1)
+    if last == [b'\n'] { Ok(()) } else { file.write_all(b"\n") }
 }
 
 #[derive(Serialize)]
@@ -162,8 +162,6 @@ struct Line<'a> {
 
 struct Writer {
     file: File,
-    /// Bytes of whole lines.
-    length: u64,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     previous: digest::Digest,
@@ -190,18 +188,18 @@ impl Writer {
                 waiting.extend(entry.done);
                 next = if text.len() < BATCH { entries.try_recv().ok() } else { None };
             }
+            let whole = self.file.metadata();
             let mut written = self.file.write_all(&text);
             if written.is_ok() && !waiting.is_empty() {
                 written = self.file.sync_data();
-            }
-            if written.is_ok() {
-                self.length += text.len() as u64;
             }
             text.clear();
             if let Err(error) = &written {
                 // Half a batch on disk would read like tampering: take it back, and the chain too.
                 (self.previous, self.sequence) = before;
-                let _ = self.file.set_len(self.length);
+                if let (Ok(whole), Ok(now)) = (whole, self.file.metadata()) {
+                    let _ = self.file.set_len(whole.len().min(now.len()));
+                }
                 tracing::error!(%error, lines, "audit log cannot be written");
                 self.shared.lost.fetch_add(lines, Ordering::Relaxed);
             }

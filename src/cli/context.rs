@@ -45,11 +45,12 @@ impl Context {
 
     /// Where a development home is kept.
     pub(super) fn dev_home(&self) -> Outcome<Home> {
-        let path = match &self.home {
+        let base = match &self.home {
             Some(path) => path.clone(),
-            None => xdg("XDG_STATE_HOME", ".local/state")?.join("dev"),
+            None => xdg("XDG_STATE_HOME", ".local/state")?,
         };
-        Ok(Home::new(&path)?)
+        // Never the home itself, which has another root key and keeps other secrets.
+        Ok(Home::new(&base.join("dev"))?)
     }
 
     /// One reader of the standard input at most: `readers` of it, and the root key.

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
+
 use super::{Outcome, Stop, env};
 use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
@@ -44,8 +46,8 @@ impl Source {
         let Self::File(path) = self else { return Ok(()) };
         let text = path.to_string_lossy();
         let hex = text.len() >= 32 && text.chars().all(|c| c.is_ascii_hexdigit());
-        let key = (43..=44).contains(&text.len())
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-_=".contains(c));
+        let encodings = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
+        let key = encodings.iter().any(|e| e.decode(text.as_bytes()).is_ok_and(|key| key.len() == 32));
         let token = text.starts_with("eyJ") && text.matches('.').count() == 2;
         if (hex || key || token) && path.symlink_metadata().is_err() {
             return Err(Failure::new(Kind::Usage, "a secret stands where the place of a secret belongs")

@@ -1,6 +1,6 @@
 //! `serve`: from a configuration, or from nothing but a model.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
@@ -117,10 +117,11 @@ impl Serve {
     fn develop(&self, context: &Context, model: &Path) -> Outcome {
         runtime::require_file(model)?;
         let listen = self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8443)));
-        if !listen.ip().is_loopback() {
+        // The addresses that the certificate names, and that `localhost` is.
+        if listen.ip() != Ipv4Addr::LOCALHOST && listen.ip() != Ipv6Addr::LOCALHOST {
             return Err(Failure::new(
                 Kind::Usage,
-                format!("--dev listens on loopback only, not on {}", listen.ip()),
+                format!("--dev listens on loopback only (127.0.0.1 or ::1), not on {}", listen.ip()),
             )
             .hint("`sealserve init` makes a home that other machines may reach")
             .into());

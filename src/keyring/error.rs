@@ -30,6 +30,8 @@ pub enum KeyringError {
     RolledBack { path: PathBuf, seen: u64, found: u64, memory: PathBuf },
     #[error("the memory of the newest keyring, '{}', is malformed", path.display())]
     Forgotten { path: PathBuf },
+    #[error("the change is in force (generation {generation}), but cannot be remembered")]
+    NotRemembered { generation: u64, source: Box<KeyringError> },
     #[error("there is a keyring at '{}' already", path.display())]
     Exists { path: PathBuf },
     #[error("there is an active {usage} key already: '{id}'")]
@@ -81,6 +83,7 @@ impl Diagnose for KeyringError {
                 "restore the newest copy; to accept this one, remove {} and revoke again what was revoked since",
                 memory.display()
             ),
+            Self::NotRemembered { .. } => "make room in the home; the next change or server catches up".into(),
             Self::Exists { .. } => "it was left as it is".into(),
             Self::ActiveExists { .. } => "replace it with `sealserve key rotate`, or revoke it first".into(),
             Self::KeyExists { .. } => "choose another --id, or pass --if-absent".into(),

@@ -49,6 +49,16 @@ impl Keyring {
             .ok_or(KeyringError::NoActiveKey { usage })
     }
 
+    /// Fails where `next` is older than this one, or another of its generation.
+    pub fn require_not_newer_than(&self, next: &Self, path: &Path) -> Result<(), KeyringError> {
+        let (seen, found) = (self.generation, next.generation);
+        if found > seen || (found == seen && next.mac == self.mac) {
+            return Ok(());
+        }
+        let memory = path.with_file_name("state").join("keyring-seen");
+        Err(KeyringError::RolledBack { path: path.to_owned(), seen, found, memory })
+    }
+
     /// The token keys without their secrets: all that a verifier needs.
     #[must_use]
     pub fn verifying_half(&self) -> Self {
@@ -264,7 +274,10 @@ impl Store {
         text.push(b'\n');
         fs::write(&self.path, &text, fs::SECRET, existing)?;
         // Killed here, the memory is a generation behind, and no reader minds.
-        self.seen.write(keyring.generation, &tag)
+        let generation = keyring.generation;
+        self.seen
+            .write(generation, &tag)
+            .map_err(|source| KeyringError::NotRemembered { generation, source: Box::new(source) })
     }
 }
 

@@ -95,6 +95,7 @@ fn config(name: &Name) -> String {
     format!(
         r#"# Configuration of a sealserve server; docs/configuration.md explains every key.
 listen = "127.0.0.1:8443"
+# allow_swap = true    # start even where memory may be written to a disk
 issuer = "https://{host}"
 audience = "https://{host}"
 

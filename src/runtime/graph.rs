@@ -23,10 +23,78 @@ const MAX_DEPTH: u32 = 100;
 pub struct Graph {
     /// Members of the archive that hold the data of its tensors.
     pub needed_members: BTreeSet<String>,
-    /// Whether a node holds a graph of its own: a loop or a branch, so that how
-    /// long it takes depends on the data.
-    pub has_control_flow: bool,
+    /// Whether some node is not in [`STEADY`], so that how long the model takes, or
+    /// how large its results are, may depend on the values of its inputs.
+    pub is_unsteady: bool,
 }
+
+/// Operators of ONNX whose cost follows from the shapes of their inputs. Those that
+/// read a size from a value (`Expand`, `Range`, `Tile`, `Resize`, …), loops and
+/// branches are not among them; one that is not known here is taken for such a one.
+const STEADY: [&str; 62] = [
+    "Abs",
+    "Add",
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Flatten",
+    "Floor",
+    "Gather",
+    "Gelu",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Greater",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InstanceNormalization",
+    "LRN",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Less",
+    "Log",
+    "LogSoftmax",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "PRelu",
+    "Pow",
+    "Reciprocal",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceSum",
+    "Relu",
+    "Selu",
+    "Shape",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Sub",
+    "Tanh",
+    "Transpose",
+];
 
 /// Walks `model`; external data may lie in `members` and nowhere else.
 pub fn inspect(model: &[u8], is_member: &dyn Fn(&str) -> bool) -> Result<Graph, ModelError> {
@@ -85,6 +153,7 @@ impl Walk<'_> {
         }
         match kind {
             Message::Tensor => self.tensor(bytes)?,
+            Message::Node => self.graph.is_unsteady |= !is_steady(bytes)?,
             Message::ExternalData => return Ok(()),
             _ => {}
         }
@@ -94,7 +163,6 @@ impl Walk<'_> {
             // The library would skip a field of the wrong kind; nobody writes one in good faith.
             let Value::Bytes(inner) = value else { return Err(ModelError::NotOnnx) };
             self.message(child, inner, depth + 1)?;
-            self.graph.has_control_flow |= (kind, child) == (Message::Attribute, Message::Graph);
             if (kind, child) == (Message::Model, Message::Graph) {
                 self.has_graph = true;
                 check_values(inner)?;
@@ -142,6 +210,13 @@ impl Walk<'_> {
         self.graph.needed_members.insert(location.to_owned());
         Ok(())
     }
+}
+
+/// Whether a node is one of [`STEADY`], in ONNX's own domain.
+fn is_steady(node: &[u8]) -> Result<bool, Malformed> {
+    let (operator, domain) = (text(node, 4)?, text(node, 7)?);
+    let own = domain.is_empty() || domain == b"ai.onnx";
+    Ok(own && STEADY.iter().any(|known| known.as_bytes() == operator))
 }
 
 /// Refuses inputs and outputs of `graph` that no request can carry.
@@ -260,7 +335,25 @@ mod tests {
         for name in ["digits.onnx", "models/echo.onnx", "models/bf16.onnx", "models/slow.onnx"] {
             let graph = alone(&model(name)).unwrap();
             assert!(graph.needed_members.is_empty(), "{name}");
-            assert_eq!(graph.has_control_flow, name == "models/slow.onnx", "{name}");
+            assert_eq!(graph.is_unsteady, name == "models/slow.onnx", "{name}");
+        }
+    }
+
+    #[test]
+    fn operators_that_read_sizes_from_values_are_unsteady() {
+        let node = |operator: &[u8], domain: &[u8]| {
+            wrap(7, &wrap(1, &[wrap(4, operator), wrap(7, domain)].concat()))
+        };
+        for (operator, domain, unsteady) in [
+            (&b"MatMul"[..], &b""[..], false),
+            (b"MatMul", b"ai.onnx", false),
+            (b"MatMul", b"com.example", true),
+            (b"Expand", b"", true),
+            (b"Range", b"", true),
+            (b"Loop", b"", true),
+            (b"", b"", true),
+        ] {
+            assert_eq!(alone(&node(operator, domain)).unwrap().is_unsteady, unsteady, "{operator:?}");
         }
     }
 

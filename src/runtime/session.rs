@@ -138,7 +138,7 @@ impl Runtime {
         Ok(Session {
             inputs,
             outputs: specs("output", session.outputs())?,
-            is_steady: !graph.has_control_flow && !strings,
+            is_steady: !graph.is_unsteady && !strings,
             inner: session,
         })
     }
@@ -160,8 +160,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether the shapes of its inputs alone decide how long it takes: no loops,
-    /// no branches, no strings.
+    /// Whether the shapes of its inputs alone decide how long it takes.
     pub fn is_steady(&self) -> bool {
         self.is_steady
     }

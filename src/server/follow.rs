@@ -38,6 +38,8 @@ impl KeyringReader {
             return Ok(());
         }
         let (keyring, snapshot) = self.read()?;
+        // The memory on disk may be gone; what is in force here is memory enough.
+        app.snapshot.load().keys.require_not_newer_than(&keyring, self.store.path())?;
         tracing::info!(generation = keyring.generation, "keyring changed");
         app.snapshot.store(Arc::new(snapshot));
         // A revocation does not wait for a disk with room. What is not remembered

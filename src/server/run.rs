@@ -70,7 +70,9 @@ pub fn run(
     let url = format!("https://{}", authority(config, address));
     let _alone = lock(home)?;
 
+    let store = options.store.clone();
     let Prepared { tls, reader, snapshot, registry } = prepare(options, &*clock)?;
+    store.remember(&snapshot.keys)?;
     let tls = Arc::new(ArcSwap::new(tls));
 
     let mode = match config.audit.mode {
@@ -105,6 +107,8 @@ pub fn run(
     ready(&url, &app.registry)?;
     tracing::info!(%url, "ready");
     let outcome = tokio.block_on(serve(&app, listener, control, tls, router));
+    // What is still under way is cut here, and writes down that it was.
+    tokio.shutdown_timeout(Duration::from_secs(1));
     let _ = std::fs::remove_file(home.control_socket());
     app.refusals.flush(&app.audit);
     app.audit.flush();

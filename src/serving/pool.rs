@@ -1,6 +1,7 @@
 //! Sessions, one thread each, fed by one bounded queue; runs that are known to be
 //! quick stay on the thread that asks.
 
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,8 +36,9 @@ pub(super) struct Pool {
 struct Shared {
     sessions: Vec<Mutex<Session>>,
     is_steady: bool,
-    /// The most input elements with which a run was quick; 0: none was yet.
-    quick: AtomicUsize,
+    /// Shapes of inputs with which the last run was quick, as hashes; 0: none.
+    quick: [AtomicU64; 8],
+    hasher: RandomState,
     counters: Counters,
 }
 
@@ -72,7 +74,8 @@ impl Pool {
         let shared = Arc::new(Shared {
             is_steady: sessions.iter().all(Session::is_steady),
             sessions: sessions.into_iter().map(Mutex::new).collect(),
-            quick: AtomicUsize::new(0),
+            quick: Default::default(),
+            hasher: RandomState::new(),
             counters: Counters::default(),
         });
         for index in 0..shared.sessions.len() {
@@ -131,9 +134,10 @@ impl Pool {
 impl Shared {
     /// A free session, if running `inputs` on it takes less time than handing them
     /// to another thread and back. That is known only of models whose shapes decide
-    /// how long they take, and only of sizes that were quick before.
+    /// how long they take, and only of the very shapes that were quick before.
     fn at_once(&self, inputs: &[Tensor]) -> Option<MutexGuard<'_, Session>> {
-        let known = self.is_steady && elements(inputs) <= self.quick.load(Ordering::Relaxed);
+        let (slot, shapes) = self.shapes(inputs);
+        let known = self.is_steady && slot.load(Ordering::Relaxed) == shapes;
         // Who waits already goes first.
         if !known || self.counters.waiting.load(Ordering::Relaxed) > 0 {
             return None;
@@ -148,7 +152,7 @@ impl Shared {
         outputs: &[String],
         interrupt: &Interrupt,
     ) -> Result<Vec<Tensor>, RunError> {
-        let (elements, started) = (elements(&inputs), Instant::now());
+        let ((slot, shapes), started) = (self.shapes(&inputs), Instant::now());
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
         let outcome = session.run(inputs, &outputs, interrupt);
         if outcome.is_err() {
@@ -156,12 +160,18 @@ impl Shared {
             return outcome;
         }
         self.counters.done.fetch_add(1, Ordering::Relaxed);
-        if started.elapsed() < QUICK {
-            self.quick.fetch_max(elements, Ordering::Relaxed);
-        } else if elements <= self.quick.load(Ordering::Relaxed) {
-            self.quick.store(0, Ordering::Relaxed);
-        }
+        slot.store(if started.elapsed() < QUICK { shapes } else { 0 }, Ordering::Relaxed);
         outcome
+    }
+
+    /// Where these shapes are remembered, and as what.
+    fn shapes(&self, inputs: &[Tensor]) -> (&AtomicU64, u64) {
+        let mut hasher = self.hasher.build_hasher();
+        for tensor in inputs {
+            (tensor.name(), tensor.shape()).hash(&mut hasher);
+        }
+        let hash = hasher.finish().max(1);
+        (&self.quick[(hash % 8) as usize], hash)
     }
 
     /// Takes jobs until the pool is gone.
@@ -182,8 +192,4 @@ impl Shared {
             }));
         }
     }
-}
-
-fn elements(inputs: &[Tensor]) -> usize {
-    inputs.iter().map(|tensor| tensor.data().len()).sum()
 }

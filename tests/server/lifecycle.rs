@@ -56,8 +56,12 @@ fn draining_has_an_end() {
     let mut client = served.client();
     client.send(infer("slow", &served.token, &slow(FOREVER))).unwrap();
     wait_until("the request is there", || served.status()["requests"] == 1);
-    assert_eq!(served.server.stop().code(), Some(0));
+    let Served { server, sandbox, .. } = served;
+    assert_eq!(server.stop().code(), Some(0));
     assert!(client.is_closed());
+    // What was cut is written down all the same.
+    let log = fs::read_to_string(sandbox.home().join("audit/audit.jsonl")).unwrap();
+    assert!(log.contains("\"client_gone\"") && log.contains("\"infer\""), "{log}");
 }
 
 #[test]
