@@ -23,7 +23,7 @@ const MAX_DEPTH: u32 = 100;
 pub struct Graph {
     /// Members of the archive that hold the data of its tensors.
     pub needed_members: BTreeSet<String>,
-    /// Whether some node is not in [`STEADY`], so that how long the model takes, or
+    /// Whether some node is not in `STEADY`, so that how long the model takes, or
     /// how large its results are, may depend on the values of its inputs.
     pub is_unsteady: bool,
 }
@@ -212,7 +212,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a node is one of [`STEADY`], in ONNX's own domain.
+/// Whether a node is one of `STEADY`, in ONNX's own domain.
 fn is_steady(node: &[u8]) -> Result<bool, Malformed> {
     let (operator, domain) = (text(node, 4)?, text(node, 7)?);
     let own = domain.is_empty() || domain == b"ai.onnx";
