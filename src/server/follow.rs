@@ -32,23 +32,23 @@ impl KeyringReader {
         Self { store, expected, watch }
     }
 
-    /// Puts the keyring in force, if it changed since the last read.
+    /// Puts the keyring in force, if it changed since the last look that succeeded.
     fn look(&mut self, app: &App) -> Result<(), ServerError> {
         if self.watch.changed().map_err(FsError::io("read", self.store.path()))?.is_none() {
             return Ok(());
         }
+        // What failed goes on showing, and is tried again at the next look.
+        self.put_in_force(app).inspect_err(|_| self.forget())
+    }
+
+    fn put_in_force(&mut self, app: &App) -> Result<(), ServerError> {
         let (keyring, snapshot) = self.read()?;
         // The memory on disk may be gone; what is in force here is memory enough.
         app.snapshot.load().keys.require_not_newer_than(&keyring, self.store.path())?;
         tracing::info!(generation = keyring.generation, "keyring changed");
+        // First in force, then remembered: a revocation does not wait for a disk with room.
         app.snapshot.store(Arc::new(snapshot));
-        // A revocation does not wait for a disk with room. What is not remembered
-        // counts as not read: that shows, and the next look tries again.
-        if let Err(error) = self.store.remember(&keyring) {
-            self.forget();
-            return Err(error.into());
-        }
-        Ok(())
+        Ok(self.store.remember(&keyring)?)
     }
 
     /// The keyring as it is now, and what follows from it.
