@@ -279,6 +279,7 @@ fn curl_understands_that_its_gibibyte_is_refused() {
             .arg(format!("{}/v2/models/digits/infer", served.server.url))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::support::client::infer;
-use crate::support::{PATIENCE, Sandbox, Server, onnxruntime, text, wait_until};
+use crate::support::{PATIENCE, Sandbox, Server, text, wait_until};
 use crate::{FOREVER, GOOD, Served, slow};
 
 fn terminate(server: &Server) {
@@ -16,15 +16,13 @@ fn terminate(server: &Server) {
 
 /// Runs a `serve` that must not start, and returns what it says.
 fn does_not_start(sandbox: &Sandbox, arguments: &[&str]) -> String {
-    let output = sandbox
-        .sealserve()
-        .env("ORT_DYLIB_PATH", onnxruntime())
-        .arg("serve")
-        .args(arguments)
-        .output()
-        .unwrap();
+    does_not_start_and_exits(1, sandbox, arguments)
+}
+
+fn does_not_start_and_exits(code: i32, sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let output = sandbox.serve_in_vain(arguments);
     let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
     assert!(said.contains("error: ") && !said.contains("panicked"), "{said}");
     said
 }
@@ -197,15 +195,8 @@ fn what_others_can_read_is_refused_with_the_remedy() {
         (&root, 0o644, 0o600),
     ] {
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-        let said = sandbox
-            .sealserve()
-            .env("ORT_DYLIB_PATH", onnxruntime())
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .output()
-            .unwrap();
-        let code = said.status.code();
-        let said = text(&said.stderr);
-        assert_eq!(code, Some(if path == &root { 4 } else { 1 }), "{said}");
+        let code = if path == &root { 4 } else { 1 };
+        let said = does_not_start_and_exits(code, &sandbox, &["--listen", "127.0.0.1:0"]);
         assert!(said.contains(&format!("chmod {good:o} {}", path.display())), "{said}");
         fs::set_permissions(path, Permissions::from_mode(good)).unwrap();
     }

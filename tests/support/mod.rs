@@ -115,6 +115,17 @@ impl Sandbox {
         text(&output.stderr)
     }
 
+    /// Runs a `serve` that must end by itself; one that goes on is killed.
+    pub fn serve_in_vain(&self, arguments: &[&str]) -> Output {
+        let patience = PATIENCE.as_secs().to_string();
+        self.program("timeout")
+            .args(["-s", "KILL", &patience, env!("CARGO_BIN_EXE_sealserve"), "serve"])
+            .args(arguments)
+            .env("ORT_DYLIB_PATH", onnxruntime())
+            .output()
+            .unwrap()
+    }
+
     /// Makes a home whose configuration has `more` at its end.
     pub fn init(&self, more: &str) {
         self.ok(["init"]);
