@@ -80,8 +80,10 @@ impl Log {
         let opened = File::options().read(true).append(true).create(true).mode(crate::fs::SECRET).open(path);
         let open_error = |source| AuditError::Open { path: path.to_owned(), source };
         let mut file = opened.map_err(open_error)?;
-        // Two writers would tear each other's chain.
-        file.try_lock().map_err(|_| AuditError::Busy { path: path.to_owned() })?;
+        // Two writers would tear each other's chain. Terminals and pipes have many by nature.
+        if file.metadata().map_err(open_error)?.is_file() {
+            file.try_lock().map_err(|_| AuditError::Busy { path: path.to_owned() })?;
+        }
         end_last_line(&mut file).map_err(open_error)?;
         let shared = Arc::new(Shared::default());
         let (queue, entries) = sync_channel(QUEUE);

@@ -160,3 +160,18 @@ fn a_required_log_has_the_line_before_the_client_has_the_answer() {
         assert!(log.contains(answer.header("x-request-id").unwrap()));
     }
 }
+
+#[test]
+fn two_servers_share_a_device_and_never_a_file() {
+    let first = Served::digits("[audit]\npath = \"/dev/null\"\n");
+    let second = Served::digits("[audit]\npath = \"/dev/null\"\n");
+    assert_eq!((first.infer(GOOD).status, second.infer(GOOD).status), (200, 200));
+
+    let served = Served::digits("");
+    let log = served.sandbox.home().join("audit/audit.jsonl");
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits(&format!("[audit]\npath = \"{}\"\n", log.display()));
+    let output = sandbox.serve_in_vain(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("another server writes the audit log"), "{}", text(&output.stderr));
+}
