@@ -417,22 +417,26 @@ fn readers_and_writers_at_once_never_take_each_other_for_a_rollback() {
     store.update(many).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..2)
-            .map(|_| {
-                scope.spawn(|| {
+        let (store, stop) = (&store, &stop);
+        let readers: Vec<_> = [true, false, false]
+            .map(|remembers| {
+                scope.spawn(move || {
                     let (mut seen, mut reads) = (0, 0_u64);
                     while !stop.load(Ordering::Acquire) {
                         let keyring = store.read().unwrap();
-                        store.remember(&keyring).unwrap();
+                        // Waits for the writer, so not all of them may do it.
+                        if remembers {
+                            store.remember(&keyring).unwrap();
+                        }
                         assert!(keyring.generation >= seen);
                         (seen, reads) = (keyring.generation, reads + 1);
                     }
                     reads
                 })
             })
-            .collect();
+            .into();
         {
-            let _stop = Stop(&stop);
+            let _stop = Stop(stop);
             for n in 0..120 {
                 let now = 1_800_000_000 + n;
                 store
