@@ -167,8 +167,12 @@ impl From<RunError> for Fault {
         let message = error.to_string();
         let invalid = |message: &str| Self::new(StatusCode::BAD_REQUEST, "invalid_input", message);
         match error {
-            // What ONNX Runtime says names the model's insides: it is for the operator.
-            RunError::Refused { .. } => invalid("the model refuses these inputs").detail(message),
+            // What ONNX Runtime says names the model's insides, and can quote an element
+            // of a tensor: it is for an operator who looks for it, not for the audit log.
+            RunError::Refused { .. } => {
+                tracing::debug!(%message, "the model refused its inputs");
+                invalid("the model refuses these inputs")
+            }
             error if error.is_callers_fault() => invalid(&message),
             _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
                 .detail(message),
