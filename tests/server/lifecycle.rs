@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::support::client::infer;
-use crate::support::{PATIENCE, Sandbox, Server, text, wait_until};
+use crate::support::{PATIENCE, Sandbox, Server, onnxruntime, testdata, text, wait_until};
 use crate::{FOREVER, GOOD, Served, slow};
 
 fn terminate(server: &Server) {
@@ -143,6 +143,33 @@ fn the_control_socket_is_for_its_owner_and_survives_nonsense() {
         assert!(!answer.contains("pid"), "{nonsense}: {answer}");
     }
     assert_eq!(served.status()["ready"], true);
+}
+
+#[test]
+fn a_valid_file_under_a_wrong_name_or_for_a_revoked_key_is_not_served() {
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits("");
+    let sealed = sandbox.home().join("models/digits.sealed");
+    let good = fs::read(&sealed).unwrap();
+
+    sandbox.encrypt(&testdata("digits.onnx"), "other");
+    fs::copy(sandbox.home().join("models/other.sealed"), &sealed).unwrap();
+    let said = does_not_start(&sandbox, &["--listen", "127.0.0.1:0"]);
+    assert!(
+        said.contains("holds model 'other version 1', but is configured as 'digits version 1'"),
+        "{said}"
+    );
+
+    fs::write(&sealed, good).unwrap();
+    sandbox.ok(["key", "revoke", "model-1"]);
+    let output = sandbox
+        .sealserve()
+        .env("ORT_DYLIB_PATH", onnxruntime())
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output.stderr).contains("no key opens"), "{}", text(&output.stderr));
 }
 
 #[test]
