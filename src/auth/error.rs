@@ -1,6 +1,6 @@
 //! Why a caller is refused.
 
-use super::Action;
+use super::{Action, ApiKeyError};
 use crate::token::TokenError;
 
 /// Why a caller is refused.
@@ -13,10 +13,10 @@ pub enum AuthError {
     Several,
     #[error("the Authorization header has another scheme than Bearer")]
     Scheme,
-    #[error("the Authorization header is not 'Bearer' and a token")]
+    #[error("the Authorization header is not 'Bearer' and a token or API key")]
     Malformed,
-    #[error("API keys are not accepted here")]
-    ApiKey,
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error("the credential does not allow '{action}' on this model")]

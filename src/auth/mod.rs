@@ -4,11 +4,13 @@
 //! action on one model. Neither value can be made elsewhere, so what demands a
 //! `Permit` cannot be reached without both checks.
 
+mod apikey;
 mod authenticate;
 mod error;
 mod permit;
 mod scope;
 
+pub use apikey::ApiKeyError;
 pub use authenticate::{Authenticator, Evidence, Principal};
 pub use error::AuthError;
 pub use permit::{Action, ModelId, Permit};

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::{Outcome, secret, written};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Span;
-use crate::keyring::{Key, KeyUse, Keyring, KeyringError, NewKey, Overlap};
+use crate::keyring::{Key, KeyUse, Keyring, KeyringError, NewKey, Overlap, Revoked};
 use crate::output::{Document, table};
 use crate::token::JwkSet;
 
@@ -300,6 +300,8 @@ struct Revoke {
 struct RevokedDocument {
     id: String,
     kid: String,
+    /// Not, where it was revoked already.
+    changed: bool,
     generation: u64,
     dry_run: bool,
 }
@@ -316,20 +318,24 @@ impl Revoke {
     fn run(self, context: &Context) -> Outcome {
         let (now, store) = (context.now(), context.store()?);
         let change = |keyring: &mut Keyring| {
-            let revoked = keyring.revoke(&self.id, self.compromised, now)?;
-            let active = keyring.active(keyring.get(&revoked.kid)?.usage).is_ok();
-            Ok((revoked, active, keyring.generation + 1))
+            let Revoked { key, changed } = keyring.revoke(&self.id, self.compromised, now)?;
+            let active = keyring.active(keyring.get(&key.kid)?.usage).is_ok();
+            Ok(((key, active, changed), changed))
         };
-        let (revoked, active, generation) =
-            if self.dry_run { change(&mut store.read()?)? } else { store.update(change)? };
-        let would = if self.dry_run { "would revoke" } else { "revoked" };
-        context.output.note(&format!("{would} {} (generation {generation})", revoked.id));
+        let ((revoked, active, changed), generation) =
+            if self.dry_run { store.rehearse(change)? } else { store.update_if(change)? };
+        context.output.note(&match (changed, self.dry_run) {
+            (false, _) => format!("{} was revoked already (generation {generation})", revoked.id),
+            (true, true) => format!("would revoke {} (generation {generation})", revoked.id),
+            (true, false) => format!("revoked {} (generation {generation})", revoked.id),
+        });
         if !active {
             context.output.warn("no active key for this use is left; `sealserve key create` makes one");
         }
         written(context.output.document(&RevokedDocument {
             id: revoked.id,
             kid: revoked.kid,
+            changed,
             generation,
             dry_run: self.dry_run,
         }))

@@ -2,6 +2,7 @@
 //! and exit codes. A verb turns its arguments into a call of a domain and hands
 //! what comes back to [`output`](crate::output).
 
+mod apikey;
 mod context;
 mod env;
 mod exit;
@@ -86,6 +87,8 @@ enum Command {
     Init(init::Init),
     Key(key::KeyCommand),
     Token(token::TokenCommand),
+    #[command(name = "apikey")]
+    ApiKey(apikey::ApiKeyCommand),
     Model(model::ModelCommand),
     Serve(serve::Serve),
     Status(status::Status),
@@ -98,6 +101,7 @@ impl Any {
             Self::Command(Command::Init(command)) => command.run(context),
             Self::Command(Command::Key(command)) => command.run(context),
             Self::Command(Command::Token(command)) => command.run(context),
+            Self::Command(Command::ApiKey(command)) => command.run(context),
             Self::Command(Command::Model(command)) => command.run(context),
             Self::Command(Command::Serve(command)) => command.run(context),
             Self::Command(Command::Status(command)) => command.run(context),

@@ -7,6 +7,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::apikey::{self, ApiKey};
 use super::key::{Algorithm, Jwk, Key, KeyState, KeyUse};
 use super::seen::Seen;
 use super::{KeyringError, RootKey};
@@ -27,6 +28,8 @@ pub struct Keyring {
     pub generation: u64,
     /// The keys, in the order of their creation within each use.
     pub keys: Vec<Key>,
+    /// The API keys, in the order of their creation.
+    pub api_keys: Vec<ApiKey>,
     /// The MAC of the file that this was read from: tells two of one generation apart.
     pub(super) mac: Vec<u8>,
 }
@@ -63,7 +66,7 @@ impl Keyring {
     #[must_use]
     pub fn verifying_half(&self) -> Self {
         let keys = self.of(KeyUse::Token).map(Key::without_secret).collect();
-        Self { generation: self.generation, keys, mac: self.mac.clone() }
+        Self { generation: self.generation, keys, api_keys: Vec::new(), mac: self.mac.clone() }
     }
 
     /// The keys for `usage`.
@@ -91,6 +94,9 @@ struct Body {
     hmac_keys: Vec<Record>,
     model_keys: Vec<Record>,
     ca_keys: Vec<Record>,
+    /// Left out where there are none: then a program that knows none of them reads on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    api_keys: Vec<apikey::Record>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -175,13 +181,34 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Keyring) -> Result<T, KeyringError>,
     ) -> Result<T, KeyringError> {
+        self.update_if(|keyring| Ok((change(keyring)?, true))).map(|(answer, _)| answer)
+    }
+
+    /// As [`update`](Self::update), where `change` also says whether it changed
+    /// anything: if not, nothing is written. Returns the generation that is in force.
+    pub fn update_if<T>(
+        &self,
+        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), KeyringError>,
+    ) -> Result<(T, u64), KeyringError> {
         let _turn = self.turn()?;
         fs::sweep(&self.path);
         let (mut keyring, data_key) = self.read_with_key()?;
-        let answer = change(&mut keyring)?;
-        keyring.generation += 1;
-        self.write(&keyring, &data_key, Existing::Replace)?;
-        Ok(answer)
+        let (answer, changed) = change(&mut keyring)?;
+        if changed {
+            keyring.generation += 1;
+            self.write(&keyring, &data_key, Existing::Replace)?;
+        }
+        Ok((answer, keyring.generation))
+    }
+
+    /// What [`update_if`](Self::update_if) would do; nothing is written.
+    pub fn rehearse<T>(
+        &self,
+        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), KeyringError>,
+    ) -> Result<(T, u64), KeyringError> {
+        let mut keyring = self.read()?;
+        let generation = keyring.generation;
+        change(&mut keyring).map(|(answer, changed)| (answer, generation + u64::from(changed)))
     }
 
     /// Waits for the lock, which the kernel drops with the returned file.
@@ -232,7 +259,12 @@ impl Store {
             .flatten()
             .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
             .collect::<Result<_, _>>()?;
-        let keyring = Keyring { generation: body.generation, keys, mac: tag };
+        let api_keys = body
+            .api_keys
+            .into_iter()
+            .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
+            .collect::<Result<_, _>>()?;
+        let keyring = Keyring { generation: body.generation, keys, api_keys, mac: tag };
         match memory {
             Some(memory) if !memory.allows(&keyring) => Err(KeyringError::RolledBack {
                 path: path(),
@@ -260,6 +292,11 @@ impl Store {
             hmac_keys: records(KeyUse::Request),
             model_keys: records(KeyUse::Model),
             ca_keys: records(KeyUse::Ca),
+            api_keys: keyring
+                .api_keys
+                .iter()
+                .map(|key| apikey::Record::seal(key, keyring.generation, &secret_key))
+                .collect(),
         };
         let body = serde_json::value::to_raw_value(&body).map_err(malformed)?;
         let tag = mac::tag(&kdf::expand(data_key, &[MAC_INFO]), &[body.get().as_bytes()]);

@@ -6,7 +6,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICAT
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::auth::AuthError;
+use crate::auth::{ApiKeyError, AuthError};
 use crate::runtime::RunError;
 use crate::serving::ServingError;
 
@@ -18,6 +18,8 @@ pub(super) struct Fault {
     pub(super) message: String,
     /// For the audit log only.
     pub(super) detail: Option<String>,
+    /// For the audit log only, in the place of the code: what a client is not told apart.
+    pub(super) reason: Option<&'static str>,
     challenge: Option<&'static str>,
     retry_after: bool,
 }
@@ -32,12 +34,17 @@ struct Body<'a> {
 impl Fault {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = bounded(message.into());
-        Self { status, code, message, detail: None, challenge: None, retry_after: false }
+        Self { status, code, message, detail: None, reason: None, challenge: None, retry_after: false }
     }
 
     /// What the audit log says in the place of the message.
     pub(super) fn detail(mut self, detail: String) -> Self {
         self.detail = Some(bounded(detail));
+        self
+    }
+
+    fn reason(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
         self
     }
 
@@ -119,9 +126,23 @@ impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Self {
         let detail = error.to_string();
         match error {
-            AuthError::Missing | AuthError::ApiKey | AuthError::Scheme => {
-                Self::new(StatusCode::UNAUTHORIZED, "no_credential", "a bearer token is required")
+            AuthError::Missing | AuthError::Scheme => {
+                let message = "a credential is required: a bearer token or an API key";
+                Self::new(StatusCode::UNAUTHORIZED, "no_credential", message)
                     .challenge(r#"Bearer realm="sealserve""#)
+            }
+            // One answer for all: whoever tries keys learns nothing about any of them.
+            AuthError::ApiKey(error) => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "the API key is not accepted")
+                    .challenge(r#"Bearer realm="sealserve", error="invalid_token""#)
+                    .reason(match error {
+                        ApiKeyError::Malformed(_) => "api_key_malformed",
+                        ApiKeyError::Unknown { .. } => "api_key_unknown",
+                        ApiKeyError::Secret { .. } => "api_key_wrong_secret",
+                        ApiKeyError::Revoked { .. } => "api_key_revoked",
+                        ApiKeyError::Expired { .. } => "api_key_expired",
+                        ApiKeyError::Network { .. } => "api_key_wrong_network",
+                    })
             }
             AuthError::Several => Self::new(
                 StatusCode::BAD_REQUEST,
@@ -132,7 +153,7 @@ impl From<AuthError> for Fault {
             AuthError::Malformed => Self::new(
                 StatusCode::BAD_REQUEST,
                 "malformed_credential",
-                "Authorization must be 'Bearer' and a token",
+                "Authorization must be 'Bearer' and a token or API key",
             )
             .challenge(r#"Bearer realm="sealserve", error="invalid_request""#),
             AuthError::Token(_) => {
@@ -140,7 +161,7 @@ impl From<AuthError> for Fault {
                     .challenge(r#"Bearer realm="sealserve", error="invalid_token""#)
             }
             AuthError::Forbidden { .. } => {
-                Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not allow this")
+                Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the credential does not allow this")
                     .challenge(r#"Bearer realm="sealserve", error="insufficient_scope""#)
             }
         }

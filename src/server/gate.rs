@@ -1,5 +1,6 @@
 //! Who calls: inside this layer every request has a [`Caller`].
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -11,8 +12,8 @@ use axum::response::Response;
 use super::app::{App, Snapshot};
 use super::body;
 use super::fault::Fault;
-use super::ledger::{self, Account};
-use crate::auth::{AuthError, Evidence, Principal};
+use super::ledger::{self, Account, Peer};
+use crate::auth::{ApiKeyError, AuthError, Evidence, Principal};
 use crate::clock::UnixSeconds;
 use crate::token::TokenError;
 
@@ -24,11 +25,13 @@ pub(super) struct Caller {
     pub(super) principal: Principal,
     snapshot: Arc<Snapshot>,
     at: UnixSeconds,
+    source: Option<IpAddr>,
 }
 
 /// Demands a credential.
 pub(super) async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    match Caller::first_seen(&app, request.headers()).await {
+    let source = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    match Caller::first_seen(&app, request.headers(), source).await {
         Ok(caller) => {
             if let Some(account) = request.extensions().get::<Arc<Account>>() {
                 account.named(&caller.principal);
@@ -48,28 +51,37 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, mut request: Reque
 
 impl Caller {
     /// Identifies a caller; one whose key is not known has the keyring looked at first.
-    async fn first_seen(app: &App, headers: &HeaderMap) -> Result<Self, Fault> {
-        match Self::judged(app.trusted_snapshot()?, app, headers) {
-            Err(AuthError::Token(TokenError::UnknownKey { .. })) => {
+    async fn first_seen(app: &App, headers: &HeaderMap, source: Option<IpAddr>) -> Result<Self, Fault> {
+        match Self::judged(app.trusted_snapshot()?, app, headers, source) {
+            Err(
+                AuthError::Token(TokenError::UnknownKey { .. })
+                | AuthError::ApiKey(ApiKeyError::Unknown { .. }),
+            ) => {
                 app.looks.fresh().await;
-                Self::identify(app, headers)
+                Self::identify(app, headers, source)
             }
             other => Ok(other?),
         }
     }
 
-    fn identify(app: &App, headers: &HeaderMap) -> Result<Self, Fault> {
-        Ok(Self::judged(app.trusted_snapshot()?, app, headers)?)
+    fn identify(app: &App, headers: &HeaderMap, source: Option<IpAddr>) -> Result<Self, Fault> {
+        Ok(Self::judged(app.trusted_snapshot()?, app, headers, source)?)
     }
 
-    fn judged(snapshot: Arc<Snapshot>, app: &App, headers: &HeaderMap) -> Result<Self, AuthError> {
+    fn judged(
+        snapshot: Arc<Snapshot>,
+        app: &App,
+        headers: &HeaderMap,
+        source: Option<IpAddr>,
+    ) -> Result<Self, AuthError> {
         let at = app.clock.unix();
         let evidence = Evidence {
             authorization: headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
-            api_keys: headers.get_all(API_KEY).iter().count(),
+            api_keys: headers.get_all(API_KEY).iter().map(HeaderValue::as_bytes).collect(),
+            source,
         };
         let principal = snapshot.authenticator.authenticate(&evidence, at)?;
-        Ok(Self { principal, snapshot, at })
+        Ok(Self { principal, snapshot, at, source })
     }
 
     /// Judges the caller again where time passed or the keyring changed: a request
@@ -77,6 +89,10 @@ impl Caller {
     /// not wait for either.
     pub(super) fn still_holds(&self, app: &App, headers: &HeaderMap) -> Result<(), Fault> {
         let same = Arc::ptr_eq(&self.snapshot, &app.trusted_snapshot()?);
-        if same && self.at == app.clock.unix() { Ok(()) } else { Self::identify(app, headers).map(drop) }
+        if same && self.at == app.clock.unix() {
+            Ok(())
+        } else {
+            Self::identify(app, headers, self.source).map(drop)
+        }
     }
 }

@@ -132,7 +132,7 @@ impl Open {
         if let Some(fault) = fault {
             let failed = fault.status.is_server_error() || fault.status == StatusCode::TOO_MANY_REQUESTS;
             event.verdict = if failed { Verdict::Failed } else { Verdict::Denied };
-            event.reason = Some(fault.code);
+            event.reason = Some(fault.reason.unwrap_or(fault.code));
             event.detail = Some(fault.detail.unwrap_or(fault.message));
         }
         if stranger {
@@ -164,7 +164,7 @@ impl Open {
             principal: entry.principal.as_ref().map(|p| p.name().to_owned()),
             proof: entry.principal.as_ref().map(Principal::proof),
             key: entry.principal.as_ref().map(|p| p.key().to_owned()),
-            token: entry.principal.as_ref().map(|p| p.token().to_owned()),
+            token: entry.principal.as_ref().and_then(|p| p.token().map(ToOwned::to_owned)),
             source: self.source,
             action,
             model: entry.model,
