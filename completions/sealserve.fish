@@ -37,6 +37,7 @@ complete -c sealserve -n "__fish_sealserve_needs_command" -s V -l version -d 'Pr
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "init" -d 'Make a home that is ready to serve: private CA, server certificate, keys'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "key" -d 'Create, rotate and revoke keys'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "token" -d 'Mint and check access tokens (RFC 9068)'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "apikey" -d 'Create, list and revoke API keys, for clients that cannot fetch tokens'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "model" -d 'Encrypt and decrypt model files'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "serve" -d 'Serve encrypted models over HTTPS'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "status" -d 'Show what the server of this home is doing'
@@ -182,6 +183,59 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Make a new API key; it is shown once, and the keyring keeps its hash'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "list" -d 'Show the API keys and their states, never their secrets'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "revoke" -d 'Kill API keys: they are accepted nowhere from now on'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l subject -d 'The principal that it names' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l scope -d 'What it allows: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l lifetime -d 'How long it is accepted [default: until it is revoked]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l from -d 'Network or address that it is accepted from; may be repeated [default: anywhere]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l label -d 'What tells it from the subject\'s other keys, for people' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s o -l out -d 'Write the key to this new file (0600); - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l subject -d 'Only keys of this principal' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l key-file -d 'Whole keys, such as were found in a log, with white space between; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l compromised -d 'The keys are known to have leaked'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''

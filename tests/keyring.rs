@@ -150,6 +150,46 @@ fn an_edited_keyring_is_refused() {
 }
 
 #[test]
+fn an_edited_api_key_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    let create = "apikey create --subject ann --lifetime 1h --from 10.0.0.0/8 --label x -o";
+    for (name, scope) in [("one", "model:digits:infer"), ("two", "model:other:infer")] {
+        sandbox.ok(create.split(' ').chain([name, "--scope", scope]));
+    }
+    let id = fs::read_to_string(sandbox.path("cwd/two")).unwrap()[3..15].to_owned();
+    sandbox.ok(["apikey", "revoke", &id]);
+    let file = sandbox.home().join("keyring.json");
+    let good = fs::read_to_string(&file).unwrap();
+    let parsed: Value = serde_json::from_str(&good).unwrap();
+    let keys = &parsed["keyring"]["api_keys"];
+    let member = |name: &str, i: usize| format!(r#","{name}":{}"#, keys[i][name]);
+    let digest = |i: usize| keys[i]["digest"].as_str().unwrap();
+    for (what, edited) in [
+        ("another scope", good.replacen("model:digits:infer", "model:digits:*", 1)),
+        ("one scope more", good.replacen(r#""model:digits:infer""#, r#""model:digits:infer","admin:*""#, 1)),
+        ("another end", good.replacen(&member("expires", 0), r#","expires":9999999999"#, 1)),
+        ("no end", good.replacen(&member("expires", 0), "", 1)),
+        ("another network", good.replacen("10.0.0.0/8", "0.0.0.0/0", 1)),
+        ("any network", good.replacen(&member("networks", 0), "", 1)),
+        ("another subject", good.replacen(r#""subject":"ann""#, r#""subject":"eve""#, 1)),
+        ("not revoked", good.replacen(&member("revoked", 1), "", 1)),
+        ("another's digest", good.replacen(digest(1), digest(0), 1)),
+        ("a key less", good.replacen(&format!("{},", keys[0]), "", 1)),
+        ("no keys", good.replacen(&format!(r#","api_keys":{keys}"#), "", 1)),
+    ] {
+        assert_ne!(edited, good, "{what}");
+        fs::write(&file, edited).unwrap();
+        for verb in [&["apikey", "list"][..], &["apikey", "revoke", &id]] {
+            let said = sandbox.fails(1, verb);
+            assert!(said.contains("does not authenticate"), "{what}: {said}");
+        }
+    }
+    fs::write(&file, good).unwrap();
+    sandbox.ok(["apikey", "list"]);
+}
+
+#[test]
 fn a_wrong_or_exposed_root_key_is_a_refused_credential() {
     let sandbox = Sandbox::new();
     sandbox.init("");

@@ -18,6 +18,9 @@ use crate::keyring::{self, ApiKey, Keyring, KeyringError, Network, NewApiKey, Pr
 use crate::output::{Document, Failure, table};
 use crate::secret::SecretBytes;
 
+/// Most bytes of keys that were found somewhere.
+const FOUND: u64 = 1 << 20;
+
 /// Create, list and revoke API keys, for clients that cannot fetch tokens
 #[derive(Debug, Args)]
 pub(super) struct ApiKeyCommand {
@@ -211,7 +214,7 @@ struct Revoke {
     /// The keys' ids
     #[arg(value_name = "ID", required_unless_present = "key_files")]
     ids: Vec<String>,
-    /// A whole key, such as one that was found in a log; may be repeated
+    /// Whole keys, such as were found in a log, with white space between; may be repeated
     #[arg(long = "key-file", value_name = secret::FORMS)]
     key_files: Vec<Source>,
     /// The keys are known to have leaked
@@ -225,8 +228,8 @@ struct Revoke {
 #[derive(Serialize)]
 struct RevokedDocument {
     revoked: Vec<RevokedRow>,
-    /// Ids that no key has.
-    unknown: Vec<String>,
+    /// Why others were not.
+    failed: Vec<String>,
     generation: u64,
     dry_run: bool,
 }
@@ -256,26 +259,28 @@ impl Revoke {
         }
         context.check_stdin(self.key_files.iter().filter(|source| **source == Source::Stdin).count())?;
         let (now, store) = (context.now(), context.store()?);
-        let texts = self.key_files.iter().map(read).collect::<Outcome<Vec<_>>>()?;
+        let texts = self.key_files.iter().map(|source| source.read(FOUND)).collect::<Outcome<Vec<_>>>()?;
         let change = |keyring: &mut Keyring| {
-            let (mut revoked, mut unknown) = (Vec::new(), Vec::new());
-            let mut ids = self.ids.clone();
-            for text in &texts {
-                let presented = Presented::parse(text.expose().trim_ascii())?;
-                ids.push(keyring.recognize(presented)?.id.clone());
+            let (mut revoked, mut failed) = (Vec::new(), Vec::new());
+            let mut note = |outcome| match outcome {
+                Ok(outcome) => revoked.push(outcome),
+                // One that is mistyped does not keep the others alive.
+                Err(error) => failed.push(error),
+            };
+            for id in &self.ids {
+                note(keyring.revoke_api_key(id, self.compromised, now));
             }
-            for id in ids {
-                match keyring.revoke_api_key(&id, self.compromised, now) {
-                    Ok(outcome) => revoked.push(outcome),
-                    // One that is mistyped does not keep the others alive.
-                    Err(KeyringError::NoSuchApiKey { id }) => unknown.push(id),
-                    Err(error) => return Err(error),
-                }
+            for part in texts.iter().flat_map(parts) {
+                let id = Presented::parse(part).map_err(KeyringError::from).and_then(|presented| {
+                    let key = keyring.recognize(presented)?;
+                    Ok(key.id.clone())
+                });
+                note(id.and_then(|id| keyring.revoke_api_key(&id, self.compromised, now)));
             }
             let changed = revoked.iter().any(|outcome| outcome.changed);
-            Ok(((revoked, unknown), changed))
+            Ok(((revoked, failed), changed))
         };
-        let ((revoked, unknown), generation) =
+        let ((revoked, failed), generation) =
             if self.dry_run { store.rehearse(change)? } else { store.update_if(change)? };
         for outcome in &revoked {
             let (id, would) = (&outcome.id, if self.dry_run { "would revoke" } else { "revoked" });
@@ -288,21 +293,23 @@ impl Revoke {
                 )
             });
         }
-        let first = unknown.first().cloned();
         let row =
             |o: keyring::RevokedApiKey| RevokedRow { id: o.id, since: rfc3339(o.since), changed: o.changed };
         let revoked = revoked.into_iter().map(row).collect();
-        let document = RevokedDocument { revoked, unknown, generation, dry_run: self.dry_run };
+        let document = RevokedDocument {
+            revoked,
+            failed: failed.iter().map(ToString::to_string).collect(),
+            generation,
+            dry_run: self.dry_run,
+        };
         written(context.output.document(&document))?;
-        first.map_or(Ok(()), |id| Err(KeyringError::NoSuchApiKey { id }.into()))
+        failed.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
     }
 }
 
-/// A key is text; white space around it comes from editors, shells and logs.
-fn read(source: &Source) -> Outcome<SecretBytes> {
-    let text = source.read(4096)?;
-    Presented::parse(text.expose().trim_ascii()).map_err(|error| {
-        secret::refused(KeyringError::from(error)).context(format!("cannot use {}", source.name()))
-    })?;
-    Ok(text)
+/// The keys in a text, one or many; one that holds none holds one that is malformed.
+fn parts(text: &SecretBytes) -> impl Iterator<Item = &[u8]> {
+    let parts = text.expose().split(u8::is_ascii_whitespace).filter(|part| !part.is_empty());
+    let none = text.expose().trim_ascii().is_empty().then_some(&b""[..]);
+    parts.chain(none)
 }

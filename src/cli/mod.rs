@@ -15,6 +15,7 @@ mod selfdoc;
 mod serve;
 mod status;
 mod token;
+mod usage;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -114,8 +115,10 @@ impl Any {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    // clap prints help and usage errors itself, with exit codes 0 and 2, the ones we document.
-    let cli = Cli::<Any>::parse();
+    let cli = match Cli::<Any>::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error),
+    };
     let format = match cli.global.format {
         FormatArg::Text => Format::Text,
         FormatArg::Json => Format::Json,

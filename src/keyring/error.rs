@@ -109,7 +109,7 @@ impl Diagnose for KeyringError {
             Self::ForeignApiKey { id } => {
                 format!("somebody made it up; to revoke the key all the same: `sealserve apikey revoke {id}`")
             }
-            Self::NoApiKey(_) => "pass the key alone: whole, and without quotes".into(),
+            Self::NoApiKey(_) => "pass whole keys, without quotes, with white space between".into(),
             Self::KeyName { .. }
             | Self::NotUsable { .. }
             | Self::WrongUse { .. }

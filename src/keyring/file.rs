@@ -369,7 +369,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::keyring::{NewKey, Overlap};
+    use crate::keyring::{NewApiKey, NewKey, Overlap};
+
+    fn new_api_key() -> NewApiKey {
+        NewApiKey {
+            subject: "ann".into(),
+            label: Some("laptop".into()),
+            scopes: vec!["model:digits:infer".into(), "model:*:metadata".into()],
+            lifetime: Some(std::time::Duration::from_hours(1)),
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+        }
+    }
 
     fn scratch() -> (tempfile::TempDir, Store) {
         let directory = tempfile::tempdir().unwrap();
@@ -384,26 +394,32 @@ mod tests {
             keyring.rotate(KeyUse::Model, None, Overlap::Standard, 200)?;
             keyring.revoke("m", true, 300)?;
             keyring.add_ca("ca", vec![1, 2, 3].into(), 400)?;
+            keyring.create_api_key(new_api_key(), 500)?;
+            let plain = NewApiKey { label: None, lifetime: None, networks: Vec::new(), ..new_api_key() };
+            let id = keyring.create_api_key(plain, 600)?.0.id.clone();
+            keyring.revoke_api_key(&id, true, 700)?;
             Ok::<_, KeyringError>(keyring)
         };
         store.create(keyring).unwrap();
         (directory, store)
     }
 
-    /// All that a key says, its secret included.
-    fn told(key: &Key) -> String {
-        format!("{key:?} {:?}", key.secret.expose())
+    /// All that the keys say, their secrets included.
+    fn told(keyring: &Keyring) -> Vec<String> {
+        let keys = keyring.keys.iter().map(|key| format!("{key:?} {:?}", key.secret.expose()));
+        let api_keys = keyring.api_keys.iter().map(|key| format!("{key:?} {:?}", key.digest.expose()));
+        keys.chain(api_keys).collect()
     }
 
     #[test]
     fn what_is_written_is_read() {
         let (_directory, store) = scratch();
         let first = store.read().unwrap();
-        assert_eq!((first.generation, first.keys.len()), (1, 6));
+        assert_eq!((first.generation, first.keys.len(), first.api_keys.len()), (1, 6, 2));
         store.update(|_| Ok(())).unwrap();
         let second = store.read().unwrap();
         assert_eq!(second.generation, 2);
-        assert!(first.keys.iter().map(told).eq(second.keys.iter().map(told)));
+        assert_eq!(told(&first), told(&second));
     }
 
     #[test]
@@ -419,6 +435,61 @@ mod tests {
         for (old, new) in before.keys.iter().zip(&after.keys) {
             assert_eq!((&old.kid, old.sealed_at + 1), (&new.kid, new.sealed_at));
             assert_ne!(old.secret, new.secret);
+        }
+        let digests = |body: &Body| serde_json::to_value(&body.api_keys).unwrap()[0]["digest"].clone();
+        assert_ne!(digests(&before), digests(&after));
+    }
+
+    #[test]
+    fn a_keyring_that_knows_no_api_keys_is_read_and_written_as_it_was() {
+        let (_directory, store) = scratch();
+        edit(&store, |body| body.api_keys.clear());
+        let text = || std::fs::read_to_string(&store.path).unwrap();
+        assert!(!text().contains("api_keys"));
+        assert_eq!(store.read().unwrap().api_keys.len(), 0);
+        // Until there is one, also a program that knows none of them reads it.
+        store.update(|_| Ok(())).unwrap();
+        assert!(!text().contains("api_keys"));
+        store.update(|keyring| keyring.create_api_key(new_api_key(), 800).map(drop)).unwrap();
+        assert!(text().contains("api_keys"));
+        assert_eq!(store.read().unwrap().api_keys.len(), 1);
+    }
+
+    #[test]
+    fn an_unchanged_keyring_is_not_written() {
+        let (_directory, store) = scratch();
+        let before = std::fs::read(&store.path).unwrap();
+        let id = store.read().unwrap().api_keys[1].id.clone();
+        let again = |keyring: &mut Keyring| {
+            let (key, api_key) = (keyring.revoke("m", true, 900)?, keyring.revoke_api_key(&id, true, 900)?);
+            Ok(((api_key.since, key.key.id), key.changed || api_key.changed))
+        };
+        assert_eq!(store.rehearse(again).unwrap(), ((700, "m".to_owned()), 1));
+        assert_eq!(store.update_if(again).unwrap(), ((700, "m".to_owned()), 1));
+        assert_eq!(std::fs::read(&store.path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_digest_opens_only_as_the_api_key_that_it_was_made_for() {
+        let change = |store: &Store, change: fn(&mut serde_json::Value)| {
+            edit(store, |body| {
+                let mut records = serde_json::to_value(&body.api_keys).unwrap();
+                change(&mut records);
+                body.api_keys = serde_json::from_value(records).unwrap();
+            });
+        };
+        let edits: [(&str, fn(&mut serde_json::Value)); 4] = [
+            ("another's digest", |keys| keys[0]["digest"] = keys[1]["digest"].clone()),
+            ("another id", |keys| keys[0]["id"] = "0123456789AB".into()),
+            ("another generation", |keys| keys[0]["sealed_at"] = 9.into()),
+            ("half a digest", |keys| keys[0]["digest"] = keys[0]["digest"].as_str().unwrap()[..24].into()),
+        ];
+        for (what, edit) in edits {
+            let (_directory, store) = scratch();
+            change(&store, |_| {});
+            store.read().unwrap();
+            change(&store, edit);
+            assert!(matches!(store.read(), Err(KeyringError::Unauthentic { .. })), "{what}");
         }
     }
 

@@ -182,3 +182,88 @@ fn check(new: &NewApiKey) -> Result<(), KeyringError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new() -> NewApiKey {
+        NewApiKey {
+            subject: "ann".into(),
+            label: None,
+            scopes: vec!["model:digits:infer".into()],
+            lifetime: None,
+            networks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_into_the_keyring_is_bounded() {
+        let long = |length| "x".repeat(length);
+        let create = |new| Keyring::default().create_api_key(new, 100).map(drop);
+        for good in [
+            new(),
+            NewApiKey { subject: long(NAME), label: Some(long(NAME)), ..new() },
+            NewApiKey { scopes: vec![long(SCOPE); ENTRIES], lifetime: Some(LIFETIME), ..new() },
+            NewApiKey { networks: vec!["::1".parse().unwrap(); ENTRIES], ..new() },
+        ] {
+            create(good).unwrap();
+        }
+        for (field, bad) in [
+            ("subject", NewApiKey { subject: String::new(), ..new() }),
+            ("subject", NewApiKey { subject: "ann\u{1b}[31m".into(), ..new() }),
+            ("subject", NewApiKey { subject: long(NAME + 1), ..new() }),
+            ("label", NewApiKey { label: Some(String::new()), ..new() }),
+            ("label", NewApiKey { label: Some("a\nb".into()), ..new() }),
+            ("label", NewApiKey { label: Some(long(NAME + 1)), ..new() }),
+            ("scopes", NewApiKey { scopes: Vec::new(), ..new() }),
+            ("scopes", NewApiKey { scopes: vec![String::new()], ..new() }),
+            ("scopes", NewApiKey { scopes: vec![long(SCOPE + 1)], ..new() }),
+            ("scopes", NewApiKey { scopes: vec![long(1); ENTRIES + 1], ..new() }),
+            ("networks", NewApiKey { networks: vec!["::1".parse().unwrap(); ENTRIES + 1], ..new() }),
+            ("lifetime", NewApiKey { lifetime: Some(Duration::ZERO), ..new() }),
+            ("lifetime", NewApiKey { lifetime: Some(Duration::from_millis(999)), ..new() }),
+            ("lifetime", NewApiKey { lifetime: Some(LIFETIME + Duration::from_nanos(1)), ..new() }),
+        ] {
+            let error = create(bad).unwrap_err();
+            assert!(matches!(&error, KeyringError::ApiKeyField { field: f, .. } if *f == field), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_goes_from_active_to_expired_or_revoked() {
+        let mut keyring = Keyring::default();
+        let mortal = NewApiKey { lifetime: Some(Duration::from_mins(1)), ..new() };
+        let id = keyring.create_api_key(mortal, 100).unwrap().0.id.clone();
+        let state = |keyring: &Keyring, now| keyring.api_key(&id).unwrap().state_at(now);
+        assert_eq!(state(&keyring, 159), KeyState::Active);
+        assert_eq!(state(&keyring, 160), KeyState::Expired);
+        let revoked = |keyring: &mut Keyring, compromised, now| {
+            let outcome = keyring.revoke_api_key(&id, compromised, now).unwrap();
+            (outcome.since, outcome.changed)
+        };
+        assert_eq!(revoked(&mut keyring, false, 110), (110, true));
+        assert_eq!((state(&keyring, 110), state(&keyring, 160)), (KeyState::Revoked, KeyState::Revoked));
+        // A second time: only that it leaked is news, and is not taken back.
+        assert_eq!(revoked(&mut keyring, false, 120), (110, false));
+        assert_eq!(revoked(&mut keyring, true, 130), (110, true));
+        assert_eq!(revoked(&mut keyring, false, 140), (110, false));
+        assert!(keyring.api_key(&id).unwrap().compromised);
+        let nobody = keyring.revoke_api_key("nobody", false, 150);
+        assert!(matches!(nobody, Err(KeyringError::NoSuchApiKey { .. })));
+    }
+
+    #[test]
+    fn a_key_is_recognized_by_its_secret_and_not_by_its_id() {
+        let mut keyring = Keyring::default();
+        let (key, text) = keyring.create_api_key(new(), 100).unwrap();
+        let id = key.id.clone();
+        let other = Keyring::default().create_api_key(new(), 100).unwrap().1;
+        assert_eq!(keyring.recognize(Presented::parse(text.expose()).unwrap()).unwrap().id, id);
+        let stranger = keyring.recognize(Presented::parse(other.expose()).unwrap());
+        assert!(matches!(stranger, Err(KeyringError::NoSuchApiKey { .. })));
+        keyring.api_keys[0].digest = Presented::parse(other.expose()).unwrap().digest();
+        let forged = keyring.recognize(Presented::parse(text.expose()).unwrap());
+        assert!(matches!(forged, Err(KeyringError::ForeignApiKey { id: named }) if named == id));
+    }
+}
