@@ -14,7 +14,7 @@ use crate::auth::Scope;
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Span;
 use crate::error::Kind;
-use crate::keyring::{self, ApiKey, Keyring, KeyringError, Network, NewApiKey, Presented};
+use crate::keyring::{self, ApiKey, Keyring, KeyringError, Network, NewApiKey, Presented, RevokedApiKey};
 use crate::output::{Document, Failure, table};
 use crate::secret::SecretBytes;
 
@@ -261,8 +261,10 @@ impl Revoke {
         let (now, store) = (context.now(), context.store()?);
         let texts = self.key_files.iter().map(|source| source.read(FOUND)).collect::<Outcome<Vec<_>>>()?;
         let change = |keyring: &mut Keyring| {
-            let (mut revoked, mut failed) = (Vec::new(), Vec::new());
-            let mut note = |outcome| match outcome {
+            let (mut revoked, mut failed) = (Vec::<RevokedApiKey>::new(), Vec::new());
+            let mut note = |outcome: Result<RevokedApiKey, _>| match outcome {
+                // Named twice, once by this call.
+                Ok(outcome) if revoked.iter().any(|done| done.id == outcome.id) => {}
                 Ok(outcome) => revoked.push(outcome),
                 // One that is mistyped does not keep the others alive.
                 Err(error) => failed.push(error),
@@ -293,8 +295,10 @@ impl Revoke {
                 )
             });
         }
-        let row =
-            |o: keyring::RevokedApiKey| RevokedRow { id: o.id, since: rfc3339(o.since), changed: o.changed };
+        for error in failed.iter().skip(1) {
+            context.output.warn(&error.to_string());
+        }
+        let row = |o: RevokedApiKey| RevokedRow { id: o.id, since: rfc3339(o.since), changed: o.changed };
         let revoked = revoked.into_iter().map(row).collect();
         let document = RevokedDocument {
             revoked,
