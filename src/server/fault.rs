@@ -2,7 +2,7 @@
 //! tells nothing that the caller may not know; the detail goes to the audit log.
 
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -19,6 +19,7 @@ pub(super) struct Fault {
     /// For the audit log only.
     pub(super) detail: Option<String>,
     challenge: Option<&'static str>,
+    accept_encoding: Option<&'static str>,
     retry_after: bool,
 }
 
@@ -32,7 +33,15 @@ struct Body<'a> {
 impl Fault {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = bounded(message.into());
-        Self { status, code, message, detail: None, challenge: None, retry_after: false }
+        Self {
+            status,
+            code,
+            message,
+            detail: None,
+            challenge: None,
+            accept_encoding: None,
+            retry_after: false,
+        }
     }
 
     /// What the audit log says in the place of the message.
@@ -53,6 +62,24 @@ impl Fault {
 
     pub(super) fn malformed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_input", message)
+    }
+
+    pub(super) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    /// RFC 9110, section 15.5.16: the answer says which codings there are.
+    pub(super) fn unsupported_coding() -> Self {
+        let message = "the body must be compressed once, with gzip or deflate, or not at all";
+        Self { accept_encoding: Some("gzip, deflate"), ..Self::unsupported(message) }
+    }
+
+    pub(super) fn failed() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
     }
 
     pub(super) fn body_too_large(limit: usize) -> Self {
@@ -95,6 +122,9 @@ impl Fault {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(challenge) = self.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(codings) = self.accept_encoding {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(codings));
         }
         if self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -165,17 +195,15 @@ impl From<ServingError> for Fault {
 impl From<RunError> for Fault {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
-        let invalid = |message: &str| Self::new(StatusCode::BAD_REQUEST, "invalid_input", message);
         match error {
             // What ONNX Runtime says names the model's insides, and can quote an element
             // of a tensor: it is for an operator who looks for it, not for the audit log.
             RunError::Refused { .. } => {
                 tracing::debug!(%message, "the model refused its inputs");
-                invalid("the model refuses these inputs")
+                Self::invalid("the model refuses these inputs")
             }
-            error if error.is_callers_fault() => invalid(&message),
-            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
-                .detail(message),
+            error if error.is_callers_fault() => Self::invalid(message),
+            _ => Self::failed().detail(message),
         }
     }
 }
