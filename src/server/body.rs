@@ -15,7 +15,7 @@ use super::fault::Fault;
 /// A body in memory. Its share of the memory is given back when it is dropped.
 pub(super) struct Held {
     pub(super) bytes: Bytes,
-    memory: OwnedSemaphorePermit,
+    pub(super) memory: OwnedSemaphorePermit,
 }
 
 impl Held {

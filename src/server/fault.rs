@@ -2,7 +2,9 @@
 //! tells nothing that the caller may not know; the detail goes to the audit log.
 
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -20,8 +22,8 @@ pub(super) struct Fault {
     pub(super) detail: Option<String>,
     /// For the audit log only, in the place of the code: what a client is not told apart.
     pub(super) reason: Option<&'static str>,
-    challenge: Option<&'static str>,
-    retry_after: bool,
+    /// Fields of the response that say how to do better.
+    headers: Vec<(HeaderName, &'static str)>,
 }
 
 #[derive(Serialize)]
@@ -34,7 +36,7 @@ struct Body<'a> {
 impl Fault {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = bounded(message.into());
-        Self { status, code, message, detail: None, reason: None, challenge: None, retry_after: false }
+        Self { status, code, message, detail: None, reason: None, headers: Vec::new() }
     }
 
     /// What the audit log says in the place of the message.
@@ -48,18 +50,40 @@ impl Fault {
         self
     }
 
-    fn challenge(mut self, challenge: &'static str) -> Self {
-        self.challenge = Some(challenge);
+    /// The response has this field too.
+    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, value));
         self
     }
 
-    fn retry(mut self) -> Self {
-        self.retry_after = true;
-        self
+    fn challenge(self, challenge: &'static str) -> Self {
+        self.with(WWW_AUTHENTICATE, challenge)
+    }
+
+    fn retry(self) -> Self {
+        self.with(RETRY_AFTER, "1")
     }
 
     pub(super) fn malformed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_input", message)
+    }
+
+    pub(super) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    /// RFC 9110, section 15.5.16: the answer says which codings there are.
+    pub(super) fn unsupported_coding() -> Self {
+        let message = "the body must be compressed once, with gzip or deflate, or not at all";
+        Self::unsupported(message).with(ACCEPT_ENCODING, "gzip, deflate")
+    }
+
+    pub(super) fn failed() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
     }
 
     pub(super) fn body_too_large(limit: usize) -> Self {
@@ -100,12 +124,8 @@ impl Fault {
         let mut response = (self.status, serde_json::to_vec(&body).unwrap_or_default()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(challenge) = self.challenge {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        headers
+            .extend(self.headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
         response
     }
 }
@@ -186,17 +206,15 @@ impl From<ServingError> for Fault {
 impl From<RunError> for Fault {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
-        let invalid = |message: &str| Self::new(StatusCode::BAD_REQUEST, "invalid_input", message);
         match error {
             // What ONNX Runtime says names the model's insides, and can quote an element
             // of a tensor: it is for an operator who looks for it, not for the audit log.
             RunError::Refused { .. } => {
                 tracing::debug!(%message, "the model refused its inputs");
-                invalid("the model refuses these inputs")
+                Self::invalid("the model refuses these inputs")
             }
-            error if error.is_callers_fault() => invalid(&message),
-            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
-                .detail(message),
+            error if error.is_callers_fault() => Self::invalid(message),
+            _ => Self::failed().detail(message),
         }
     }
 }

@@ -8,6 +8,7 @@
 mod accept;
 mod app;
 mod body;
+mod coding;
 mod connection;
 mod control;
 mod error;
