@@ -10,7 +10,7 @@ use super::Outcome;
 use super::context::{self, Context};
 use super::runtime::{self, Choice};
 use crate::config::{
-    AuditTable, Config, Home, KeyringTable, LimitsTable, RuntimeTable, TlsTable, TlsVersion,
+    AuditTable, Config, Home, KeyringTable, LimitsTable, RuntimeTable, SigningTable, TlsTable, TlsVersion,
 };
 use crate::crypto::random;
 use crate::error::Kind;
@@ -142,6 +142,7 @@ impl Serve {
             tls: TlsTable { certificate, key, min_version: TlsVersion::Tls13 },
             limits: LimitsTable::default(),
             keyring: KeyringTable::default(),
+            signing: SigningTable::default(),
             audit: AuditTable { path: home.path().join("audit/audit.jsonl"), ..AuditTable::default() },
             runtime: RuntimeTable::default(),
             models: Vec::new(),

@@ -103,6 +103,10 @@ audience = "https://{host}"
 certificate = "pki/server.pem"
 key = "pki/server.key"
 
+# Requests may be signed: "off", "optional" or "required".
+# [signing]
+# mode = "required"
+
 # One table for each model; `sealserve model encrypt` makes the file.
 # [[model]]
 # name = "digits"
