@@ -1,4 +1,6 @@
-//! `key`: create, list, rotate, revoke, jwks.
+//! `key`: create, list, rotate, revoke, export, jwks.
+
+mod export;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ enum Verb {
     List(List),
     Rotate(Rotate),
     Revoke(Revoke),
+    Export(export::Export),
     Jwks(Jwks),
 }
 
@@ -37,6 +40,7 @@ impl KeyCommand {
             Verb::List(verb) => verb.run(context),
             Verb::Rotate(verb) => verb.run(context),
             Verb::Revoke(verb) => verb.run(context),
+            Verb::Export(verb) => verb.run(context),
             Verb::Jwks(verb) => verb.run(context),
         }
     }
