@@ -33,6 +33,9 @@ pub struct Event {
     /// The token's own name, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The key that signed the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_key: Option<String>,
     /// From where.
     pub source: IpAddr,
     /// What for: `infer`, `metadata`, …

@@ -8,10 +8,14 @@ mod apikey;
 mod authenticate;
 mod error;
 mod permit;
+mod replay;
 mod scope;
+mod signature;
 
 pub use apikey::ApiKeyError;
 pub use authenticate::{Authenticator, Evidence, Principal};
 pub use error::AuthError;
 pub use permit::{Action, ModelId, Permit};
+pub use replay::ReplayMemory;
 pub use scope::{Scope, Scopes};
+pub use signature::{RequestKeys, SignedRequest};
