@@ -26,6 +26,11 @@ pub(super) struct Fault {
     headers: Vec<(HeaderName, &'static str)>,
 }
 
+/// Tells how to sign (RFC 9421, section 5.1).
+const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
+/// What [`crate::signing`] demands, with what every request has.
+const WANTED: &str = r#"sig=("@method" "@authority" "@path" "@query" "content-digest");created;expires;nonce;keyid;tag="sealserve""#;
+
 #[derive(Serialize)]
 struct Body<'a> {
     error: &'a str,
@@ -110,6 +115,18 @@ impl Fault {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable", message).retry()
     }
 
+    pub(super) fn unsigned_response() -> Self {
+        let message = "the response could not be signed";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unsigned_response", message)
+    }
+
+    fn unsigned(code: &'static str, message: impl Into<String>) -> Self {
+        // A 401 needs a challenge, and signatures have no scheme of their own.
+        Self::new(StatusCode::UNAUTHORIZED, code, message)
+            .challenge(r#"Bearer realm="sealserve""#)
+            .with(ACCEPT_SIGNATURE, WANTED)
+    }
+
     pub(super) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path")
     }
@@ -180,6 +197,32 @@ impl From<AuthError> for Fault {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the token is not accepted")
                     .challenge(r#"Bearer realm="sealserve", error="invalid_token""#)
             }
+            AuthError::Unsigned => Self::unsigned("signature_required", "the request must be signed"),
+            // What a signature lacks is no secret to the caller, who is known by now.
+            AuthError::Signature(error) => {
+                Self::unsigned("invalid_signature", format!("the signature is not accepted: {error}"))
+            }
+            AuthError::UnknownRequestKey { .. } | AuthError::NotOwner { .. } => {
+                Self::unsigned("invalid_signature", "the signature is not accepted")
+            }
+            AuthError::Replayed => Self::unsigned("replayed_request", "the signature was accepted before"),
+            AuthError::Digest => Self::new(
+                StatusCode::BAD_REQUEST,
+                "digest_mismatch",
+                "the body is not the one that was signed",
+            ),
+            AuthError::TooSoon => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "just_started",
+                "the server has just started: sign the request again",
+            )
+            .retry(),
+            AuthError::NoncesFull => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_signatures",
+                "too many signed requests came with this key",
+            )
+            .retry(),
             AuthError::Forbidden { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the credential does not allow this")
                     .challenge(r#"Bearer realm="sealserve", error="insufficient_scope""#)

@@ -11,6 +11,7 @@ mod credentials;
 mod lifecycle;
 mod limits;
 mod queue;
+mod signing;
 mod tls;
 
 use support::client::Client;

@@ -193,8 +193,8 @@ async fn infer(
         .and_then(|allowed| Ok((allowed, Media::of(&headers)?)));
     match allowed {
         Ok(((permit, model), media)) => {
-            let still_allowed = || caller.still_holds(&app, &headers);
-            let ran = run(&app, permit, model, &account, body, media, still_allowed).await;
+            let asked = Asked { app: &app, caller: &caller, account: &account, headers: &headers };
+            let ran = run(&asked, permit, model, media, body).await;
             ran.unwrap_or_else(ledger::refuse)
         }
         Err(fault) => {
@@ -204,27 +204,34 @@ async fn infer(
     }
 }
 
+/// A request on its way, its body not read yet.
+struct Asked<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    account: &'a Account,
+    headers: &'a HeaderMap,
+}
+
 async fn run(
-    app: &App,
+    asked: &Asked<'_>,
     permit: Permit,
     model: &Model,
-    account: &Account,
-    body: Body,
     media: Media,
-    still_allowed: impl Fn() -> Result<(), Fault>,
+    body: Body,
 ) -> Result<Response, Fault> {
-    let held = body::read(app, body).await?;
+    let Asked { app, caller, account, headers } = *asked;
+    let held = body::read(app, caller, body).await?;
     account.received(held.bytes.len());
-    still_allowed()?;
+    caller.still_holds(app, headers)?;
     let held = coding::decode(app, held, media.coding).await?;
-    still_allowed()?;
+    caller.still_holds(app, headers)?;
     let request = request::parse(media.form, &held.bytes, model.inputs())?;
     // The tensors are copies: the text can go before the model runs.
     let size = request.inputs.iter().map(|tensor| tensor.data().memory()).sum();
     let _memory = held.become_tensors(app, size)?;
     let outputs =
         model.infer(permit, request.inputs, request.outputs, app.limits.inference_timeout.0).await?;
-    still_allowed()?;
+    caller.still_holds(app, headers)?;
     let answer = response::write(model, request.id.as_deref(), &outputs, &request.forms)?;
     let (body, coding) = coding::encode(answer.body, media.wanted).await?;
     Ok(answered(body, answer.header_length, coding))
