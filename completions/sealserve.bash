@@ -52,6 +52,9 @@ _sealserve() {
             sealserve__subcmd__key,create)
                 cmd="sealserve__subcmd__key__subcmd__create"
                 ;;
+            sealserve__subcmd__key,export)
+                cmd="sealserve__subcmd__key__subcmd__export"
+                ;;
             sealserve__subcmd__key,jwks)
                 cmd="sealserve__subcmd__key__subcmd__jwks"
                 ;;
@@ -321,7 +324,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version create list rotate revoke jwks"
+            opts="-q -h -V --home --root-key --format --color --quiet --help --version create list rotate revoke export jwks"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,6 +372,44 @@ _sealserve() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealserve__subcmd__key__subcmd__export)
+            opts="-o -q -h -V --out --home --root-key --format --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --out)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
