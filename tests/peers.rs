@@ -55,6 +55,14 @@ fn tritonclient_works_as_it_is() {
     digits(&sandbox, server.authority(), "triton_json.py");
 }
 
+#[test]
+fn an_api_key_serves_in_the_place_of_a_bearer_token() {
+    let (sandbox, server) = served();
+    let create = "apikey create --quiet --subject peer --scope model:digits:* -o -";
+    sandbox.write_secret("token", sandbox.ok(create.split(' ')));
+    digits(&sandbox, server.authority(), "triton_json.py");
+}
+
 /// Verifies the token in the sandbox with PyJWT and joserfc, under the keys in `jwks`.
 fn verify(sandbox: &Sandbox, jwks: &Path) -> Output {
     sandbox

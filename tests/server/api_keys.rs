@@ -95,7 +95,7 @@ fn exactly_one_credential_is_taken() {
     let served = Served::digits("");
     let key = create(&served.sandbox, &["--scope", "model:*:*"]);
     let (header, bearer) = (format!("X-Api-Key: {key}"), format!("Authorization: Bearer {key}"));
-    assert_eq!(ask(&served, &[header.clone()]).status, 200);
+    assert_eq!(ask(&served, std::slice::from_ref(&header)).status, 200);
     let token = format!("Authorization: Bearer {}", served.token);
     for (what, headers) in [
         ("a key and a token", vec![header.clone(), token]),
