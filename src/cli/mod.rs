@@ -2,6 +2,7 @@
 //! and exit codes. A verb turns its arguments into a call of a domain and hands
 //! what comes back to [`output`](crate::output).
 
+mod cert;
 mod context;
 mod env;
 mod exit;
@@ -84,6 +85,7 @@ enum Any {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
+    Cert(cert::CertCommand),
     Key(key::KeyCommand),
     Token(token::TokenCommand),
     Model(model::ModelCommand),
@@ -96,6 +98,7 @@ impl Any {
     fn run(self, context: &Context) -> Outcome {
         match self {
             Self::Command(Command::Init(command)) => command.run(context),
+            Self::Command(Command::Cert(command)) => command.run(context),
             Self::Command(Command::Key(command)) => command.run(context),
             Self::Command(Command::Token(command)) => command.run(context),
             Self::Command(Command::Model(command)) => command.run(context),
