@@ -109,7 +109,7 @@ impl Signer {
         Self::assemble(certificates, read::private_key(key, origin)?)
     }
 
-    fn assemble(mut certificates: Vec<Certificate>, key: KeyPair) -> Result<Self, PkiError> {
+    pub(super) fn assemble(mut certificates: Vec<Certificate>, key: KeyPair) -> Result<Self, PkiError> {
         if certificates.is_empty() {
             return Err(PkiError::NoCertificate { origin: "the authority".into(), private_key: false });
         }
@@ -171,7 +171,7 @@ impl Signer {
     }
 
     /// Signs `params` for `key`, and verifies what came out.
-    fn sign(
+    pub(super) fn sign(
         &self,
         params: &CertificateParams,
         key: &KeyPair,
@@ -225,7 +225,7 @@ impl Signer {
 }
 
 impl Certificate {
-    fn from_rcgen(made: &rcgen::Certificate) -> Result<Self, PkiError> {
+    pub(super) fn from_rcgen(made: &rcgen::Certificate) -> Result<Self, PkiError> {
         Self::parse(made.der())
             .map_err(|detail| PkiError::NotACertificate { origin: "the new certificate".into(), detail })
     }
@@ -233,7 +233,7 @@ impl Certificate {
 
 /// A P-256 key. Its PKCS#8 is version 1, which OpenSSL 3.0 reads; that of an Ed25519
 /// key would be version 2, which it does not.
-fn new_key() -> Result<KeyPair, PkiError> {
+pub(super) fn new_key() -> Result<KeyPair, PkiError> {
     Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
 }
 

@@ -186,6 +186,15 @@ impl Facts {
                 for name in &names.general_names {
                     self.read_name(name);
                 }
+                let uris = names.general_names.iter().filter_map(|name| match name {
+                    GeneralName::URI(uri) => Principal::of_uri(uri),
+                    _ => None,
+                });
+                // Of several, none: a certificate names one client.
+                self.principal = match uris.collect::<Vec<_>>().as_slice() {
+                    [only] => only.clone(),
+                    _ => None,
+                };
             }
             ParsedExtension::NameConstraints(constraints) => {
                 let bases = |subtrees: &Option<Vec<x509_parser::extensions::GeneralSubtree<'_>>>| {
@@ -208,12 +217,6 @@ impl Facts {
         match name {
             GeneralName::DNSName(name) => self.hosts.extend(name.parse().ok()),
             GeneralName::IPAddress(bytes) => self.hosts.extend(text::address(bytes).map(Name::Ip)),
-            // Of several, none: a certificate names one client.
-            GeneralName::URI(uri) => match (Principal::from_uri(uri), &self.principal) {
-                (Some(principal), None) => self.principal = Some(principal),
-                (Some(_), Some(_)) => self.principal = None,
-                (None, _) => {}
-            },
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 
 use super::finding::{Check, Finding};
 use super::verify::Purpose;
-use super::{Certificate, Facts};
+use super::{Certificate, Facts, path};
 use crate::clock::{UnixSeconds, rfc3339_signed};
 
 const DAY: i64 = 24 * 3600;
@@ -50,6 +50,11 @@ pub(super) fn check(
     }
     if let Some(issuer) = issuer {
         pair(certificate, issuer, &mut error);
+    }
+    if let Err((check, detail)) = path::strictly_encoded(certificate)
+        && !found.iter().any(|finding| finding.check == check)
+    {
+        found.push(Finding::error(check, certificate, detail));
     }
     found.extend(warnings(certificate, issuer));
     found
@@ -199,7 +204,7 @@ fn pair(certificate: &Certificate, issuer: &Certificate, error: &mut Report<'_>)
         }
         _ => {}
     }
-    if let Err(detail) = super::path::signed_by(certificate, issuer) {
+    if let Err(detail) = path::signed_by(certificate, issuer) {
         error(Check::Signature, detail.into());
     }
 }

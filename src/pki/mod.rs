@@ -35,3 +35,6 @@ pub use principal::Principal;
 pub use probe::{Endpoint, Shown, probe};
 pub use read::{MAX_FILE, certificates};
 pub use verify::{Check, Finding, Level, Named, Purpose, Question, Verdict, verify};
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,12 @@ pub(super) fn validate(
         .map_err(|error| verdict(&error))
 }
 
+/// Whether `certificate` is DER to the letter. What tells us what it says is lenient.
+pub(super) fn strictly_encoded(certificate: &Certificate) -> Result<(), (Check, String)> {
+    let der = CertificateDer::from(certificate.der());
+    EndEntityCert::try_from(&der).map(drop).map_err(|error| verdict(&error))
+}
+
 /// Whether `leaf` is good for the host `name`.
 pub(super) fn answers_to(leaf: &Certificate, name: &Name) -> bool {
     let der = CertificateDer::from(leaf.der().to_vec());

@@ -22,9 +22,10 @@ impl Principal {
         format!("{PREFIX}{}", self.0)
     }
 
-    /// The principal that `uri` names, if it is such a URI.
-    pub fn from_uri(uri: &str) -> Option<Self> {
-        uri.strip_prefix(PREFIX)?.parse().ok()
+    /// Whether `uri` is one for principals, and if so the one that it names, if that
+    /// can be a name.
+    pub fn of_uri(uri: &str) -> Option<Option<Self>> {
+        uri.strip_prefix(PREFIX).map(|name| name.parse().ok())
     }
 }
 
@@ -56,20 +57,21 @@ mod tests {
     fn a_principal_survives_its_uri() {
         for name in ["ann", "john.doe", "ci@build-7", "7", "ns:app", "a+b_c"] {
             let principal: Principal = name.parse().unwrap();
-            assert_eq!(Principal::from_uri(&principal.uri()), Some(principal), "{name}");
+            assert_eq!(Principal::of_uri(&principal.uri()), Some(Some(principal)), "{name}");
         }
         for bad in ["", ".", "..", "-a", "a b", "a/b", "a%41", "ä", "a\n", "x".repeat(65).as_str()] {
             assert!(bad.parse::<Principal>().is_err(), "{bad}");
         }
-        for uri in ["", "urn:sealserve:principal:", "URN:sealserve:principal:ann", "https://ann"] {
-            assert_eq!(Principal::from_uri(uri), None, "{uri}");
+        assert_eq!(Principal::of_uri("urn:sealserve:principal:a b"), Some(None));
+        for uri in ["", "URN:sealserve:principal:ann", "https://ann"] {
+            assert_eq!(Principal::of_uri(uri), None, "{uri}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_is_parsed_without_panic(text in ".{0,80}") {
-            let _ = (text.parse::<Principal>().is_ok(), Principal::from_uri(&text));
+            let _ = (text.parse::<Principal>().is_ok(), Principal::of_uri(&text));
         }
     }
 }
