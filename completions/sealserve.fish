@@ -35,6 +35,7 @@ complete -c sealserve -n "__fish_sealserve_needs_command" -s q -l quiet -d 'Only
 complete -c sealserve -n "__fish_sealserve_needs_command" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_needs_command" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "init" -d 'Make a home that is ready to serve: private CA, server certificate, keys'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "cert" -d 'Make, show and check certificates'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "key" -d 'Create, rotate and revoke keys'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "token" -d 'Mint and check access tokens (RFC 9068)'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "apikey" -d 'Create, list and revoke API keys, for clients that cannot fetch tokens'
@@ -53,6 +54,85 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "ca" -d 'Certificate authorities'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "issue" -d 'Issue a certificate with a new key, for a server or for a client'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "inspect" -d 'Show what certificates say, of a file or of a live server; nothing is verified'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "verify" -d 'Check a certificate strictly (RFC 5280); exit 3 when it does not hold'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "check" -d 'Find certificates that end soon; exit 3 when there are any'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -f -a "create" -d 'Make a root and the intermediate that issues certificates'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l server -d 'Host names and addresses of a server' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l client -d 'The principal that a client is' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l lifetime -d 'How long it is valid [default: 90d for a server, 24h for a client]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-cert -d 'Certificate of the authority, and after it those above [default: that of the home]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-key -d 'Key of the authority: PKCS#8, PEM or DER' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l out-cert -d 'Write the certificate and those above it to this file; - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l out-key -d 'Write the private key to this file (0600); - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l force -d 'Replace files that are there, and allow a lifetime that clients may refuse'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l ca -d 'Certificates of trusted authorities; may be repeated [default: pki/ca.pem of the home]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l purpose -d 'For what it shall be good: server or client [default: a server\'s for HOST:PORT, else anything]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l name -d 'Whom it shall name: a host, or for --purpose client a principal [default: HOST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l at -d 'When it shall hold, such as 2027-01-01T00:00:00Z [default: now]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l within -d 'What counts as soon' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''

@@ -3,6 +3,7 @@
 //! what comes back to [`output`](crate::output).
 
 mod apikey;
+mod cert;
 mod context;
 mod env;
 mod exit;
@@ -86,6 +87,7 @@ enum Any {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
+    Cert(cert::CertCommand),
     Key(key::KeyCommand),
     Token(token::TokenCommand),
     #[command(name = "apikey")]
@@ -100,6 +102,7 @@ impl Any {
     fn run(self, context: &Context) -> Outcome {
         match self {
             Self::Command(Command::Init(command)) => command.run(context),
+            Self::Command(Command::Cert(command)) => command.run(context),
             Self::Command(Command::Key(command)) => command.run(context),
             Self::Command(Command::Token(command)) => command.run(context),
             Self::Command(Command::ApiKey(command)) => command.run(context),

@@ -1,10 +1,15 @@
 //! Work that combines several domains. A request goes in, a report comes out;
 //! nothing here prints.
 
+mod authority;
 mod dev;
 mod error;
 mod init;
+mod issue;
+mod staged;
 
+pub use authority::{create_authority, inventory, open_authority, read_certificates};
 pub use dev::{DevHome, DevRequest, sample};
 pub use error::HomeError;
 pub use init::{InitReport, InitRequest, init};
+pub use issue::{IssueRequest, issue, write_authority};
