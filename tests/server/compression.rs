@@ -174,6 +174,18 @@ fn answers_are_compressed_for_those_who_want_it() {
 }
 
 #[test]
+fn curl_undoes_what_it_asked_for() {
+    let served = Served::digits("");
+    let plain = served.infer(&rows(200));
+    let data = format!("@{}", served.sandbox.path("request.json").display());
+    let answer =
+        served.curl_as(&served.token, "/v2/models/digits/infer", &["--compressed", "--data-binary", &data]);
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    let sent: usize = answer.header("content-length").unwrap().parse().unwrap();
+    assert!(sent < plain.body.len() && answer.body == plain.body);
+}
+
+#[test]
 fn the_length_of_the_json_is_that_before_compression() {
     let served = Served::digits("");
     let request = rows(200).replace(r#"{"inputs""#, r#"{"parameters":{"binary_data_output":true},"inputs""#);

@@ -380,8 +380,19 @@ pub fn python() -> PathBuf {
     PATH.get_or_init(|| python_with(&repository().join("tests/peers/requirements.txt"))).clone()
 }
 
+/// A Python interpreter that has KServe's client.
+pub fn python_with_kserve() -> PathBuf {
+    let requirements = repository().join("tests/peers/requirements-kserve.txt");
+    python_in(&requirements, &["--no-deps"])
+}
+
 /// A Python interpreter that has the packages of `requirements`.
 pub fn python_with(requirements: &Path) -> PathBuf {
+    python_in(requirements, &[])
+}
+
+/// The same, installed with these options of pip's.
+fn python_in(requirements: &Path, options: &[&str]) -> PathBuf {
     // Another list of packages needs another environment.
     let hash = fs::read(requirements)
         .unwrap()
@@ -391,7 +402,9 @@ pub fn python_with(requirements: &Path) -> PathBuf {
         let make = Command::new("python3").args(["-m", "venv"]).arg(path).output().unwrap();
         assert!(make.status.success(), "{}", text(&make.stderr));
         let install = Command::new(path.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--only-binary=:all:", "-r"])
+            .args(["-m", "pip", "install", "--quiet", "--only-binary=:all:"])
+            .args(options)
+            .arg("-r")
             .arg(requirements)
             .output()
             .unwrap();
@@ -406,8 +419,18 @@ pub fn peer<I: AsRef<std::ffi::OsStr>>(
     script: &str,
     arguments: impl IntoIterator<Item = I>,
 ) -> serde_json::Value {
+    peer_of(&python(), sandbox, script, arguments)
+}
+
+/// The same with another Python.
+pub fn peer_of<I: AsRef<std::ffi::OsStr>>(
+    python: &Path,
+    sandbox: &Sandbox,
+    script: &str,
+    arguments: impl IntoIterator<Item = I>,
+) -> serde_json::Value {
     let output = sandbox
-        .program(python())
+        .program(python)
         .arg(repository().join("tests/peers").join(script))
         .args(arguments)
         .output()
