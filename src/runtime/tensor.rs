@@ -282,11 +282,15 @@ impl Tensor {
     /// A tensor, or an error when `shape` does not have as many elements as `data`.
     pub fn new(name: impl Into<String>, shape: Vec<usize>, data: TensorData) -> Result<Self, RunError> {
         let name = name.into();
-        let elements = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
-        if elements != Some(data.len()) {
+        if Self::elements(&shape) != Some(data.len()) {
             return Err(RunError::Count { name, shape, elements: data.len() });
         }
         Ok(Self { name, shape, data })
+    }
+
+    /// How many elements a tensor of `shape` has, if that is a number.
+    pub fn elements(shape: &[usize]) -> Option<usize> {
+        shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
     }
 
     /// Name of the input or output.

@@ -81,7 +81,7 @@ pub(super) fn tensor(
     bytes: &[u8],
 ) -> Result<Tensor, Fault> {
     // A shape beyond all numbers has more elements than there are bytes.
-    let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).unwrap_or(usize::MAX);
+    let count = Tensor::elements(&shape).unwrap_or(usize::MAX);
     let data = TensorData::from_bytes(data_type, count, bytes).map_err(|error| {
         let message = format!("the binary data of input '{name}' does not fit: {error}");
         match error {

@@ -6,13 +6,13 @@ use std::fmt;
 use half::{bf16, f16};
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
-use crate::runtime::{DataType, TensorData, of_type};
+use crate::runtime::{DataType, Tensor, TensorData, of_type};
 
 /// Reads the elements of a tensor of `shape`. Their number is checked by
 /// [`Tensor::new`](crate::runtime::Tensor::new); here it only bounds the memory.
 pub(super) fn read(text: &str, data_type: DataType, shape: &[usize]) -> serde_json::Result<TensorData> {
     // An element takes two characters at least, so a shape cannot claim more memory than its text.
-    let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).unwrap_or(usize::MAX);
+    let count = Tensor::elements(shape).unwrap_or(usize::MAX);
     let capacity = count.min(text.len() / 2 + 1);
     Ok(of_type!(data_type, flat(text, capacity)?))
 }
