@@ -46,6 +46,15 @@ pub fn rfc3339(seconds: UnixSeconds) -> String {
         .map_or_else(|| "beyond year 9999".to_owned(), |t| t.to_string())
 }
 
+/// The time that `text` tells: RFC 3339, or seconds since the Unix epoch.
+pub fn parse(text: &str) -> Option<UnixSeconds> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let timestamp: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(timestamp.as_second()).ok()
+}
+
 /// `time` in RFC 3339, UTC, to the millisecond.
 pub fn rfc3339_millis(time: Duration) -> String {
     i64::try_from(time.as_millis())

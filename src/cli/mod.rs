@@ -8,6 +8,7 @@ mod exit;
 mod init;
 mod key;
 mod model;
+mod request;
 mod runtime;
 mod secret;
 mod selfdoc;
@@ -87,6 +88,7 @@ enum Command {
     Key(key::KeyCommand),
     Token(token::TokenCommand),
     Model(model::ModelCommand),
+    Request(Box<request::RequestCommand>),
     Serve(serve::Serve),
     Status(status::Status),
     Runtime(runtime::RuntimeCommand),
@@ -99,6 +101,7 @@ impl Any {
             Self::Command(Command::Key(command)) => command.run(context),
             Self::Command(Command::Token(command)) => command.run(context),
             Self::Command(Command::Model(command)) => command.run(context),
+            Self::Command(Command::Request(command)) => command.run(context),
             Self::Command(Command::Serve(command)) => command.run(context),
             Self::Command(Command::Status(command)) => command.run(context),
             Self::Command(Command::Runtime(command)) => command.run(context),

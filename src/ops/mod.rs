@@ -4,7 +4,12 @@
 mod dev;
 mod error;
 mod init;
+mod send;
 
 pub use dev::{DevHome, DevRequest, sample};
 pub use error::HomeError;
 pub use init::{InitReport, InitRequest, init};
+pub use send::{
+    Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,
+    send,
+};
