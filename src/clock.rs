@@ -53,6 +53,15 @@ pub fn parse_rfc3339(text: &str) -> Option<UnixSeconds> {
     text.parse::<jiff::Timestamp>().ok().and_then(|time| time.as_second().try_into().ok())
 }
 
+/// The time that `text` tells: RFC 3339, or seconds since the Unix epoch.
+pub fn parse(text: &str) -> Option<UnixSeconds> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let timestamp: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(timestamp.as_second()).ok()
+}
+
 /// `time` in RFC 3339, UTC, to the millisecond.
 pub fn rfc3339_millis(time: Duration) -> String {
     i64::try_from(time.as_millis())

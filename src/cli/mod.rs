@@ -10,6 +10,7 @@ mod exit;
 mod init;
 mod key;
 mod model;
+mod request;
 mod runtime;
 mod secret;
 mod selfdoc;
@@ -93,6 +94,7 @@ enum Command {
     #[command(name = "apikey")]
     ApiKey(apikey::ApiKeyCommand),
     Model(model::ModelCommand),
+    Request(Box<request::RequestCommand>),
     Serve(serve::Serve),
     Status(status::Status),
     Runtime(runtime::RuntimeCommand),
@@ -107,6 +109,7 @@ impl Any {
             Self::Command(Command::Token(command)) => command.run(context),
             Self::Command(Command::ApiKey(command)) => command.run(context),
             Self::Command(Command::Model(command)) => command.run(context),
+            Self::Command(Command::Request(command)) => command.run(context),
             Self::Command(Command::Serve(command)) => command.run(context),
             Self::Command(Command::Status(command)) => command.run(context),
             Self::Command(Command::Runtime(command)) => command.run(context),

@@ -6,6 +6,7 @@ mod dev;
 mod error;
 mod init;
 mod issue;
+mod send;
 mod staged;
 
 pub use authority::{create_authority, inventory, open_authority, read_certificates};
@@ -13,3 +14,7 @@ pub use dev::{DevHome, DevRequest, sample};
 pub use error::HomeError;
 pub use init::{InitReport, InitRequest, init};
 pub use issue::{IssueRequest, issue, write_authority};
+pub use send::{
+    Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,
+    send,
+};

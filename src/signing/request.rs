@@ -32,7 +32,7 @@ const IF_PRESENT: [&str; 7] = [
 
 /// A request's signature, structurally sound. Until [`verify`](Self::verify)
 /// nothing of it is proven.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Received {
     key_id: String,
     created: UnixSeconds,
