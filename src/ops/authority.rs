@@ -98,12 +98,13 @@ pub fn open_authority(home: &Home, keyring: &Keyring) -> Result<Signer, HomeErro
         }
     };
     let origin = |id: &str| format!("key '{id}' of the keyring");
+    let (root_key, issuing_key) = (key(ROOT_KEY)?, key(ISSUING_KEY)?);
     let roots = read_certificates(&root_file(home))?;
     let mut chain = read_certificates(&issuing_file(home))?;
     chain.extend(roots.iter().cloned());
     // Only the keyring authenticates: a root that was exchanged has another key.
-    Signer::load(roots, &key(ROOT_KEY)?.secret, &origin(ROOT_KEY))?;
-    Ok(Signer::load(chain, &key(ISSUING_KEY)?.secret, &origin(ISSUING_KEY))?)
+    Signer::load(roots, &root_key.secret, &origin(ROOT_KEY))?;
+    Ok(Signer::load(chain, &issuing_key.secret, &origin(ISSUING_KEY))?)
 }
 
 /// All that was issued in `home`.

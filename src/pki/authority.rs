@@ -85,7 +85,7 @@ impl Authority {
         let tag = data_encoding::HEXLOWER.encode(&random::bytes::<4>());
         let asked = request.root_lifetime;
         let (time, mut warnings) = validity(Kind::Authority, asked, lifetime::ROOT, None, false, now)?;
-        let params = profile::authority(&format!("{title} root {tag}"), 1, permitted, time);
+        let params = profile::authority(title, &format!("root {tag}"), 1, permitted, time);
         let key = new_key()?;
         let root = Certificate::from_rcgen(&params.self_signed(&key)?)?;
         let root = Signer::assemble(vec![root], key)?;
@@ -93,7 +93,7 @@ impl Authority {
 
         let (asked, usual) = (request.issuing_lifetime, lifetime::INTERMEDIATE);
         let (time, more) = validity(Kind::Authority, asked, usual, Some(root.within()), false, now)?;
-        let params = profile::authority(&format!("{title} issuing {tag}"), 0, permitted, time);
+        let params = profile::authority(title, &format!("issuing {tag}"), 0, permitted, time);
         let key = new_key()?;
         let issuing = root.sign(&params, &key, None, now)?;
         let issuing = Signer::assemble(vec![issuing, root.certificate.clone()], key)?;

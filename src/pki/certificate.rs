@@ -245,12 +245,11 @@ impl Facts {
 impl PublicKey {
     fn new(parsed: &X509Certificate<'_>) -> Self {
         let spki = &parsed.tbs_certificate.subject_pki;
-        let parameter = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
-        let oid = match parameter {
-            // The curve says more than that there is one.
-            Some(curve) => curve.to_id_string(),
-            None => spki.algorithm.algorithm.to_id_string(),
-        };
+        let mut oid = spki.algorithm.algorithm.to_id_string();
+        // The curve says more than that there is one.
+        if let ("1.2.840.10045.2.1", Some(curve)) = (oid.as_str(), &spki.algorithm.parameters) {
+            oid = curve.as_oid().map_or(oid, |curve| curve.to_id_string());
+        }
         let raw = spki.subject_public_key.data.to_vec();
         let (algorithm, bits) = match oid.as_str() {
             "1.2.840.10045.3.1.7" => ("P-256", Some(256)),

@@ -170,7 +170,7 @@ mod tests {
         Entry {
             serial: format!("{serial:040x}"),
             kind: Issued::Client,
-            subject: "CN=sealserve client, UID=ann".into(),
+            subject: "O=sealserve, OU=client, UID=ann".into(),
             names: Vec::new(),
             principal: Some("ann".into()),
             not_before: "2026-01-01T00:00:00Z".into(),

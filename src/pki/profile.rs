@@ -20,12 +20,13 @@ const USER_ID: [u64; 7] = [0, 9, 2342, 19_200_300, 100, 1, 1];
 /// A root (`path_length` 1) or an intermediate (0), for what is `permitted`, or for
 /// every name where that is empty.
 pub(super) fn authority(
-    common_name: &str,
+    title: &str,
+    unit: &str,
     path_length: u8,
     permitted: &[Subtree],
     validity: Validity,
 ) -> CertificateParams {
-    let mut params = common(common_name, validity);
+    let mut params = common(title, unit, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     if !permitted.is_empty() {
@@ -61,33 +62,29 @@ pub(super) fn server(names: &[Name], validity: Validity) -> Result<CertificatePa
     if names.is_empty() {
         return Err(PkiError::NoName);
     }
-    // Names are in the SAN. A common name that looked like a host would be held
-    // against the constraints of host names (RFC 9525 has done away with it).
     let names = names.iter().map(|name| match name {
         Name::Dns(name) => Ok(SanType::DnsName(name.as_str().try_into()?)),
         Name::Ip(address) => Ok(SanType::IpAddress(*address)),
     });
     let names = names.collect::<Result<_, rcgen::Error>>()?;
-    Ok(leaf("sealserve server", names, ExtendedKeyUsagePurpose::ServerAuth, validity))
+    Ok(leaf("server", names, ExtendedKeyUsagePurpose::ServerAuth, validity))
 }
 
 /// A client that is `principal`.
 pub(super) fn client(principal: &Principal, validity: Validity) -> Result<CertificateParams, PkiError> {
     let uri = SanType::URI(principal.uri().as_str().try_into()?);
-    let mut params = leaf("sealserve client", vec![uri], ExtendedKeyUsagePurpose::ClientAuth, validity);
-    // Not the common name: where no DNS name is in the SAN, OpenSSL takes a common name
-    // such as `john.doe` for a host, and refuses it by the constraints of host names.
+    let mut params = leaf("client", vec![uri], ExtendedKeyUsagePurpose::ClientAuth, validity);
     params.distinguished_name.push(DnType::from_oid(&USER_ID), principal.as_str());
     Ok(params)
 }
 
 fn leaf(
-    common_name: &str,
+    unit: &str,
     names: Vec<SanType>,
     purpose: ExtendedKeyUsagePurpose,
     validity: Validity,
 ) -> CertificateParams {
-    let mut params = common(common_name, validity);
+    let mut params = common("sealserve", unit, validity);
     // Without it, neither basicConstraints nor a subject key identifier would be there.
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -96,10 +93,13 @@ fn leaf(
     params
 }
 
-fn common(common_name: &str, validity: Validity) -> CertificateParams {
+fn common(organization: &str, unit: &str, validity: Validity) -> CertificateParams {
     let mut params = CertificateParams::default();
+    // No common name anywhere: below constraints, GnuTLS takes every one of a server or
+    // an authority for a host, and OpenSSL those that look like one.
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::OrganizationName, organization);
+    params.distinguished_name.push(DnType::OrganizationalUnitName, unit);
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + Duration::from_secs(validity.not_before);
     params.not_after = epoch + Duration::from_secs(validity.not_after);

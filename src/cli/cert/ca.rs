@@ -48,7 +48,7 @@ struct Create {
     /// Domain, address or network that it may vouch for; may be repeated [default: everything]
     #[arg(long = "permit", value_name = "NAME")]
     permitted: Vec<Subtree>,
-    /// Begins the names of both certificates
+    /// Organization in the names of both certificates
     #[arg(long, default_value = "sealserve", value_parser = parse_title)]
     title: String,
     /// How long the root lasts [default: 3650d]
@@ -66,13 +66,13 @@ struct Create {
 }
 
 fn parse_title(text: &str) -> Result<String, String> {
-    // With what is added it must fit a common name of 64 characters (RFC 5280, appendix A.1).
+    // What fits an organization name (RFC 5280, appendix A.1).
     if text.trim() != text
         || text.is_empty()
-        || text.chars().count() > 44
+        || text.chars().count() > 64
         || text.chars().any(char::is_control)
     {
-        return Err("a title is 1 to 44 characters, without space around it".into());
+        return Err("a title is 1 to 64 characters, without space around it".into());
     }
     Ok(text.to_owned())
 }

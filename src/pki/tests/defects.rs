@@ -20,8 +20,8 @@ impl Chain {
         let time = lifetime::Validity { not_before: NOW - 300, not_after: NOW + 3600 };
         let permitted = ["models.example".parse().unwrap()];
         Self {
-            root: profile::authority("root", 1, &permitted, time),
-            issuing: profile::authority("issuing", 0, &permitted, time),
+            root: profile::authority("test", "root", 1, &permitted, time),
+            issuing: profile::authority("test", "issuing", 0, &permitted, time),
             leaf: profile::server(&["a.models.example".parse().unwrap()], time).unwrap(),
         }
     }
@@ -284,7 +284,7 @@ fn other_kinds_of_keys_are_known() {
 #[test]
 fn names_are_shown_without_what_they_could_do() {
     let mut chain = Chain::new();
-    chain.leaf.distinguished_name.push(DnType::CommonName, "a\u{1b}[31m, CN=b");
+    chain.leaf.distinguished_name.push(DnType::OrganizationName, "a\u{1b}[31m, CN=b");
     let facts = chain.sign().0.remove(0).facts;
-    assert_eq!(facts.subject, "CN=a\\u{1b}[31m\\, CN\\=b");
+    assert_eq!(facts.subject, "O=a\\u{1b}[31m\\, CN\\=b, OU=server");
 }
