@@ -31,7 +31,7 @@ use sealserve::keyring::{KeyUse, RootKey, Store};
 use sealserve::token::{Grant, JwkSet, SigningKey};
 use support::client::{CONNECTIONS, Client, tls};
 use support::harness::{self, Sandbox, Server, onnxruntime, repository, testdata};
-use support::{Table, binary, median, number, own_cpu, process_cpu, rounds};
+use support::{Table, binary, median, number, own_cpu, rounds};
 
 const PRINCIPALS: usize = 1000;
 const AUTHORITY: &str = "https://localhost";
