@@ -91,7 +91,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
         }
         'sealserve;cert;ca;create' {
             [CompletionResult]::new('--permit', '--permit', [CompletionResultType]::ParameterName, 'Domain, address or network that it may vouch for; may be repeated [default: everything]')
-            [CompletionResult]::new('--title', '--title', [CompletionResultType]::ParameterName, 'Begins the names of both certificates')
+            [CompletionResult]::new('--title', '--title', [CompletionResultType]::ParameterName, 'Organization in the names of both certificates')
             [CompletionResult]::new('--lifetime', '--lifetime', [CompletionResultType]::ParameterName, 'How long the root lasts [default: 3650d]')
             [CompletionResult]::new('--issuing-lifetime', '--issuing-lifetime', [CompletionResultType]::ParameterName, 'How long the intermediate lasts [default: 1825d]')
             [CompletionResult]::new('--out-dir', '--out-dir', [CompletionResultType]::ParameterName, 'Write certificates and keys into this directory; no home needed')

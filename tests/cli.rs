@@ -75,6 +75,7 @@ fn kind_of(word: &str) -> &str {
     let all = |test: fn(char) -> bool| stem.chars().all(test);
     match stem.len() {
         32 if all(|c| c.is_ascii_hexdigit()) => "[ID]",
+        8 if all(|c| matches!(c, '0'..='9' | 'a'..='f')) => "[TAG]",
         19 if stem.starts_with("rk-") => "[REQUEST-KEY]",
         43 if all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) => "[KID]",
         20 if stem.ends_with('Z') && stem.contains('T') && stem.matches(':').count() == 2 => "[TIME]",
@@ -114,6 +115,11 @@ fn api_keys() {
 }
 
 #[test]
+fn certificates() {
+    replay("cert.console");
+}
+
+#[test]
 fn messages_and_exit_codes() {
     replay("errors.console");
 }
@@ -145,6 +151,11 @@ fn every_document_names_its_schema() {
     line("sealserve model inspect m.sealed --format json", "model.inspect");
     line("sealserve model verify m.sealed --format json", "model.verify");
     line("sealserve runtime list --format json", "runtime.list");
+    line("sealserve cert ca create --out-dir ca --format json", "cert.ca.create");
+    line("sealserve cert issue --client a --format json", "cert.issue");
+    line("sealserve cert inspect ca/ca.pem --format json", "cert.inspect");
+    line("sealserve cert verify ca/ca.pem --ca ca/ca.pem --format json", "cert.verify");
+    line("sealserve cert check --format json", "cert.check");
     line("sealserve key revoke nobody --format json 2>&1", "error");
 }
 
@@ -174,6 +185,7 @@ fn a_secret_in_an_argument_is_refused_and_not_repeated() {
             "token verify",
             "token inspect",
             "apikey revoke --key-file",
+            "cert issue --client a --ca-cert /dev/null --out-cert c --out-key k --ca-key",
         ] {
             let output = shell(&sandbox, &format!("sealserve {verb} {secret}"));
             let said = text(&output.stderr);
@@ -297,6 +309,8 @@ fn who_closes_the_pipe_has_read_enough() {
         "sealserve key list",
         "sealserve key list --format json",
         "sealserve key jwks",
+        "sealserve cert inspect ../home/pki/ca.pem",
+        "sealserve cert issue --quiet --client a --out-cert - --out-key -",
         "sealserve completion bash",
         "sealserve --help",
         "sealserve token mint --quiet --subject a --scope 'model:*:infer' -o -",
@@ -353,6 +367,8 @@ fn stdin_has_one_reader() {
         &format!("sealserve token verify - {root}"),
         &format!("sealserve apikey revoke --key-file - {root}"),
         "sealserve apikey revoke --key-file - --key-file -",
+        &format!("sealserve cert inspect - {root}"),
+        "sealserve cert check - -",
     ] {
         let output = shell(&sandbox, line);
         assert_eq!(output.status.code(), Some(2), "{line}: {}", text(&output.stderr));
@@ -371,9 +387,14 @@ fn a_full_device_is_an_error_that_names_stdout() {
     sandbox.init("");
     sandbox.write("cwd/m.onnx", "model");
     shell(&sandbox, "sealserve model encrypt m.onnx");
-    for line in
-        ["key list", "key jwks", "model decrypt m.sealed", "model inspect m.sealed", "completion bash"]
-    {
+    for line in [
+        "key list",
+        "key jwks",
+        "model decrypt m.sealed",
+        "model inspect m.sealed",
+        "cert inspect ../home/pki/ca.pem",
+        "completion bash",
+    ] {
         let output = shell(&sandbox, &format!("sealserve {line} > /dev/full"));
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{line}: {said}");

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use sealserve::config::Config;
+use sealserve::pki::Check;
 use support::{Sandbox, repository, text};
 
 fn page() -> String {
@@ -131,6 +132,17 @@ fn the_documented_defaults_are_those_of_the_program() {
     // Only `device` is spelled out in the example: without it, the option decides.
     let least = read("least.toml", &least).replace("device: None", "device: Some(\"auto\")");
     assert_eq!(least, whole);
+}
+
+#[test]
+fn every_check_of_a_certificate_is_documented() {
+    let page = fs::read_to_string(repository().join("docs/pki.md")).unwrap();
+    let table = page.split_once("| name | section |").unwrap().1;
+    let documented: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    for (check, row) in Check::ALL.iter().zip(&documented) {
+        assert!(row.starts_with(&format!("| `{}` | {} | ", check.name(), check.section())), "{row}");
+    }
+    assert_eq!(documented.len(), Check::ALL.len());
 }
 
 #[test]

@@ -15,7 +15,6 @@ use sealserve::clock::UnixSeconds;
 use sealserve::keyring::{
     DEFAULT_MAX_TOKEN_LIFETIME, KeyState, KeyUse, Keyring, KeyringError, NewKey, Overlap, RootKey, Store,
 };
-use sealserve::pki::{Authority, Name};
 use serde_json::Value;
 use support::{Sandbox, text};
 
@@ -548,41 +547,6 @@ fn the_servers_certificate_is_what_strict_verifiers_want() {
         public(&["x509", "-noout", "-pubkey", "-in", &server]),
         public(&["pkey", "-pubout", "-in", &key])
     );
-}
-
-#[test]
-fn an_authority_vouches_only_for_the_names_that_it_was_made_for() {
-    let sandbox = Sandbox::new();
-    let name = |text: &str| -> Name { text.parse().unwrap() };
-    let now = sealserve::clock::Clock::unix(&sealserve::clock::SystemClock);
-    let authority = Authority::create("test", &[name("models.example"), name("10.0.0.7")], now).unwrap();
-    let other = Authority::create("test", &[name("models.example")], now).unwrap();
-    let verify = |issuer: &Authority, names: &[&str]| {
-        let names: Vec<_> = names.iter().map(|text| name(text)).collect();
-        let leaf = issuer.issue_server(&names, now).unwrap();
-        sandbox.write("home/pki/server.pem", leaf.chain);
-        sandbox.write("home/pki/ca.pem", authority.root_certificate());
-        verifies(&sandbox, &[])
-    };
-    for good in
-        [&["models.example"][..], &["a.models.example"], &["10.0.0.7"], &["models.example", "10.0.0.7"]]
-    {
-        assert!(verify(&authority, good), "{good:?}");
-    }
-    for bad in [
-        &["example"][..],
-        &["notmodels.example"],
-        &["10.0.0.8"],
-        &["models.example", "evil.example"],
-        &["::1"],
-    ] {
-        assert!(!verify(&authority, bad), "{bad:?}");
-    }
-    assert!(!verify(&other, &["models.example"]), "another authority of the same title");
-    // Nothing is said of a certificate that ended yesterday.
-    let leaf = authority.issue_server(&[name("models.example")], now - 91 * 86400).unwrap();
-    sandbox.write("home/pki/server.pem", leaf.chain);
-    assert!(!verifies(&sandbox, &[]));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use data_encoding::BASE64;
 use x509_parser::asn1_rs::Oid;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::error::X509Error;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
@@ -103,7 +104,10 @@ impl Certificate {
         let (rest, parsed) = X509Certificate::from_der(der).map_err(|error| match error {
             // The parser says how much it lacks, which nobody can use.
             x509_parser::nom::Err::Incomplete(_) => "it ends too early".to_owned(),
-            x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => error.to_string(),
+            x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => match error {
+                X509Error::NomError(_) | X509Error::Der(_) => "its structure is not that of one".to_owned(),
+                other => other.to_string(),
+            },
         })?;
         if !rest.is_empty() {
             return Err(format!("{} bytes follow it", rest.len()));

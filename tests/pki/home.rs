@@ -109,7 +109,7 @@ fn the_inventory_is_written_first_and_the_key_is_named_before_its_certificate() 
         let at = |name: &str| {
             let named =
                 |line: &&str| (line.contains("rename(") || line.contains("linkat(")) && line.contains(name);
-            let last = trace.lines().filter(named).next_back().unwrap_or_else(|| panic!("{name}: {trace}"));
+            let last = trace.lines().rfind(named).unwrap_or_else(|| panic!("{name}: {trace}"));
             trace.lines().position(|line| line == last).unwrap()
         };
         let (inventory, key, certificate) =

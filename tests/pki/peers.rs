@@ -1,5 +1,8 @@
 //! Every kind of certificate before OpenSSL and GnuTLS.
 
+use sealserve::clock::{Clock, SystemClock};
+use sealserve::pki::{Authority, AuthorityRequest, Holder, LeafRequest};
+
 use super::{SERVER, does, ends, every_kind, sign_with_openssl, with_keys};
 use crate::support::Sandbox;
 
@@ -155,6 +158,30 @@ fn a_name_outside_the_constraints_is_refused_by_openssl_whoever_signed_it() {
     }
     sign_with_openssl(&sandbox, "good", "/CN=x", &format!("{SERVER}subjectAltName=DNS:a.models.example"));
     does(&sandbox, &format!("{STRICT} -untrusted issuing.pem good.pem"));
+}
+
+#[test]
+fn what_ended_yesterday_is_refused() {
+    let sandbox = with_keys("");
+    let now = SystemClock.unix();
+    let request =
+        AuthorityRequest { title: "old", permitted: &[], root_lifetime: None, issuing_lifetime: None };
+    let authority = Authority::create(&request, now - 100 * 86400).unwrap();
+    let names = ["models.example".parse().unwrap()];
+    let leaf = LeafRequest { holder: Holder::Server(&names), lifetime: None, force: false };
+    sandbox.write("home/pki/old.pem", authority.root.certificate().pem());
+    for (file, age, valid) in [("ended", 91, false), ("valid", 89, true)] {
+        let leaf = authority.issuing.issue(&leaf, now - age * 86400).unwrap();
+        sandbox.write(&format!("home/pki/{file}.pem"), leaf.chain);
+        let openssl = format!("openssl verify -x509_strict -CAfile old.pem -untrusted {file}.pem {file}.pem");
+        ends(&sandbox, if valid { 0 } else { 2 }, &openssl);
+        let said = ends(
+            &sandbox,
+            if valid { 0 } else { 3 },
+            &format!("sealserve cert verify {file}.pem --ca old.pem --purpose server"),
+        );
+        assert_eq!(said.contains("wrong: expired: it ended "), !valid, "{said}");
+    }
 }
 
 /// GnuTLS with the purpose `purpose`, on a chain that lacks nothing but the root.

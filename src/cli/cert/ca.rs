@@ -10,9 +10,9 @@ use super::describe::Description;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, init, written};
 use crate::config::Span;
-use crate::fs::Existing;
-use crate::ops;
-use crate::output::Document;
+use crate::fs::{Existing, FsError};
+use crate::ops::{self, HomeError};
+use crate::output::{Document, Failure};
 use crate::pki::{Authority, AuthorityRequest, Subtree};
 
 /// Certificate authorities
@@ -107,7 +107,13 @@ impl Create {
         let (authority, directory, keys) = match &self.out_dir {
             Some(directory) => {
                 let authority = Authority::create(&request, context.now())?;
-                ops::write_authority(directory, &authority)?;
+                ops::write_authority(directory, &authority).map_err(|error| match error {
+                    // There is no --force: whatever else a file of that name is, it may be a key.
+                    HomeError::File(exists @ FsError::Exists { .. }) => {
+                        Failure::from(exists).hint("choose another directory; an authority replaces nothing")
+                    }
+                    other => other.into(),
+                })?;
                 (authority, directory.clone(), "files")
             }
             None => (self.in_home(context, &request)?, context.home()?.pki(), "keyring"),

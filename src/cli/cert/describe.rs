@@ -133,11 +133,13 @@ impl Description {
 /// How long a certificate still lasts, in the unit that a person would use.
 pub(super) fn left(seconds: i64) -> String {
     let length = seconds.unsigned_abs();
-    let (count, unit) = match length {
-        0..7200 => (length / 60, "minute"),
-        7200..172_800 => (length / 3600, "hour"),
-        _ => (length / 86_400, "day"),
+    let (size, unit) = match length {
+        0..7200 => (60, "minute"),
+        7200..172_800 => (3600, "hour"),
+        _ => (86_400, "day"),
     };
+    // To the nearest: what was issued a second ago for 90 days has 90 days left.
+    let count = length.saturating_add(size / 2) / size;
     let plural = if count == 1 { "" } else { "s" };
     if seconds < 0 {
         format!("ended {count} {unit}{plural} ago")
@@ -156,10 +158,11 @@ mod tests {
             (0, "0 minutes left"),
             (60, "1 minute left"),
             (7200, "2 hours left"),
-            (90 * 86_400, "90 days left"),
+            (90 * 86_400 - 1, "90 days left"),
+            (89 * 86_400 + 100, "89 days left"),
             (-1, "ended 0 minutes ago"),
             (-3 * 86_400, "ended 3 days ago"),
-            (i64::MIN, "ended 106751991167300 days ago"),
+            (i64::MIN, "ended 106751991167301 days ago"),
         ] {
             assert_eq!(left(seconds), text);
         }

@@ -75,6 +75,7 @@ impl Document for IssuedDocument {
 impl Issue {
     pub(super) fn run(self, context: &Context) -> Outcome {
         context.check_stdin(usize::from(self.ca_key == Some(Source::Stdin)))?;
+        self.ca_key.as_ref().map_or(Ok(()), Source::check)?;
         let (certificate, key) = self.outputs(context)?;
         let (signer, inventory) = self.authority(context)?;
         let holder = match &self.client {

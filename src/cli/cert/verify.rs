@@ -66,7 +66,7 @@ impl Document for VerifyDocument {
         writeln!(out, "{verdict}: {}", self.path.join(" < "))?;
         for finding in &self.findings {
             let level = match finding.level {
-                Level::Error => "error",
+                Level::Error => "wrong",
                 Level::Warning => "warning",
             };
             writeln!(out, "{level}: {finding} (RFC 5280, {}; {})", finding.section, finding.certificate)?;
@@ -92,7 +92,8 @@ impl Verify {
         });
         let verified = verdict.holds();
         let errors = verdict.findings.iter().filter(|finding| finding.level == Level::Error);
-        let reasons: Vec<_> = errors.map(|finding| finding.check.name()).collect();
+        let mut reasons: Vec<_> = errors.map(|finding| finding.check.name()).collect();
+        reasons.dedup();
         let refusal = format!("{} does not verify: {}", self.input.name(), reasons.join(", "));
         written(context.output.document(&VerifyDocument {
             verified,
