@@ -38,6 +38,7 @@ complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "init" -d 'Make 
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "key" -d 'Create, rotate and revoke keys'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "token" -d 'Mint and check access tokens (RFC 9068)'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "model" -d 'Encrypt and decrypt model files'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "request" -d 'Sign, check and send requests (RFC 9421)'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "serve" -d 'Serve encrypted models over HTTPS'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "status" -d 'Show what the server of this home is doing'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "runtime" -d 'Install and check ONNX Runtime'
@@ -251,6 +252,88 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "sign" -d 'Print the header fields that sign a request, for `curl -H @FILE`'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "verify" -d 'Check a signed request as the server does, but for replays; exit 3 when it is refused'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "send" -d 'Send a request with all its proofs, and print the answer\'s body'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s X -l method -d 'Method [default: GET; with --data POST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s H -l header -d '\'Name: value\', or @FILE with one on each line; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s d -l data -d 'The body: @FILE, @- for stdin, or the text itself' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l token-file -d 'Access token, for the Authorization field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l api-key-file -d 'API key, for the X-Api-Key field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l sign-key -d 'Request key of the home\'s keyring' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l sign-key-file -d 'Request key in a file, as `key create --use request --out` writes it' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l sign-key-id -d 'Name under which the server knows the key in --sign-key-file' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l window -d 'How long the signature is valid, at most 5m' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l reveal -d 'Print Authorization and X-Api-Key too, with the secrets that they hold'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s X -l method -d 'Method [default: GET; with --data POST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s H -l header -d '\'Name: value\', or @FILE with one on each line; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s d -l data -d 'The body: @FILE, @- for stdin, or the text itself' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l token-file -d 'Access token, for the Authorization field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l api-key-file -d 'API key, for the X-Api-Key field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l sign-key -d 'Request key of the home\'s keyring' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l sign-key-file -d 'Request key in a file, as `key create --use request --out` writes it' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l sign-key-id -d 'Name under which the server knows the key in --sign-key-file' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l window -d 'The longest validity that is accepted, at most 5m' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l at -d 'Judge as if it were this time: RFC 3339, or seconds since 1970' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l response -d 'Check this response to the request too, as `curl -i` writes it; - is stdin' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s X -l method -d 'Method [default: GET; with --data POST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s H -l header -d '\'Name: value\', or @FILE with one on each line; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s d -l data -d 'The body: @FILE, @- for stdin, or the text itself' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l token-file -d 'Access token, for the Authorization field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l api-key-file -d 'API key, for the X-Api-Key field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l sign-key -d 'Request key of the home\'s keyring' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l sign-key-file -d 'Request key in a file, as `key create --use request --out` writes it' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l sign-key-id -d 'Name under which the server knows the key in --sign-key-file' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l window -d 'How long the signature is valid, at most 5m' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l client-cert -d 'The client\'s certificate chain, in PEM' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l client-key -d 'The private key of --client-cert, in PEM' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l cacert -d 'CA certificates to trust [default: the home\'s pki/ca.pem, else what the system trusts]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l timeout -d 'Time for one attempt' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l retry -d 'Try again so often after 429 and 503, and where nothing was sent yet' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s o -l out -d 'Write the body to this new file; - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l allow-unsigned-response -d 'Take an answer that is not signed, too'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l insecure -d 'Allow http to a loopback address'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l force -d 'Replace the file at --out'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l dev -d 'Serve this ONNX model for development: loopback only, keys made on the spot' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l config -d 'Configuration [default: sealserve.toml in the home]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l listen -d 'Address and port to listen on' -r

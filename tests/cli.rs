@@ -102,6 +102,11 @@ fn tokens() {
 }
 
 #[test]
+fn requests() {
+    replay("request.console");
+}
+
+#[test]
 fn messages_and_exit_codes() {
     replay("errors.console");
 }
@@ -120,6 +125,7 @@ fn every_document_names_its_schema() {
     line("sealserve key list --format json", "key.list");
     line("sealserve key rotate --use token --format json", "key.rotate");
     line("sealserve key revoke ci --format json", "key.revoke");
+    line("sealserve key create --use request --id ci2 --owner ci --format json", "key.create");
     line(
         "sealserve token mint --subject a --scope 'model:*:infer' -o t; sealserve token verify t --format json",
         "token.verify",
@@ -128,6 +134,12 @@ fn every_document_names_its_schema() {
     line("echo model > m.onnx; sealserve model encrypt m.onnx --format json", "model.encrypt");
     line("sealserve model inspect m.sealed --format json", "model.inspect");
     line("sealserve model verify m.sealed --format json", "model.verify");
+    let url = "https://models.example/v2";
+    line(&format!("sealserve request sign {url} --sign-key ci2 --format json"), "request.sign");
+    let verify = format!(
+        "sealserve request sign {url} --sign-key ci2 > f; sealserve request verify {url} -H @f --format json"
+    );
+    line(&verify, "request.verify");
     line("sealserve runtime list --format json", "runtime.list");
     line("sealserve key revoke nobody --format json 2>&1", "error");
 }
