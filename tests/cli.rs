@@ -120,6 +120,11 @@ fn certificates() {
 }
 
 #[test]
+fn requests() {
+    replay("request.console");
+}
+
+#[test]
 fn messages_and_exit_codes() {
     replay("errors.console");
 }
@@ -138,6 +143,7 @@ fn every_document_names_its_schema() {
     line("sealserve key list --format json", "key.list");
     line("sealserve key rotate --use token --format json", "key.rotate");
     line("sealserve key revoke ci --format json", "key.revoke");
+    line("sealserve key create --use request --id ci2 --owner ci --format json", "key.create");
     line(
         "sealserve token mint --subject a --scope 'model:*:infer' -o t; sealserve token verify t --format json",
         "token.verify",
@@ -150,6 +156,12 @@ fn every_document_names_its_schema() {
     line("echo model > m.onnx; sealserve model encrypt m.onnx --format json", "model.encrypt");
     line("sealserve model inspect m.sealed --format json", "model.inspect");
     line("sealserve model verify m.sealed --format json", "model.verify");
+    let url = "https://models.example/v2";
+    line(&format!("sealserve request sign {url} --sign-key ci2 --format json"), "request.sign");
+    let verify = format!(
+        "sealserve request sign {url} --sign-key ci2 > f; sealserve request verify {url} -H @f --format json"
+    );
+    line(&verify, "request.verify");
     line("sealserve runtime list --format json", "runtime.list");
     line("sealserve cert ca create --out-dir ca --format json", "cert.ca.create");
     line("sealserve cert issue --client a --format json", "cert.issue");

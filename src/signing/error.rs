@@ -85,6 +85,7 @@ impl Diagnose for SigningError {
                 "sign it anew, and compare the clocks of both machines".into()
             }
             Self::Mac => "it was changed on its way, or signed with another key under the same id".into(),
+            Self::ComponentAbsent { .. } => "it was lost on its way, or is not given here".into(),
             Self::ComponentMissing { component } => format!("have the client cover {component} too"),
             Self::DigestMissing => "have the client send `Content-Digest: sha-256=:…:`".into(),
             Self::KeyText { .. } => "`sealserve key create --use request --out FILE` makes one".into(),

@@ -14,7 +14,7 @@ use super::SigningError;
 pub(super) const MAX_FIELD: usize = 8 * 1024;
 
 /// The longest dictionary.
-const MAX_MEMBERS: usize = 8;
+pub(super) const MAX_MEMBERS: usize = 8;
 
 /// A value without its parameters.
 pub(super) type Value<'a> = BareItemFromInput<'a>;

@@ -23,7 +23,7 @@ pub(super) const LABEL: &str = "sealserve";
 pub(super) const MAX_KEY_ID: usize = 128;
 
 /// Most components of a signature.
-const MAX_COMPONENTS: usize = 32;
+pub(super) const MAX_COMPONENTS: usize = 32;
 
 /// An HMAC-SHA-256.
 pub(super) type Mac = [u8; 32];

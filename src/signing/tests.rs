@@ -1,6 +1,7 @@
 //! What a signature must cover, what it may say, and what each change does to it.
 
 mod digests;
+mod example;
 mod mutations;
 mod refusals;
 mod vectors;

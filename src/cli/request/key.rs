@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{FORMS, Source, refused};
+use crate::cli::{Outcome, Stop};
 use crate::config::Span;
 use crate::error::Kind;
 use crate::keyring::{KeyState, KeyringError};
@@ -64,7 +64,13 @@ impl SignKey {
         }
         match &self.file {
             Some(source) => parse(source, key_id),
-            None => of_keyring(context, key_id, KeyState::is_accepted),
+            // A key that is not accepted is the answer here, not a failure.
+            None => of_keyring(context, key_id, KeyState::is_accepted).map_err(|stop| match stop {
+                Stop::Failure(failure) if failure.conclusion() == Kind::Credential => {
+                    failure.kind(Kind::Negative).into()
+                }
+                other => other,
+            }),
         }
     }
 }

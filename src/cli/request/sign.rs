@@ -19,8 +19,8 @@ use crate::output::Document;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve request sign https://models.example/v2/models/digits/infer -d @in.json \\
-      --sign-key-file ci.key --sign-key-id ci --token-file ci.token > fields
-  curl -H @fields -H @authorization --data-binary @in.json \\
+      --sign-key-file ci.key --sign-key-id ci --token-file ci.token --reveal > fields
+  curl -H @fields --data-binary @in.json \\
       https://models.example/v2/models/digits/infer")]
 pub(super) struct Sign {
     #[command(flatten)]
