@@ -65,6 +65,11 @@ impl Fault {
         self.with(WWW_AUTHENTICATE, challenge)
     }
 
+    /// A 401 needs a challenge, and signatures have no scheme of their own.
+    fn wants_signature(self) -> Self {
+        self.challenge(r#"Bearer realm="sealserve""#).with(ACCEPT_SIGNATURE, WANTED)
+    }
+
     fn retry(self) -> Self {
         self.with(RETRY_AFTER, "1")
     }
@@ -118,13 +123,6 @@ impl Fault {
     pub(super) fn unsigned_response() -> Self {
         let message = "the response could not be signed";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unsigned_response", message)
-    }
-
-    fn unsigned(code: &'static str, message: impl Into<String>) -> Self {
-        // A 401 needs a challenge, and signatures have no scheme of their own.
-        Self::new(StatusCode::UNAUTHORIZED, code, message)
-            .challenge(r#"Bearer realm="sealserve""#)
-            .with(ACCEPT_SIGNATURE, WANTED)
     }
 
     pub(super) fn no_route() -> Self {
@@ -197,15 +195,21 @@ impl From<AuthError> for Fault {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the token is not accepted")
                     .challenge(r#"Bearer realm="sealserve", error="invalid_token""#)
             }
-            AuthError::Unsigned => Self::unsigned("signature_required", "the request must be signed"),
+            AuthError::Unsigned => {
+                Self::new(StatusCode::UNAUTHORIZED, "signature_required", "the request must be signed")
+                    .wants_signature()
+            }
             // What a signature lacks is no secret to the caller, who is known by now.
-            AuthError::Signature(error) => {
-                Self::unsigned("invalid_signature", format!("the signature is not accepted: {error}"))
+            AuthError::Signature(_) => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_signature", detail.clone()).wants_signature()
             }
             AuthError::UnknownRequestKey { .. } | AuthError::NotOwner { .. } => {
-                Self::unsigned("invalid_signature", "the signature is not accepted")
+                let message = "the signature is refused: its key is not yours";
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_signature", message).wants_signature()
             }
-            AuthError::Replayed => Self::unsigned("replayed_request", "the signature was accepted before"),
+            AuthError::Replayed => {
+                Self::new(StatusCode::UNAUTHORIZED, "replayed_request", detail.clone()).wants_signature()
+            }
             AuthError::Digest => Self::new(
                 StatusCode::BAD_REQUEST,
                 "digest_mismatch",
