@@ -11,6 +11,7 @@ use super::{Outcome, secret, written};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Span;
 use crate::keyring::{Key, KeyUse, Keyring, KeyringError, NewKey, Overlap};
+use crate::ops;
 use crate::output::{Document, table};
 use crate::token::JwkSet;
 
@@ -301,6 +302,12 @@ struct RevokedDocument {
     id: String,
     kid: String,
     generation: u64,
+    /// Files of the home that a model key still opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<PathBuf>>,
+    /// The command to run next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     dry_run: bool,
 }
 
@@ -317,23 +324,63 @@ impl Revoke {
         let (now, store) = (context.now(), context.store()?);
         let change = |keyring: &mut Keyring| {
             let revoked = keyring.revoke(&self.id, self.compromised, now)?;
-            let active = keyring.active(keyring.get(&revoked.kid)?.usage).is_ok();
-            Ok((revoked, active, keyring.generation + 1))
+            let usage = keyring.get(&revoked.kid)?.usage;
+            Ok((revoked, usage, keyring.active(usage).is_ok(), keyring.generation + 1))
         };
-        let (revoked, active, generation) =
+        let (revoked, usage, active, generation) =
             if self.dry_run { change(&mut store.read()?)? } else { store.update(change)? };
         let would = if self.dry_run { "would revoke" } else { "revoked" };
         context.output.note(&format!("{would} {} (generation {generation})", revoked.id));
         if !active {
             context.output.warn("no active key for this use is left; `sealserve key create` makes one");
         }
+        let files = if usage == KeyUse::Model { Some(self.files(context, &revoked.kid)?) } else { None };
+        let next = files.as_deref().and_then(|files| self.next(files));
+        if let Some(next) = &next {
+            context.output.note(&format!("run next: {next}"));
+        }
         written(context.output.document(&RevokedDocument {
             id: revoked.id,
             kid: revoked.kid,
             generation,
+            files,
+            next,
             dry_run: self.dry_run,
         }))
     }
+
+    /// Finds, and names, the files of the home that are sealed for the model key `kid`.
+    fn files(&self, context: &Context, kid: &str) -> Outcome<Vec<PathBuf>> {
+        let Ok(id) = kid.parse() else { return Ok(Vec::new()) };
+        let (files, unknown) = ops::sealed_for(&context.home()?.models(), &id);
+        for error in unknown {
+            context.output.warn(&format!("{}, so whether it is sealed for the key is not known", error));
+        }
+        for file in &files {
+            context.output.note(&format!("sealed for it: {}", file.display()));
+        }
+        let others = if self.compromised {
+            "other files, older copies and backups of these stay readable to whoever has it"
+        } else {
+            "files elsewhere that are sealed for it do not open any more"
+        };
+        context.output.note(others);
+        Ok(files)
+    }
+
+    /// A key that leaked demands new data keys; one that only goes, new wrappings.
+    fn next(&self, files: &[PathBuf]) -> Option<String> {
+        let names: Vec<_> = files.iter().map(|file| shell_word(&file.to_string_lossy())).collect();
+        let verb =
+            if self.compromised { "reencrypt".to_owned() } else { format!("rewrap --key {}", self.id) };
+        (!names.is_empty()).then(|| format!("sealserve model {verb} {}", names.join(" ")))
+    }
+}
+
+/// A word as a shell reads it back.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:@%,=".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Print the public token keys as a JWK Set (RFC 7517)
