@@ -354,7 +354,7 @@ impl Revoke {
         let Ok(id) = kid.parse() else { return Ok(Vec::new()) };
         let (files, unknown) = ops::sealed_for(&context.home()?.models(), &id);
         for error in unknown {
-            context.output.warn(&format!("{}, so whether it is sealed for the key is not known", error));
+            context.output.warn(&format!("{error}, so whether it is sealed for the key is not known"));
         }
         for file in &files {
             context.output.note(&format!("sealed for it: {}", file.display()));

@@ -47,13 +47,13 @@ impl Files {
         if !found.is_empty() {
             return Ok(found);
         }
-        let failure = match &self.files0_from {
-            Some(list) => Failure::new(Kind::Failed, format!("'{}' names no file", list.display())),
-            None => {
-                let names: Vec<_> = paths.iter().map(|path| format!("'{}'", path.display())).collect();
-                Failure::new(Kind::Failed, format!("there is no *.sealed file below {}", names.join(", ")))
-            }
+        let said = if let Some(list) = &self.files0_from {
+            format!("'{}' names no file", list.display())
+        } else {
+            let names: Vec<_> = paths.iter().map(|path| format!("'{}'", path.display())).collect();
+            format!("there is no *.sealed file below {}", names.join(", "))
         };
+        let failure = Failure::new(Kind::Failed, said);
         Err(failure.hint("name the files, or a directory that holds some").into())
     }
 }

@@ -83,9 +83,12 @@ impl Reencrypt {
         let readers = [self.files.stdin_readers(), self.old.stdin_readers(), self.new.stdin_readers()];
         context.check_stdin(readers.iter().sum())?;
         let (old, new) = (self.old.read(context)?, self.new.read(context)?);
+        // A rewrap may have come first.
+        let mut keys = old.keys;
+        keys.push(new.clone());
         let files = self.files.find()?;
         let progress = context.output.progress("encrypting again");
-        let items = ops::reencrypt(files, &old.keys, std::slice::from_ref(&new), self.dry_run, &progress);
+        let items = ops::reencrypt(files, &keys, std::slice::from_ref(&new), self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, ReencryptedDocument::from);
         let document = ReencryptDocument { new_key: new.id(), rows };
