@@ -12,7 +12,9 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use support::{Sandbox, text, wait_until};
 
-const PAYLOAD: usize = 4096 + 2 * 8192;
+const A: usize = 4096;
+const B: usize = A + 8192;
+const PAYLOAD: usize = B + 8192;
 
 /// Key files `old`, `new` and `third`, and `models/a.sealed` for `old`.
 struct Case {
@@ -206,7 +208,7 @@ fn what_is_no_regular_file_fails_and_does_not_block() {
 #[test]
 fn a_torn_slot_is_reported_and_mended() {
     let case = Case::new();
-    for offset in [4096, 4096 + 8192] {
+    for offset in [A, B] {
         case.encrypt("models/a.sealed", "old");
         let mut bytes = fs::read(case.path("models/a.sealed")).unwrap();
         bytes[offset + 50] ^= 1;
@@ -524,19 +526,25 @@ fn faults_in_place(arguments: &[&str]) {
     };
     each_fault(&case, command, |what, output| {
         let after = fs::read(&path).unwrap();
-        assert!(after[PAYLOAD..] == before[PAYLOAD..] && after[..4096] == before[..4096], "{what}");
+        assert!(after[PAYLOAD..] == before[PAYLOAD..] && after[..A] == before[..A], "{what}");
         assert_eq!(case.names("models"), ["a.sealed"], "{what}");
         usable(&case, what);
-        // What failed before it wrote anything changed nothing.
-        if what.starts_with("flock") || what == "pwrite64:error=EIO:when=1" {
-            assert!(after == before && output.status.code() != Some(0), "{what}");
+        let failed = |at: &str| what.contains(":error=") && what.ends_with(at) && !what.starts_with("write");
+        if failed("when=1") {
+            // As if nothing had been tried.
+            assert!(after == before && output.status.code() == Some(1), "{what}");
+        }
+        if failed("when=2") {
+            // In force, and seen to be incomplete: what was not made durable does not stay in the cache.
+            assert!(after[A..B] == before[A..B] && after[B..PAYLOAD] != before[B..PAYLOAD], "{what}");
+            assert!(text(&output.stderr).contains("the change is in force, but not complete"), "{what}");
         }
         let finished = again(&case, arguments).output().unwrap();
         let already = text(&finished.stderr).contains("already");
         assert!(finished.status.success() || already, "{what}: {}", text(&finished.stderr));
         assert!(case.opens("models/a.sealed", "new"), "{what}");
         let whole = fs::read(&path).unwrap();
-        assert_eq!(whole[4096..4096 + 8192], whole[4096 + 8192..PAYLOAD], "{what}");
+        assert_eq!(whole[A..B], whole[B..PAYLOAD], "{what}");
     });
     assert!(case.opens("models/a.sealed", "new"));
 }
@@ -610,6 +618,50 @@ fn encrypting_survives_a_fault_at_every_call() {
         assert!(!output.status.success() || left == ["b.sealed"], "{what}");
         assert!(left.is_empty() || case.opens("out/b.sealed", "old"), "{what}");
     });
+}
+
+/// The writes at an offset and the syncs of a rewrap, in order: `12288` or `sync`.
+fn order_of_writes(case: &Case) -> Vec<String> {
+    let log = case.path("order.log");
+    let plain = again(case, &["rewrap"]);
+    let mut traced = case.sandbox.program("strace");
+    traced.args(["-f", "-e", "trace=pwrite64,fdatasync", "-o"]).arg(&log);
+    let output = traced.arg(plain.get_program()).args(plain.get_args()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let seen = fs::read_to_string(&log).unwrap();
+    let calls = seen.lines().filter(|line| line.contains('('));
+    calls
+        .map(|line| match line.rsplit_once(") ") {
+            Some((call, _)) if line.contains("pwrite64(") => {
+                call.rsplit(' ').next().unwrap().trim().to_owned()
+            }
+            _ => "sync".to_owned(),
+        })
+        .map(|call| call.trim_end_matches(')').to_owned())
+        .collect()
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_slot_is_durable_before_the_other_is_written() {
+    let case = Case::new();
+    let path = case.path("models/a.sealed");
+    let before = fs::read(&path).unwrap();
+    let (a, b) = (A.to_string(), B.to_string());
+    assert_eq!(order_of_writes(&case), [&b, "sync", &a, "sync"]);
+    let after = fs::read(&path).unwrap();
+    assert!(order_of_writes(&case).is_empty(), "nothing is left to do");
+    // Interrupted between the two: the newer slot may be in the cache only, so it
+    // is made durable before the older one, which the disk surely has, is touched.
+    fs::write(&path, [&before[..B], &after[B..]].concat()).unwrap();
+    assert_eq!(order_of_writes(&case), [&b, "sync", &a, "sync", &b, "sync"]);
+    // A slot that is damaged goes first, whichever it is.
+    for (damaged, order) in [(A, [&a, "sync", &b, "sync"]), (B, [&b, "sync", &a, "sync"])] {
+        let mut bytes = before.clone();
+        bytes[damaged] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(order_of_writes(&case), order);
+    }
 }
 
 /// The process that strace runs, once it is stopped.
