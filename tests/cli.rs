@@ -128,6 +128,14 @@ fn every_document_names_its_schema() {
     line("echo model > m.onnx; sealserve model encrypt m.onnx --format json", "model.encrypt");
     line("sealserve model inspect m.sealed --format json", "model.inspect");
     line("sealserve model verify m.sealed --format json", "model.verify");
+    line("sealserve model rewrap m.sealed --format json", "model.rewrap");
+    line("sealserve model reencrypt m.sealed --format json", "model.reencrypt");
+    line(
+        "sealserve key create --use model --id n > n; sealserve model recipient add m.sealed --format json",
+        "model.recipient.add",
+    );
+    line("sealserve model recipient list m.sealed --format json", "model.recipient.list");
+    line("sealserve model recipient remove m.sealed m --format json", "model.recipient.remove");
     line("sealserve runtime list --format json", "runtime.list");
     line("sealserve key revoke nobody --format json 2>&1", "error");
 }

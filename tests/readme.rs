@@ -24,7 +24,7 @@ fn the_examples_work_as_they_stand() {
     let sandbox = Sandbox::new();
     let mut script = String::from("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n");
     let examples = examples();
-    assert_eq!(examples.len(), 5);
+    assert_eq!(examples.len(), 6);
     for (name, code) in examples {
         script.push_str(&format!("echo '== {name}' >&2\n{code}\n"));
     }
@@ -51,7 +51,14 @@ fn the_examples_work_as_they_stand() {
     assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(stdout.contains("\"probabilities\""), "{stdout}");
-    for message in ["ready: https://", "retired token-1", "revoked token-1", "== pipes"] {
+    for message in [
+        "ready: https://",
+        "retired token-1",
+        "revoked token-1",
+        "1 rewrapped",
+        "1 encrypted again",
+        "== pipes",
+    ] {
         assert!(stdout.contains(message) || stderr.contains(message), "{message}: {stdout}{stderr}");
     }
 }

@@ -286,6 +286,9 @@ impl Rotate {
 
 /// Kill a key: what it made is accepted nowhere from now on
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve key revoke token-1
+  sealserve key revoke model-1 --compromised    # names the files to encrypt again, and the command")]
 struct Revoke {
     /// The key's id or kid
     id: String,

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::secret::{Secret, SecretBytes};
 
 /// How often a header that looks torn is read again.
-const REREADS: usize = 3;
+const REREADS: usize = 5;
 
 /// A sealed file whose header has been parsed, with a stream that stands at its
 /// payload.

@@ -78,6 +78,9 @@ fn walk(directory: &Path, found: &mut Vec<Found>) {
 /// those that could not be looked at.
 pub fn sealed_for(directory: &Path, key: &KeyId) -> (Vec<PathBuf>, Vec<ContainerError>) {
     let (mut files, mut unknown) = (Vec::new(), Vec::new());
+    if directory.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return (files, unknown);
+    }
     for found in find(&[directory.to_owned()]) {
         match found {
             Found::File(path) | Found::Link(path) => match Sealed::open(&path) {

@@ -146,7 +146,7 @@ impl<T> Rows<T> {
                 }
                 let said = format!("{} of {} files could not be {verb}", self.failed, self.files.len());
                 let failure = Failure::new(Kind::Failed, said);
-                Err(failure.hint("run it again when that is mended; what is done is done").into())
+                Err(failure.hint("when that is mended, run it again for those that failed").into())
             }
         }
     }
