@@ -9,7 +9,7 @@ mod turn;
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -141,13 +141,14 @@ impl AtomicFile {
     /// Gives it owner and mode of the file that it is to replace. Returns whether
     /// the owner could be kept; only root may give files away.
     pub fn take_after(&self, old: &Metadata) -> Result<bool, FsError> {
-        let owner = std::os::unix::fs::fchown(&self.file, Some(old.uid()), Some(old.gid()));
-        // Whoever may read the old one may read the new one: others gain nothing.
-        let mode = if owner.is_ok() { 0o777 } else { 0o707 };
+        let owner = fchown(&self.file, Some(old.uid()), Some(old.gid())).is_ok();
+        let group = owner || fchown(&self.file, None, Some(old.gid())).is_ok();
+        // Another group than the old one's gains nothing.
+        let mode = if group { 0o777 } else { 0o707 };
         self.file
             .set_permissions(Permissions::from_mode(old.mode() & mode))
             .map_err(FsError::io("set the mode of", &self.path))?;
-        Ok(owner.is_ok())
+        Ok(owner)
     }
 
     /// Makes the file durable and gives it its name.

@@ -227,6 +227,29 @@ fn a_torn_slot_is_reported_and_mended() {
 }
 
 #[test]
+fn an_interrupted_rewrap_is_warned_of_and_completed() {
+    let case = Case::new();
+    let path = case.path("models/a.sealed");
+    let before = fs::read(&path).unwrap();
+    assert!(case.rotate("rewrap").arg(&path).status().unwrap().success());
+    let after = fs::read(&path).unwrap();
+    fs::write(&path, [&before[..B], &after[B..]].concat()).unwrap();
+    // The new key opens it, and what the old slot still tells does not go unsaid.
+    let output = case.verify("models/a.sealed", "new");
+    assert!(output.status.success());
+    assert!(
+        text(&output.stderr).starts_with("warning: a rewrap was interrupted"),
+        "{}",
+        text(&output.stderr)
+    );
+    let mut command = case.rotate("rewrap");
+    command.arg(&path);
+    let (code, report) = case.report(command);
+    assert_eq!((code, &report["files"][0]["healed"]), (Some(0), &Value::from(true)));
+    assert_eq!(text(&case.verify("models/a.sealed", "new").stderr), "");
+}
+
+#[test]
 fn recipients_are_added_listed_and_removed() {
     let case = Case::new();
     let file = case.arg("models/a.sealed");

@@ -113,6 +113,6 @@ fn warn(context: &Context, path: &str, file: &ReencryptedDocument) {
         warn(format!("'{path}' had {} other name(s), which still lead to the old file", file.other_links));
     }
     if !file.owner_kept {
-        warn(format!("'{path}' belongs to whoever ran this now, and its group lost its rights"));
+        warn(format!("'{path}' belongs to whoever ran this now: only root may give it back"));
     }
 }
