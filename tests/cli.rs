@@ -162,6 +162,14 @@ fn every_document_names_its_schema() {
         "sealserve request sign {url} --sign-key ci2 > f; sealserve request verify {url} -H @f --format json"
     );
     line(&verify, "request.verify");
+    line("sealserve model rewrap m.sealed --format json", "model.rewrap");
+    line("sealserve model reencrypt m.sealed --format json", "model.reencrypt");
+    line(
+        "sealserve key create --use model --id n > n; sealserve model recipient add m.sealed --format json",
+        "model.recipient.add",
+    );
+    line("sealserve model recipient list m.sealed --format json", "model.recipient.list");
+    line("sealserve model recipient remove m.sealed m --format json", "model.recipient.remove");
     line("sealserve runtime list --format json", "runtime.list");
     line("sealserve cert ca create --out-dir ca --format json", "cert.ca.create");
     line("sealserve cert issue --client a --format json", "cert.issue");

@@ -15,6 +15,8 @@
 //!   checksum fails, while the other slot authenticates.
 //! - Parsing is strict and bounded, and happens before any key is used.
 //! - Memory is constant for streams, whatever the length of the model.
+//! - A header is rewritten under the file's lock, in the slot that was not just
+//!   authenticated first: a kill at any instant leaves one that opens.
 
 mod batch;
 mod body;
@@ -28,6 +30,8 @@ mod open;
 mod pipeline;
 mod preamble;
 mod recipient;
+mod reseal;
+mod rewrite;
 mod seal;
 mod slot;
 mod stream;
@@ -43,6 +47,7 @@ pub use kek::{Kek, KeySource};
 pub use metadata::{Metadata, ONNX};
 pub use open::{Sealed, Unlocked};
 pub use recipient::{Recipient, RecipientKind};
+pub use rewrite::{RecipientChange, Rewrite, Rewritten};
 pub use seal::{SealSpec, Summary, seal};
 pub use slot::SlotName;
 pub use stream::{Named, ReadAt};

@@ -17,7 +17,10 @@ use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
 use crate::crypto::digest::Sha256;
 use crate::fs::FsError;
 use crate::progress::Progress;
-use crate::secret::SecretBytes;
+use crate::secret::{Secret, SecretBytes};
+
+/// How often a header that looks torn is read again.
+const REREADS: usize = 5;
 
 /// A sealed file whose header has been parsed, with a stream that stands at its
 /// payload.
@@ -32,7 +35,29 @@ pub struct Sealed<S> {
 impl Sealed<File> {
     /// Opens the file at `path`.
     pub fn open(path: &Path) -> Result<Self, ContainerError> {
-        let file = File::open(path).map_err(FsError::io("open", path))?;
+        let mut opened = Self::open_once(path);
+        // A slot that looks torn may be one that is being written, which takes
+        // microseconds; what is damaged stays so.
+        for _ in 0..REREADS {
+            let torn = match &opened {
+                Ok(sealed) => sealed.payload.is_some() && sealed.header.damaged_slot().is_some(),
+                Err(ContainerError::Fault { fault, .. }) => *fault == Fault::BothSlotsDamaged,
+                Err(_) => false,
+            };
+            if !torn {
+                break;
+            }
+            opened = Self::open_once(path);
+        }
+        opened
+    }
+
+    fn open_once(path: &Path) -> Result<Self, ContainerError> {
+        Self::of(path, File::open(path).map_err(FsError::io("open", path))?)
+    }
+
+    /// Reads the header of `file`, which stands at its beginning.
+    pub fn of(path: &Path, file: File) -> Result<Self, ContainerError> {
         let metadata = file.metadata().map_err(FsError::io("read", path))?;
         if metadata.is_dir() {
             return Err(FsError::NotRegular { path: path.to_owned() }.into());
@@ -98,15 +123,32 @@ impl<S> Unlocked<S> {
         self.opening.key_id
     }
 
+    /// What was opened, for a rewrite.
+    pub(super) fn input(&self) -> &Named<S> {
+        &self.sealed.input
+    }
+
+    pub(super) fn input_mut(&mut self) -> &mut Named<S> {
+        &mut self.sealed.input
+    }
+
+    pub(super) fn into_input(self) -> Named<S> {
+        self.sealed.input
+    }
+
+    pub(super) fn data_key(&self) -> &Secret<32> {
+        &self.opening.data_key
+    }
+
     /// The payload's cipher, if the payload begins with `prefix`.
-    fn cipher(&self, prefix: &[u8; PREFIX]) -> Result<Cipher, Fault> {
+    pub(super) fn cipher(&self, prefix: &[u8; PREFIX]) -> Result<Cipher, Fault> {
         let context = self.sealed.header.preamble().context("payload");
         Cipher::open(&self.opening.data_key, &context, prefix).map_err(|_| Fault::Commitment)
     }
 
     /// Checks the payload's length, where it is known, before any of it is read.
     /// Returns that of the plaintext.
-    fn plaintext_len(&self) -> Result<Option<u64>, Fault> {
+    pub(super) fn plaintext_len(&self) -> Result<Option<u64>, Fault> {
         let Some(payload) = self.sealed.payload else { return Ok(None) };
         batch::check_end(0, payload.checked_sub(PREFIX as u64).ok_or(Fault::PayloadTruncated)?)?;
         let length = cobblestone::opened_len(payload).ok_or(Fault::PayloadTruncated)?;
@@ -182,10 +224,17 @@ impl<S: ReadAt> Unlocked<S> {
         progress.total(length);
 
         let offset = self.sealed.header.payload_offset();
-        let mut prefix = [0; PREFIX];
-        input.stream.read_exact_at(&mut prefix, offset).map_err(|e| input.read_error(e))?;
-        let cipher = self.cipher(&prefix).map_err(Fault::of(&input.name))?;
+        let cipher = self.payload_cipher()?;
         memory::load(input, offset + PREFIX as u64, length, &cipher, progress)
+    }
+
+    /// The payload's cipher: proves that it was begun under this data key.
+    pub(super) fn payload_cipher(&self) -> Result<Cipher, ContainerError> {
+        let input = &self.sealed.input;
+        let mut prefix = [0; PREFIX];
+        let offset = self.sealed.header.payload_offset();
+        input.stream.read_exact_at(&mut prefix, offset).map_err(|e| input.read_error(e))?;
+        self.cipher(&prefix).map_err(Fault::of(&input.name))
     }
 }
 

@@ -3,6 +3,7 @@
 mod damage;
 mod failures;
 mod headers;
+mod rewrites;
 
 use std::io::{self, Read};
 

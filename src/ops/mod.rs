@@ -4,16 +4,20 @@
 mod authority;
 mod dev;
 mod error;
+mod files;
 mod init;
 mod issue;
+mod rotate;
 mod send;
 mod staged;
 
 pub use authority::{create_authority, inventory, open_authority, read_certificates};
 pub use dev::{DevHome, DevRequest, sample};
 pub use error::HomeError;
+pub use files::{Found, find, sealed_for};
 pub use init::{InitReport, InitRequest, init};
 pub use issue::{IssueRequest, issue, write_authority};
+pub use rotate::{Item, Outcome, Reencrypted, reencrypt, rewrap};
 pub use send::{
     Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,
     send,

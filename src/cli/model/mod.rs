@@ -1,10 +1,15 @@
-//! `model`: encrypt, decrypt, inspect, verify.
+//! `model`: encrypt, decrypt, inspect, verify; rewrap, reencrypt, recipient.
 
 mod decrypt;
 mod encrypt;
+mod files;
 mod inspect;
 mod io;
 mod keys;
+mod recipient;
+mod reencrypt;
+mod rewrap;
+mod turnover;
 mod verify;
 
 use clap::{Args, Subcommand};
@@ -12,7 +17,7 @@ use clap::{Args, Subcommand};
 use super::Outcome;
 use super::context::Context;
 
-/// Encrypt and decrypt model files
+/// Encrypt and decrypt model files, and rotate their keys
 #[derive(Debug, Args)]
 pub(super) struct ModelCommand {
     #[command(subcommand)]
@@ -25,6 +30,9 @@ enum Verb {
     Decrypt(decrypt::Decrypt),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    Rewrap(rewrap::Rewrap),
+    Reencrypt(reencrypt::Reencrypt),
+    Recipient(recipient::RecipientCommand),
 }
 
 impl ModelCommand {
@@ -34,6 +42,9 @@ impl ModelCommand {
             Verb::Decrypt(verb) => verb.run(context),
             Verb::Inspect(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),
+            Verb::Rewrap(verb) => verb.run(context),
+            Verb::Reencrypt(verb) => verb.run(context),
+            Verb::Recipient(verb) => verb.run(context),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::io::{is_dash, stdin};
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{ContainerError, Kek, Sealed};
+use crate::container::{ContainerError, Kek, Sealed, SlotState};
 use crate::error::{Diagnose, Kind};
 use crate::output::{Document, Failure};
 use crate::progress::Progress;
@@ -31,6 +31,9 @@ struct VerifyDocument {
     name: String,
     version: String,
     plaintext_bytes: u64,
+    /// The older generation that a slot holds, where a rewrap was interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_generation: Option<u64>,
 }
 
 impl Document for VerifyDocument {
@@ -58,6 +61,11 @@ impl Verify {
             let kind = if negative { Kind::Negative } else { error.kind() };
             Failure::from(error).kind(kind)
         })?;
+        if let Some(generation) = document.stale_generation {
+            context.output.warn(&format!(
+                "a rewrap was interrupted: the keys of generation {generation} are still in the header; run it again"
+            ));
+        }
         written(context.output.document(&document))
     }
 }
@@ -69,5 +77,10 @@ fn verify<S: Read + Send>(
 ) -> Result<VerifyDocument, ContainerError> {
     let unlocked = sealed.unlock(keys)?;
     let (name, version) = (unlocked.metadata().name.clone(), unlocked.metadata().version.clone());
-    Ok(VerifyDocument { verified: true, name, version, plaintext_bytes: unlocked.verify(progress)? })
+    let stale_generation = unlocked.header().slots().into_iter().find_map(|slot| match slot {
+        SlotState::Stale { generation } => Some(generation),
+        _ => None,
+    });
+    let plaintext_bytes = unlocked.verify(progress)?;
+    Ok(VerifyDocument { verified: true, name, version, plaintext_bytes, stale_generation })
 }

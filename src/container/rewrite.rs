@@ -1,0 +1,210 @@
+//! Rewriting the header of an existing file, in place and at a cost that does
+//! not depend on its size. The order of the writes is what keeps the file
+//! readable: first the slot that was *not* just authenticated, made durable, and
+//! only then the other.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::body::Body;
+use super::error::{ContainerError, Fault};
+use super::header::SlotState;
+use super::id::KeyId;
+use super::kek::{Kek, KeySource};
+use super::open::{Sealed, Unlocked};
+use super::preamble::REGION;
+use super::recipient::Recipient;
+use super::slot::{self, Slot, SlotName};
+use super::stream::ReadAt;
+use crate::fs::{self, Access, FsError};
+
+/// What becomes of a file's recipients. Who is not named stays.
+#[derive(Debug, Clone, Default)]
+pub struct RecipientChange {
+    /// They can open it from now on. Who can already is left as it is.
+    pub add: Vec<Kek>,
+    /// They no longer can. Who could not anyway is no error.
+    pub remove: Vec<KeyId>,
+    /// Nothing is done to a file that one of these opens: the data key, which
+    /// stays the same, may be known to strangers.
+    pub leaked: Vec<KeyId>,
+}
+
+/// What became of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Whether the header was rewritten, or would be; not where all was done before.
+    pub changed: bool,
+    /// Who was added.
+    pub added: Vec<KeyId>,
+    /// Who was removed.
+    pub removed: Vec<KeyId>,
+    /// Who can open the file now.
+    pub recipients: Vec<Recipient>,
+    /// The header's generation now.
+    pub generation: u64,
+    /// Whether a slot that was torn or left behind is whole again.
+    pub healed: bool,
+    /// Names that the file has; what is written shows under each of them.
+    pub links: u64,
+}
+
+/// A file whose header is authentic and about to be rewritten, under its lock.
+#[derive(Debug)]
+pub struct Rewrite {
+    unlocked: Unlocked<File>,
+    links: u64,
+}
+
+impl Rewrite {
+    /// Opens the file at `path`, waits for its lock, and checks all that can be
+    /// checked without reading it: the data key, both slots, the payload's length
+    /// and that it was begun under that key. A symbolic link is refused.
+    pub fn begin(path: &Path, keys: &(impl KeySource + ?Sized)) -> Result<Self, ContainerError> {
+        Self::begin_unless(path, keys, &[])
+    }
+
+    fn begin_unless(
+        path: &Path,
+        keys: &(impl KeySource + ?Sized),
+        leaked: &[KeyId],
+    ) -> Result<Self, ContainerError> {
+        let file = fs::turn(path, Access::Write)?;
+        let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
+        let sealed = Sealed::of(path, file)?;
+        if let Some(key) = leaked.iter().find(|id| sealed.header().has_recipient(id)) {
+            return Err(ContainerError::Leaked { name: path.to_string_lossy().into_owned(), key: *key });
+        }
+        let unlocked = sealed.unlock(keys)?;
+        unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
+        unlocked.payload_cipher()?;
+        Ok(Self { unlocked, links })
+    }
+
+    /// Changes who can open the file.
+    pub fn recipients(
+        path: &Path,
+        keys: &(impl KeySource + ?Sized),
+        change: &RecipientChange,
+        dry_run: bool,
+    ) -> Result<Rewritten, ContainerError> {
+        let rewrite = Self::begin_unless(path, keys, &change.leaked)?;
+        let header = rewrite.unlocked.header();
+        let mut body = rewrite.body().clone();
+        let (added, removed) = rewrite.edit(&mut body, change)?;
+        let whole = header.is_whole();
+        let changed = !(added.is_empty() && removed.is_empty() && whole);
+        let (recipients, links) = (body.recipients.clone(), rewrite.links);
+        let generation = match (changed, dry_run) {
+            (false, _) => header.generation(),
+            (true, true) => rewrite.encode(body)?.0,
+            (true, false) => rewrite.commit(body)?,
+        };
+        Ok(Rewritten { changed, added, removed, recipients, generation, healed: changed && !whole, links })
+    }
+
+    /// What the header says now.
+    pub(super) fn body(&self) -> &Body {
+        &self.unlocked.header().current().body
+    }
+
+    /// Applies `change` to `body`. Returns who was added and who was removed.
+    fn edit(
+        &self,
+        body: &mut Body,
+        change: &RecipientChange,
+    ) -> Result<(Vec<KeyId>, Vec<KeyId>), ContainerError> {
+        let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
+        let (leaving, mut staying): (Vec<_>, Vec<_>) =
+            body.recipients.drain(..).partition(|recipient| change.remove.contains(&recipient.key_id));
+        let mut added = Vec::new();
+        for kek in &change.add {
+            if !staying.iter().any(|recipient| recipient.key_id == kek.id()) {
+                staying.push(Recipient::wrap(kek, preamble, data_key));
+                added.push(kek.id());
+            }
+        }
+        if staying.is_empty() {
+            return Err(ContainerError::LastRecipient { name: self.unlocked.input().name.clone() });
+        }
+        body.recipients = staying;
+        Ok((added, leaving.into_iter().map(|recipient| recipient.key_id).collect()))
+    }
+
+    /// The next generation, and the bytes of its slots.
+    fn encode(&self, mut body: Body) -> Result<(u64, Vec<u8>), ContainerError> {
+        let name = || self.unlocked.input().name.clone();
+        let (header, data_key) = (self.unlocked.header(), self.unlocked.data_key());
+        let next = header.generation().checked_add(1);
+        body.generation = next.ok_or_else(|| ContainerError::Exhausted { name: name() })?;
+        let encoded = body.encode().and_then(|body| slot::write(header.preamble(), &body, data_key));
+        let bytes = encoded.map_err(|error| match error {
+            ContainerError::HeaderTooLarge => ContainerError::NoRoom { name: name() },
+            other => other,
+        })?;
+        // What no reader would take must never replace what they do take.
+        let read = Slot::parse(header.preamble(), SlotName::A, &bytes).map_err(Fault::of(&name()))?;
+        let slot = read.ok_or_else(|| Fault::of(&name())(Fault::SlotDamaged(SlotName::A)))?;
+        slot.authenticate(header.preamble(), data_key).map_err(Fault::of(&name()))?;
+        Ok((body.generation, bytes))
+    }
+
+    /// Writes `body` to both slots, as the next generation, which is returned.
+    pub(super) fn commit(self, body: Body) -> Result<u64, ContainerError> {
+        let (generation, bytes) = self.encode(body)?;
+        let [other, trusted] = self.order();
+        let stale =
+            self.unlocked.header().slots().iter().any(|state| matches!(state, SlotState::Stale { .. }));
+        if stale {
+            // Where making the newer slot durable failed, it may be in memory only,
+            // and the older one all that the disk has: first the newer one, again.
+            let same = self.read(trusted)?;
+            self.write(trusted, &same, &same, false)?;
+        }
+        self.write(other, &bytes, &self.read(other)?, false)?;
+        self.write(trusted, &bytes, &self.read(trusted)?, true)?;
+        Ok(generation)
+    }
+
+    /// In which order the slots are written: the one that was authenticated last.
+    pub(super) fn order(&self) -> [SlotName; 2] {
+        match self.unlocked.header().current().name {
+            SlotName::A => [SlotName::B, SlotName::A],
+            SlotName::B => [SlotName::A, SlotName::B],
+        }
+    }
+
+    fn read(&self, slot: SlotName) -> Result<Vec<u8>, ContainerError> {
+        let input = self.unlocked.input();
+        let mut bytes = vec![0; self.unlocked.header().slot_len() as usize];
+        ReadAt::read_exact_at(&input.stream, &mut bytes, self.offset(slot))
+            .map_err(|e| input.read_error(e))?;
+        Ok(bytes)
+    }
+
+    /// Writes `bytes` to `slot` durably. Where that fails, what the disk has is
+    /// unknown, and a later look into the cache would not tell: so `before`, which
+    /// stood there, is put back, and the next attempt sees that this one failed.
+    fn write(
+        &self,
+        slot: SlotName,
+        bytes: &[u8],
+        before: &[u8],
+        in_force: bool,
+    ) -> Result<(), ContainerError> {
+        let input = self.unlocked.input();
+        fs::write_at_durably(&input.stream, bytes, self.offset(slot)).map_err(|source| {
+            let _ = fs::write_at_durably(&input.stream, before, self.offset(slot));
+            ContainerError::Rewrite { name: input.name.clone(), in_force, source }
+        })
+    }
+
+    fn offset(&self, slot: SlotName) -> u64 {
+        let first = REGION as u64;
+        match slot {
+            SlotName::A => first,
+            SlotName::B => first + u64::from(self.unlocked.header().slot_len()),
+        }
+    }
+}
