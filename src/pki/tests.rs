@@ -82,7 +82,8 @@ fn a_key_signs_in_no_name_but_its_own() {
     let names = ["a.models.example".parse().unwrap()];
     let server = one.issuing.issue(&leaf(Holder::Server(&names)), NOW).unwrap();
     let refused = load(&server.certificate, &server.key);
-    assert!(matches!(refused, PkiError::NotAnAuthority { .. }), "{refused}");
+    let PkiError::NotAnAuthority { reason, .. } = refused else { panic!("{refused}") };
+    assert!(reason.contains("basicConstraints"), "{reason}");
     for key in [&b""[..], b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", b"\0\x01"] {
         let refused = load(one.issuing.certificate(), &key.to_vec().into());
         assert!(matches!(refused, PkiError::Key { .. }), "{refused}");
@@ -112,6 +113,7 @@ fn pem_and_der_are_told_apart_and_nothing_else_is_read() {
     for bytes in [b"".as_slice(), b"hello", cut, &trailing, &vec![0x30; 100_000]] {
         assert!(matches!(read(bytes), Err(PkiError::NotACertificate { .. })));
     }
+    assert!(Certificate::parse(&vec![0x30; 65_537]).unwrap_err().contains("larger than 65536"));
     let half = &pem[..pem.len() - 30];
     let dirty = pem.replace("MII", "M!I");
     for text in [half, dirty.as_str()] {
@@ -123,6 +125,19 @@ fn pem_and_der_are_told_apart_and_nothing_else_is_read() {
     let key = authority().root.key_pem();
     let refused = read(key.expose());
     assert!(matches!(refused, Err(PkiError::NoCertificate { private_key: true, .. })));
+}
+
+/// Where an authority is in question, no path validation reads it to the letter.
+#[test]
+fn an_encoding_that_only_a_lenient_reader_takes_does_not_verify() {
+    let root = authority().root.certificate().clone();
+    let mut der = root.der().to_vec();
+    // The tag of the outer signatureAlgorithm, which no signature covers.
+    let at = der.windows(4).rposition(|window| window == [0x30, 0x0a, 0x06, 0x08]).unwrap();
+    der[at] = 0x70;
+    let changed = Certificate::parse(&der).unwrap();
+    let verdict = verify(&ask(&[changed], &[root]));
+    assert_eq!(verdict.findings.iter().map(|found| found.check).collect::<Vec<_>>(), [Check::Malformed]);
 }
 
 proptest! {

@@ -121,6 +121,15 @@ fn sign_with(params: CertificateParams) -> Result<Certificate, PkiError> {
 }
 
 #[test]
+fn an_authority_that_may_not_sign_certificates_signs_none() {
+    let mut params = foreign("CN=foreign");
+    params.key_usages = vec![KeyUsagePurpose::CrlSign];
+    let refused = sign_with(params).unwrap_err();
+    let PkiError::NotAnAuthority { reason, .. } = refused else { panic!("{refused}") };
+    assert!(reason.contains("keyUsage"), "{reason}");
+}
+
+#[test]
 fn an_authority_whose_name_repeats_an_attribute_signs_nothing() {
     assert!(sign_with(foreign("O=one, CN=foreign")).is_ok());
     let refused = sign_with(foreign("O=one, O=two, CN=foreign")).unwrap_err();
