@@ -13,6 +13,7 @@ mod secret;
 mod selfdoc;
 mod serve;
 mod status;
+mod terminal;
 mod token;
 
 use std::io::IsTerminal;
@@ -49,6 +50,9 @@ struct Global {
     /// When to colour messages
     #[arg(long, global = true, value_enum, default_value_t)]
     color: ColorArg,
+    /// Never ask at the terminal: fail, and say what to pass
+    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    no_input: bool,
     /// Only errors and warnings on stderr
     #[arg(long, short, global = true, action = ArgAction::SetTrue)]
     quiet: bool,

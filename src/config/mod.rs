@@ -6,8 +6,8 @@ mod home;
 mod span;
 
 pub use file::{
-    AuditMode, AuditTable, Config, ConfigError, KeyringTable, LimitsTable, ModelTable, RuntimeTable,
-    TlsTable, TlsVersion,
+    AuditMode, AuditTable, Config, ConfigError, KeyringTable, KeysTable, LimitsTable, ModelTable,
+    RuntimeTable, TlsTable, TlsVersion,
 };
 pub use home::Home;
 pub use span::Span;

@@ -16,15 +16,19 @@
 //! - Parsing is strict and bounded, and happens before any key is used.
 //! - Memory is constant for streams, whatever the length of the model.
 
+mod age;
 mod batch;
 mod body;
 mod error;
+mod external;
 mod header;
 mod id;
 mod kek;
 mod memory;
 mod metadata;
 mod open;
+mod openers;
+mod passphrase;
 mod pipeline;
 mod preamble;
 mod recipient;
@@ -35,14 +39,18 @@ mod stream;
 mod tests;
 mod workers;
 
+pub use age::{AgeIdentities, AgeRecipient, Nobody, Person};
 pub use body::SignatureRecord;
 pub use error::{ContainerError, Fault};
+pub use external::External;
 pub use header::{Header, SlotState};
 pub use id::{ArtifactId, KeyId, ParseIdError, SignerId};
 pub use kek::{Kek, KeySource};
 pub use metadata::{Metadata, ONNX};
 pub use open::{Sealed, Unlocked};
-pub use recipient::{Recipient, RecipientKind};
+pub use openers::{Openers, Others};
+pub use passphrase::Passphrase;
+pub use recipient::{Recipient, RecipientKind, Wrapper};
 pub use seal::{SealSpec, Summary, seal};
 pub use slot::SlotName;
 pub use stream::{Named, ReadAt};

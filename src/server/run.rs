@@ -23,7 +23,7 @@ use super::{ServerError, accept, control, follow, host, tls, v2};
 use crate::audit::{self, Log};
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{AuditMode, Config, Home};
-use crate::container::Kek;
+use crate::container::{Kek, Openers, Others};
 use crate::fs::{self, FsError};
 use crate::keyring::{KeyUse, Keyring, Store};
 use crate::progress::Progress;
@@ -42,6 +42,8 @@ pub struct Options<'a> {
     pub config: &'a Config,
     /// Its keyring.
     pub store: Store,
+    /// What opens its models beside the keys of the keyring.
+    pub others: Others,
     /// Its models.
     pub models: Vec<ModelSpec>,
     /// The loaded ONNX Runtime.
@@ -130,7 +132,7 @@ struct Prepared {
 }
 
 fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerError> {
-    let Options { home: _, config, store, models, runtime, progress } = options;
+    let Options { home: _, config, store, others, models, runtime, progress } = options;
     if models.is_empty() {
         return Err(ServerError::NoModel);
     }
@@ -141,10 +143,10 @@ fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerEr
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
     let mut reader = KeyringReader::new(store, expected);
     let (keyring, snapshot) = reader.read()?;
-    let keys = model_keys(&keyring, clock.unix());
+    let openers = Openers { keys: model_keys(&keyring, clock.unix()), others };
     let mut registry = Registry::default();
     for spec in &models {
-        registry.insert(serving::load(runtime, spec, keys.as_slice(), progress)?);
+        registry.insert(serving::load(runtime, spec, &openers, progress)?);
     }
     Ok(Prepared { tls, reader, snapshot, registry })
 }

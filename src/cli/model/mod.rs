@@ -5,6 +5,7 @@ mod encrypt;
 mod inspect;
 mod io;
 mod keys;
+mod recipients;
 mod verify;
 
 use clap::{Args, Subcommand};
