@@ -89,7 +89,7 @@ _sealserve() {
 
     case "${cmd}" in
         sealserve)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version init key token model serve status runtime"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version init key token model serve status runtime"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -119,7 +119,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__init)
-            opts="-q -h -V --name --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --name --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -153,7 +153,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version create list rotate revoke jwks"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version create list rotate revoke jwks"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -183,7 +183,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__create)
-            opts="-o -q -h -V --use --id --owner --if-absent --out --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --use --id --owner --if-absent --out --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -233,7 +233,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__jwks)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -263,7 +263,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__list)
-            opts="-q -h -V --use --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --use --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -297,7 +297,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__revoke)
-            opts="-q -h -V --compromised --dry-run --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --compromised --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,7 +327,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__rotate)
-            opts="-q -h -V --use --id --overlap --emergency --dry-run --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --use --id --overlap --emergency --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,7 +369,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version encrypt decrypt inspect verify"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version encrypt decrypt inspect verify"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -399,7 +399,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__decrypt)
-            opts="-o -q -h -V --output --key-file --key --force --home --root-key --format --color --quiet --help --version"
+            opts="-o -i -q -h -V --output --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -418,6 +418,30 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -445,7 +469,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__encrypt)
-            opts="-o -q -h -V --output --key-file --key --name --model-version --media-type --force --home --root-key --format --color --quiet --help --version"
+            opts="-o -r -R -q -h -V --output --key-file --key --passphrase --ask-passphrase --age-recipient --age-recipients-file --wrap-command --command-key --command-timeout --no-recovery --name --model-version --media-type --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -464,6 +488,38 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipients-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -R)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -503,7 +559,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__inspect)
-            opts="-q -h -V --key-file --key --home --root-key --format --color --quiet --help --version"
+            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -514,6 +570,30 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -541,7 +621,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__verify)
-            opts="-q -h -V --key-file --key --home --root-key --format --color --quiet --help --version"
+            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -552,6 +632,30 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -579,7 +683,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__runtime)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version install list check"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version install list check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -609,7 +713,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__runtime__subcmd__check)
-            opts="-q -h -V --runtime --device --insecure --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --runtime --device --insecure --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -647,7 +751,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__runtime__subcmd__install)
-            opts="-q -h -V --from --cuda --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --from --cuda --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -681,7 +785,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__runtime__subcmd__list)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -711,7 +815,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__serve)
-            opts="-q -h -V --dev --config --listen --ready-file --check --ephemeral --runtime --device --insecure --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --dev --config --listen --ready-file --check --ephemeral --runtime --device --insecure --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -765,7 +869,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__status)
-            opts="-q -h -V --wait --dev --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --wait --dev --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -799,7 +903,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__token)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version mint verify inspect"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version mint verify inspect"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -829,7 +933,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__token__subcmd__inspect)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -859,7 +963,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__token__subcmd__mint)
-            opts="-o -q -h -V --subject --client --scope --lifetime --issuer --audience --out --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --subject --client --scope --lifetime --issuer --audience --out --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -921,7 +1025,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__token__subcmd__verify)
-            opts="-q -h -V --issuer --audience --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --issuer --audience --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
