@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::{Outcome, written};
+use crate::container::AgeRecipient;
 use crate::error::Kind;
 use crate::fs;
 use crate::keyring::{KeyringError, RootKey};
@@ -19,11 +20,15 @@ use crate::pki::Name;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve init --name models.example --name 10.0.0.7
-  sealserve --home /srv/sealserve --root-key /etc/sealserve/root.key init")]
+  sealserve --home /srv/sealserve --root-key /etc/sealserve/root.key init
+  sealserve init --recovery age1…        # its identity lies in a safe")]
 pub(super) struct Init {
     /// Host name or IP address of the server; may be repeated
     #[arg(long = "name", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<Name>,
+    /// Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too
+    #[arg(long = "recovery", value_name = "RECIPIENT")]
+    recovery: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -48,6 +53,12 @@ impl Init {
         if file.as_deref().is_some_and(|path| inside(path, home.path())) {
             return Err(inside_home().into());
         }
+        let parse = |text: &String| AgeRecipient::parse(text, &context.person());
+        let recovery: Vec<_> = self.recovery.iter().map(parse).collect::<Result<_, _>>()?;
+        if !recovery.is_empty() && home.config().symlink_metadata().is_ok() {
+            return Err(configured(&home.config()).into());
+        }
+        let recovery: Vec<_> = recovery.iter().map(ToString::to_string).collect();
         let root = match context.root_key() {
             Ok(root) => root,
             Err(super::Stop::Failure(failure)) => match &file {
@@ -62,16 +73,26 @@ impl Init {
             },
             Err(other) => return Err(other),
         };
-        let request = InitRequest { home: &home, root, names: &self.names, now: context.now() };
+        let request =
+            InitRequest { home: &home, root, names: &self.names, recovery: &recovery, now: context.now() };
         let report = ops::init(&request)?;
         context.output.note(&format!("made the home {}", report.home.display()));
         if let Some(path) = &file {
             context.output.note(&format!("root key: {} (keep a copy in a safe place)", path.display()));
         }
+        for recipient in &recovery {
+            context.output.note(&format!("models are encrypted for {recipient}, too"));
+        }
         context.output.note(&format!("clients trust {}", report.ca.display()));
         context.output.note("next: sealserve model encrypt MODEL.onnx, then name it in sealserve.toml");
         written(context.output.document(&InitDocument { report, root_key: file }))
     }
+}
+
+/// What is there may say otherwise, so it is not passed over.
+fn configured(config: &Path) -> Failure {
+    Failure::new(Kind::Failed, format!("'{}' exists already", config.display()))
+        .hint("name the recipients there, as `recovery` in the table [keys]")
 }
 
 /// Whether `path` lies in `directory`, through whatever links.

@@ -49,7 +49,8 @@ impl Source {
         let encodings = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
         let key = encodings.iter().any(|e| e.decode(text.as_bytes()).is_ok_and(|key| key.len() == 32));
         let token = text.starts_with("eyJ") && text.matches('.').count() == 2;
-        if (hex || key || token) && path.symlink_metadata().is_err() {
+        let identity = text.starts_with("AGE-");
+        if (hex || key || token || identity) && path.symlink_metadata().is_err() {
             return Err(Failure::new(Kind::Usage, "a secret stands where the place of a secret belongs")
                 .hint(format!("pass {FORMS}; what stood there may be in your shell's history: rotate it"))
                 .into());
@@ -179,7 +180,8 @@ mod tests {
     #[test]
     fn a_secret_itself_is_no_source() {
         let token = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
-        for secret in [&"5f".repeat(32), &"Ab3".repeat(15)[..43], token] {
+        let identity = "AGE-SECRET-KEY-1QQPQY";
+        for secret in [&"5f".repeat(32), &"Ab3".repeat(15)[..43], token, identity] {
             assert!(secret.parse::<Source>().unwrap().check().is_err(), "{secret}");
         }
         for place in ["key", "models/a.key", "ci-key-of-the-build-machine", "env:eyJh.e30.c2ln", "-"] {

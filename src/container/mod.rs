@@ -16,7 +16,7 @@
 //! - Parsing is strict and bounded, and happens before any key is used.
 //! - Memory is constant for streams, whatever the length of the model.
 
-mod age;
+mod age_key;
 mod batch;
 mod body;
 mod error;
@@ -39,7 +39,7 @@ mod stream;
 mod tests;
 mod workers;
 
-pub use age::{AgeIdentities, AgeRecipient, Nobody, Person};
+pub use age_key::{AgeIdentities, AgeRecipient, Nobody, Person};
 pub use body::SignatureRecord;
 pub use error::{ContainerError, Fault};
 pub use external::External;

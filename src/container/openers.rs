@@ -1,6 +1,6 @@
 //! What may open a file, of every kind of recipient.
 
-use super::age::AgeIdentities;
+use super::age_key::AgeIdentities;
 use super::error::ContainerError;
 use super::external::External;
 use super::id::KeyId;

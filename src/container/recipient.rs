@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::age::AgeRecipient;
+use super::age_key::AgeRecipient;
 use super::error::{ContainerError, Fault};
 use super::external::External;
 use super::id::KeyId;

@@ -3,6 +3,7 @@
 mod damage;
 mod failures;
 mod headers;
+mod interop;
 mod recipients;
 
 use std::io::{self, Read};

@@ -11,14 +11,14 @@ use crate::crypto::digest::sha256;
 use crate::crypto::{cobblestone, kdf, mac};
 
 /// The parts of a fresh file for key 1.
-struct Parts {
+pub(super) struct Parts {
     bytes: Vec<u8>,
-    preamble: Preamble,
+    pub(super) preamble: Preamble,
     body: Body,
-    data_key: Secret<32>,
+    pub(super) data_key: Secret<32>,
 }
 
-fn parts() -> Parts {
+pub(super) fn parts() -> Parts {
     let bytes = sealed(100);
     let preamble = Preamble::parse(&bytes).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
@@ -28,13 +28,13 @@ fn parts() -> Parts {
 
 impl Parts {
     /// A slot as a holder of the data key makes it.
-    fn slot(&self, change: impl FnOnce(&mut Body)) -> Vec<u8> {
+    pub(super) fn slot(&self, change: impl FnOnce(&mut Body)) -> Vec<u8> {
         let mut body = self.body.clone();
         change(&mut body);
         slot::write(&self.preamble, &body.encode().unwrap(), &self.data_key).unwrap()
     }
 
-    fn with_slots(&self, a: &[u8], b: &[u8]) -> Vec<u8> {
+    pub(super) fn with_slots(&self, a: &[u8], b: &[u8]) -> Vec<u8> {
         [&self.bytes[..SLOT_A], a, b, &self.bytes[PAYLOAD..]].concat()
     }
 

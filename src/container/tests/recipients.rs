@@ -15,19 +15,20 @@ use crate::crypto::argon2id::Cost;
 use crate::error::{Diagnose, Kind};
 use crate::secret::SecretBytes;
 
-const SECRET_KEY: &str = "AGE-SECRET-KEY-1DAJXYSHSNF33AZW0WZJ3YKGEE7E3NEGXTRQF9ZYTPXDEJV790GRQD8SU8S";
-const PUBLIC_KEY: &str = "age1ljjadzfn5um0rnx746f3c27kr2ycvd9ae0yly8mjy3w5eqt35y7qdxsrz5";
+pub(super) const SECRET_KEY: &str =
+    "AGE-SECRET-KEY-1DAJXYSHSNF33AZW0WZJ3YKGEE7E3NEGXTRQF9ZYTPXDEJV790GRQD8SU8S";
+pub(super) const PUBLIC_KEY: &str = "age1ljjadzfn5um0rnx746f3c27kr2ycvd9ae0yly8mjy3w5eqt35y7qdxsrz5";
 const OTHER_KEY: &str = "age1ham87kew7qcfc5nrk8qrvcpyqnt6cljn5r3w5mgs37k0yuwzyvhsyh92ze";
 
-fn nobody() -> Arc<dyn Person> {
+pub(super) fn nobody() -> Arc<dyn Person> {
     Arc::new(Nobody)
 }
 
-fn age_recipient(text: &str) -> Wrapper {
+pub(super) fn age_recipient(text: &str) -> Wrapper {
     Wrapper::Age(AgeRecipient::parse(text, &nobody()).unwrap())
 }
 
-fn age_opener() -> Openers {
+pub(super) fn age_opener() -> Openers {
     let mut openers = Openers::default();
     let file = SecretBytes::from(format!("# created: today\n{SECRET_KEY}\n"));
     openers.others.age.add_file("'id'", &file, &nobody()).unwrap();
