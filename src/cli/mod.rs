@@ -90,7 +90,7 @@ enum Command {
     Init(init::Init),
     Key(key::KeyCommand),
     Token(token::TokenCommand),
-    Model(model::ModelCommand),
+    Model(Box<model::ModelCommand>),
     Serve(serve::Serve),
     Status(status::Status),
     Runtime(runtime::RuntimeCommand),

@@ -136,7 +136,8 @@ impl AgeRecipient {
         preamble: &Preamble,
         data_key: &Secret<32>,
     ) -> Result<Recipient, ContainerError> {
-        let failed = |source| ContainerError::AgeWrap { recipient: self.to_string(), source };
+        let failed =
+            |source| ContainerError::AgeWrap { recipient: self.to_string(), source: Box::new(source) };
         let recipient: &dyn age::Recipient = &*self.inner;
         let encryptor = Encryptor::with_recipients(std::iter::once(recipient)).map_err(failed)?;
         let mut blob = Vec::new();
@@ -175,7 +176,8 @@ impl AgeIdentities {
         contents: &SecretBytes,
         person: &Arc<dyn Person>,
     ) -> Result<(), ContainerError> {
-        let refused = |source| ContainerError::AgeIdentities { name: name.to_owned(), source };
+        let refused =
+            |source| ContainerError::AgeIdentities { name: name.to_owned(), source: Box::new(source) };
         let bytes = contents.expose();
         let asker = Asker(Arc::clone(person));
         let encrypted = bytes.starts_with(b"age-encryption.org/") || bytes.starts_with(b"-----BEGIN AGE");
@@ -229,7 +231,7 @@ impl AgeIdentities {
                 | DecryptError::PluginResolve(_)
                 | DecryptError::KeyDecryptionFailed),
             ) => {
-                return Err(ContainerError::AgeUnwrap { name: file.to_owned(), source });
+                return Err(ContainerError::AgeUnwrap { name: file.to_owned(), source: Box::new(source) });
             }
             Err(_) => return Err(damaged()),
         };

@@ -44,13 +44,13 @@ pub enum ContainerError {
     #[error("'{name}' holds no age recipients")]
     AgeRecipientsFile { name: String },
     #[error("cannot wrap the data key for age recipient {recipient}")]
-    AgeWrap { recipient: String, source: age::EncryptError },
+    AgeWrap { recipient: String, source: Box<age::EncryptError> },
     #[error("cannot read age identities from {name}")]
-    AgeIdentities { name: String, source: age::DecryptError },
+    AgeIdentities { name: String, source: Box<age::DecryptError> },
     #[error("{name} holds no age identity")]
     NoAgeIdentity { name: String },
     #[error("cannot unwrap the data key of '{name}' with an age identity")]
-    AgeUnwrap { name: String, source: age::DecryptError },
+    AgeUnwrap { name: String, source: Box<age::DecryptError> },
     #[error("the name of a command's key has 1 to 1024 bytes and no control characters")]
     CommandKey,
     #[error("cannot {operation} a data key with key '{key}'")]
@@ -233,11 +233,10 @@ impl Diagnose for ContainerError {
                 "`age-keygen -y FILE` shows the recipient; rotate an identity that others may have seen"
             }
             Self::AgeRecipientsFile { .. } => "it has one recipient, age1…, on each line",
-            Self::AgeWrap { .. } => "is the plugin installed, and its key at hand?",
+            Self::AgeWrap { .. } | Self::AgeUnwrap { .. } => "is the plugin installed, and its key at hand?",
             Self::AgeIdentities { .. } | Self::NoAgeIdentity { .. } => {
                 "`age-keygen -o FILE` makes an identity file"
             }
-            Self::AgeUnwrap { .. } => "is the plugin installed, and its key at hand?",
             Self::CommandKey => "pass the name that the command knows the key by",
             Self::Command { source, .. } => return source.hint(),
             Self::CommandAnswer { .. } => {

@@ -45,7 +45,9 @@ impl Passphrase {
         let bytes = self.0.expose();
         let refused = |what| Err(ContainerError::Passphrase { what });
         let mut seen = [false; 256];
-        bytes.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+        for byte in bytes {
+            seen[usize::from(*byte)] = true;
+        }
         if bytes.len() < LEAST {
             return refused("has less than 12 characters");
         }

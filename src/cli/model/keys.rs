@@ -39,7 +39,7 @@ impl Named {
     }
 
     /// Whether the keyring is named.
-    pub(super) fn from_home(&self) -> bool {
+    pub(super) fn are_in_home(&self) -> bool {
         !self.ids.is_empty()
     }
 

@@ -68,7 +68,7 @@ impl Recipients {
         if default {
             all.push(Wrapper::Key(active_key(context)?));
         }
-        if (default || self.named.from_home()) && !self.no_recovery {
+        if (default || self.named.are_in_home()) && !self.no_recovery {
             self.recovery(context, &mut all)?;
         }
         Ok(all)

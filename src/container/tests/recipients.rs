@@ -187,7 +187,8 @@ fn a_wrapped_key_of_another_file_is_refused() {
     ];
     for (wrapper, openers) in kinds {
         let kind = wrapper.kind();
-        let (one, other) = (sealed_for(&[wrapper.clone()]).unwrap(), sealed_for(&[wrapper]).unwrap());
+        let make = || sealed_for(std::slice::from_ref(&wrapper)).unwrap();
+        let (one, other) = (make(), make());
         match open(&transplanted(&one, &other), &openers).unwrap_err() {
             ContainerError::WrongPassphrase { .. } => assert_eq!(kind, RecipientKind::Passphrase),
             error => assert!(matches!(fault(error), Fault::Foreign(_)), "{kind:?}"),
