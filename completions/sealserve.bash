@@ -119,13 +119,17 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__init)
-            opts="-q -h -V --name --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --name --recovery --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recovery)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

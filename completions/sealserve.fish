@@ -43,6 +43,7 @@ complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "serve" -d 'Serv
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "status" -d 'Show what the server of this home is doing'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "runtime" -d 'Install and check ONNX Runtime'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l name -d 'Host name or IP address of the server; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l recovery -d 'Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''

@@ -43,6 +43,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
         }
         'sealserve;init' {
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Host name or IP address of the server; may be repeated')
+            [CompletionResult]::new('--recovery', '--recovery', [CompletionResultType]::ParameterName, 'Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
