@@ -93,7 +93,7 @@ fn a_pkcs11_token_keeps_the_key() {
     let conf = format!("directories.tokendir = {}\n", sandbox.path("tokens").display());
     let conf = sandbox.write("softhsm2.conf", conf);
     let variables = [("SOFTHSM2_CONF", conf.display().to_string())];
-    run(&sandbox, "PKCS#11", &variables, "models", "strangers");
+    run(&sandbox, "PKCS#11", &variables, "01", "7f");
 }
 
 #[test]
