@@ -35,6 +35,8 @@ pub enum ContainerError {
     Passphrase { what: &'static str },
     #[error("a passphrase must be the only recipient")]
     PassphraseNotAlone,
+    #[error("'{name}' would have other recipients beside a passphrase")]
+    PassphraseWithOthers { name: String },
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
     #[error("'{text}' is no age recipient: {what}")]
@@ -217,6 +219,7 @@ impl Diagnose for ContainerError {
             Self::NoRecipient { .. }
             | Self::DuplicateRecipient { .. }
             | Self::PassphraseNotAlone
+            | Self::PassphraseWithOthers { .. }
             | Self::AgeRecipient { .. }
             | Self::AgeSecret
             | Self::AgeRecipientsFile { .. }
@@ -240,6 +243,9 @@ impl Diagnose for ContainerError {
                 "check layout and capitals; without the passphrase nothing opens it"
             }
             Self::Passphrase { .. } => "four or more random words, on one line, make a good one",
+            Self::PassphraseWithOthers { .. } => {
+                "a passphrase is a file's only recipient: `sealserve model rewrap` replaces it by others, or them by it"
+            }
             Self::PassphraseNotAlone => "leave the other recipients out, or the passphrase",
             Self::OutOfMemory(_) => "use a machine with more memory",
             Self::AgeRecipient { .. } => {

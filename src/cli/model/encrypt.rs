@@ -7,11 +7,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::io::{Destination, is_dash, open};
-use super::recipients::Recipients;
+use super::recipients::{Recipients, called};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::clock::rfc3339;
-use crate::container::{KeyId, Metadata, ONNX, Recipient, RecipientKind, SealSpec, seal};
+use crate::container::{KeyId, Metadata, ONNX, SealSpec, seal};
 use crate::error::Kind;
 use crate::fs;
 use crate::output::{Document, Failure};
@@ -104,13 +104,5 @@ impl Encrypt {
             plaintext_bytes: summary.plaintext_bytes,
             sealed_bytes: summary.sealed_bytes,
         }))
-    }
-}
-
-/// A key by its id alone, all else with its kind.
-fn called(recipient: &Recipient) -> String {
-    match recipient.kind {
-        RecipientKind::Key => recipient.key_id.to_string(),
-        _ => recipient.to_string(),
     }
 }

@@ -40,7 +40,7 @@ fn passphrase(text: &str) -> Passphrase {
 }
 
 fn passphrase_opener(text: &str) -> Openers {
-    Openers { keys: Vec::new(), others: Others { passphrase: Some(passphrase(text)), ..Others::default() } }
+    Openers { keys: Vec::new(), others: Others { passphrases: vec![passphrase(text)], ..Others::default() } }
 }
 
 /// A command that is a line for the shell.
