@@ -14,6 +14,10 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use crate::error::Diagnose;
 use crate::secret::SecretBytes;
 
+mod tree;
+
+pub use tree::{AtomicDirectory, open_regular};
+
 /// Mode of a file that holds a secret.
 pub const SECRET: u32 = 0o600;
 /// Mode of a file that anyone may read.
@@ -27,6 +31,8 @@ pub enum FsError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("'{}' exists already", path.display())]
     Exists { path: PathBuf },
+    #[error("'{}' exists already", path.display())]
+    DirectoryExists { path: PathBuf },
     #[error("'{}' is no regular file", path.display())]
     NotRegular { path: PathBuf },
     #[error("'{}' is readable by others (mode {mode:04o})", path.display())]
@@ -54,6 +60,9 @@ impl Diagnose for FsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Exists { .. } => Some("choose another path, or pass --force to replace it".into()),
+            Self::DirectoryExists { .. } => {
+                Some("choose another path, or remove it first: a directory is never replaced".into())
+            }
             Self::Exposed { path, .. } => {
                 let mode = if path.is_dir() { "700" } else { "600" };
                 Some(format!(

@@ -16,9 +16,12 @@
 //! - Parsing is strict and bounded, and happens before any key is used.
 //! - Memory is constant for streams, whatever the length of the model.
 
+pub mod archive;
 mod batch;
 mod body;
+mod detached;
 mod error;
+mod extract;
 mod header;
 mod id;
 mod kek;
@@ -27,6 +30,7 @@ mod metadata;
 mod open;
 mod pipeline;
 mod preamble;
+mod random_access;
 mod recipient;
 mod seal;
 mod slot;
@@ -36,6 +40,7 @@ mod tests;
 mod workers;
 
 pub use body::SignatureRecord;
+pub use detached::seal_detached;
 pub use error::{ContainerError, Fault};
 pub use header::{Header, SlotState};
 pub use id::{ArtifactId, KeyId, ParseIdError, SignerId};

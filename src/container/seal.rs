@@ -49,29 +49,56 @@ pub fn seal<R: Read + Send, W: Write + Send>(
     spec: &SealSpec<'_>,
     progress: &dyn Progress,
 ) -> Result<Summary, ContainerError> {
-    check_keys(&input.name, spec.keys)?;
-    let expected = spec.metadata.size;
-    if let Some(bytes) = expected {
-        progress.total(bytes);
+    let head = Head::new(&input.name, spec, false)?;
+    output.stream.write_all(&head.bytes).map_err(|e| output.write_error(e))?;
+    let mut summary = head.payload(input, output, spec, progress)?;
+    summary.sealed_bytes += head.bytes.len() as u64;
+    Ok(summary)
+}
+
+/// All that stands before a payload, and the key to it.
+pub(super) struct Head {
+    pub(super) bytes: Vec<u8>,
+    preamble: Preamble,
+    data_key: Secret<32>,
+}
+
+impl Head {
+    /// Makes the header of a file for the model `name`.
+    pub(super) fn new(name: &str, spec: &SealSpec<'_>, detached: bool) -> Result<Self, ContainerError> {
+        check_keys(name, spec.keys)?;
+        let data_key = random::secret();
+        let (preamble, bytes) = header(spec, &data_key, detached)?;
+        Ok(Self { bytes, preamble, data_key })
     }
 
-    let data_key = random::secret();
-    let (preamble, mut head) = header(spec, &data_key)?;
-    let (cipher, prefix) = Cipher::new(&data_key, &preamble.context("payload"));
-    head.extend_from_slice(&prefix);
-    output.stream.write_all(&head).map_err(|e| output.write_error(e))?;
-
-    let name = input.name.clone();
-    let totals = pipeline::run(input, output, CHUNK, |batch| Ok(batch.seal(&cipher)), progress)?;
-    if let Some(expected) = expected.filter(|expected| *expected != totals.read) {
-        return Err(ContainerError::Changed { name, expected, found: totals.read });
+    /// Encrypts all of `input` to `output`, as the payload that belongs to this
+    /// header. The summary counts the payload's bytes alone.
+    pub(super) fn payload<R: Read + Send, W: Write + Send>(
+        &self,
+        input: Named<R>,
+        mut output: Named<W>,
+        spec: &SealSpec<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Summary, ContainerError> {
+        let expected = spec.metadata.size;
+        if let Some(bytes) = expected {
+            progress.total(bytes);
+        }
+        let (cipher, prefix) = Cipher::new(&self.data_key, &self.preamble.context("payload"));
+        output.stream.write_all(&prefix).map_err(|e| output.write_error(e))?;
+        let name = input.name.clone();
+        let totals = pipeline::run(input, output, CHUNK, |batch| Ok(batch.seal(&cipher)), progress)?;
+        if let Some(expected) = expected.filter(|expected| *expected != totals.read) {
+            return Err(ContainerError::Changed { name, expected, found: totals.read });
+        }
+        Ok(Summary {
+            artifact_id: self.preamble.artifact_id,
+            recipients: spec.keys.iter().map(Kek::id).collect(),
+            plaintext_bytes: totals.read,
+            sealed_bytes: prefix.len() as u64 + totals.written,
+        })
     }
-    Ok(Summary {
-        artifact_id: preamble.artifact_id,
-        recipients: spec.keys.iter().map(Kek::id).collect(),
-        plaintext_bytes: totals.read,
-        sealed_bytes: head.len() as u64 + totals.written,
-    })
 }
 
 fn check_keys(name: &str, keys: &[Kek]) -> Result<(), ContainerError> {
@@ -87,7 +114,11 @@ fn check_keys(name: &str, keys: &[Kek]) -> Result<(), ContainerError> {
 }
 
 /// Makes the preamble and all that stands before the payload.
-fn header(spec: &SealSpec<'_>, data_key: &Secret<32>) -> Result<(Preamble, Vec<u8>), ContainerError> {
+fn header(
+    spec: &SealSpec<'_>,
+    data_key: &Secret<32>,
+    detached: bool,
+) -> Result<(Preamble, Vec<u8>), ContainerError> {
     let json = spec.metadata.encode()?;
     let body = |preamble: &Preamble| {
         Body {
@@ -99,7 +130,7 @@ fn header(spec: &SealSpec<'_>, data_key: &Secret<32>) -> Result<(Preamble, Vec<u
         .encode()
     };
     // What is wrapped is bound to the slot's length, which follows from its own.
-    let mut preamble = Preamble { artifact_id: ArtifactId(random::bytes()), slot_len: MIN_SLOT };
+    let mut preamble = Preamble { artifact_id: ArtifactId(random::bytes()), slot_len: MIN_SLOT, detached };
     let mut encoded = body(&preamble)?;
     preamble.slot_len = slot::length_for(encoded.len());
     if preamble.slot_len != MIN_SLOT {
