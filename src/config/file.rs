@@ -205,6 +205,8 @@ pub struct ModelTable {
     pub version: String,
     /// The encrypted model.
     pub path: PathBuf,
+    /// Its payload, where `path` is a header that stands alone.
+    pub payload: Option<PathBuf>,
     /// Inferences that run at once.
     #[serde(default = "one")]
     pub sessions: usize,
@@ -241,7 +243,10 @@ impl Config {
         resolve(&mut config.tls.key);
         resolve(&mut config.audit.path);
         config.runtime.library.as_mut().map(resolve);
-        config.models.iter_mut().for_each(|model| resolve(&mut model.path));
+        for model in &mut config.models {
+            resolve(&mut model.path);
+            model.payload.as_mut().map(resolve);
+        }
         Ok(config)
     }
 

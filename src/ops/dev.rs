@@ -1,14 +1,16 @@
 //! Everything that `serve --dev` needs, made on the spot: keys, certificates, an
 //! encrypted model, a token, and the files that make one curl line work.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::HomeError;
+use super::{HomeError, Whole};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
+use crate::container::archive::TAR;
 use crate::container::{Kek, Metadata, Named, ONNX, SealSpec, seal};
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
@@ -106,19 +108,30 @@ impl DevHome {
         let keyring = self.store.read()?;
         let key = keyring.active(KeyUse::Model)?;
         let kek = Secret::from_slice(key.secret.expose()).map(Kek::new);
-        let file = std::fs::File::open(path).map_err(FsError::io("read", path))?;
-        let size = file.metadata().map_err(FsError::io("read", path))?.len();
+        let whole = Whole::find(path, None)?;
+        let (input, size, media_type): (Box<dyn Read + Send>, _, _) = match &whole {
+            Some(whole) => {
+                let reader = whole.reader()?;
+                let size = reader.length();
+                (Box::new(reader), size, TAR)
+            }
+            None => {
+                let file = std::fs::File::open(path).map_err(FsError::io("read", path))?;
+                let size = file.metadata().map_err(FsError::io("read", path))?.len();
+                (Box::new(file), size, ONNX)
+            }
+        };
         let metadata = Metadata {
             name: name.to_owned(),
             version: "1".into(),
-            media_type: ONNX.into(),
+            media_type: media_type.into(),
             created: rfc3339(self.now),
             size: Some(size),
             sha256: None,
         };
         let spec = SealSpec { keys: kek.as_slice(), metadata: &metadata };
         let mut sealed = Vec::new();
-        let input = Named::new(path.to_string_lossy(), file);
+        let input = Named::new(path.to_string_lossy(), input);
         seal(input, Named::new("memory", &mut sealed), &spec, progress)?;
         Ok(sealed)
     }

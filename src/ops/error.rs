@@ -1,5 +1,6 @@
 //! What can go wrong with a home as a whole.
 
+use super::WholeError;
 use crate::container::ContainerError;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
@@ -21,12 +22,15 @@ pub enum HomeError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Container(#[from] ContainerError),
+    #[error(transparent)]
+    Whole(#[from] WholeError),
 }
 
 impl Diagnose for HomeError {
     fn kind(&self) -> Kind {
         match self {
             Self::Keyring(error) => error.kind(),
+            Self::Whole(error) => error.kind(),
             _ => Kind::Failed,
         }
     }
@@ -38,6 +42,7 @@ impl Diagnose for HomeError {
             Self::Pki(error) => error.hint(),
             Self::Token(error) => error.hint(),
             Self::Container(error) => error.hint(),
+            Self::Whole(error) => error.hint(),
         }
     }
 }

@@ -4,7 +4,9 @@
 mod dev;
 mod error;
 mod init;
+mod whole;
 
 pub use dev::{DevHome, DevRequest, sample};
 pub use error::HomeError;
 pub use init::{InitReport, InitRequest, init};
+pub use whole::{Whole, WholeError, restore};

@@ -1,30 +1,37 @@
 //! `model decrypt`.
 
-use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::io::{Destination, is_dash, stdin};
+use super::io::{Destination, Payload, is_dash};
 use super::keys::Keys;
 use crate::cli::Outcome;
 use crate::cli::context::Context;
-use crate::container::{ContainerError, Kek, Named, Sealed};
-use crate::fs;
-use crate::progress::Progress;
+use crate::container::Unlocked;
+use crate::container::archive::TAR;
+use crate::fs::{self, AtomicDirectory};
+use crate::ops;
 
 /// Decrypt a model; the output appears only when all of it is authentic
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve model decrypt digits.sealed -o digits.onnx
+  sealserve model decrypt translator.sealed -o translator     # several files: a new directory
+  sealserve model decrypt translator.sealed -o - | tar t      # or a tar")]
 pub(super) struct Decrypt {
     /// The encrypted file; - is standard input
     #[arg(default_value = "-")]
     input: PathBuf,
-    /// The model in the clear (0600); - is standard output [default: standard output]
+    /// The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]
     #[arg(long, short)]
     output: Option<PathBuf>,
     #[command(flatten)]
+    payload: Payload,
+    #[command(flatten)]
     keys: Keys,
-    /// Replace an existing output
+    /// Replace an existing output, if it is a file
     #[arg(long)]
     force: bool,
 }
@@ -32,33 +39,35 @@ pub(super) struct Decrypt {
 impl Decrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
+        // What is in the way is said first, whatever the file holds.
         let destination = Destination::open(self.output.as_deref(), fs::SECRET, self.force)?;
         let keys = self.keys.to_decrypt(context)?;
-        let progress = context.output.progress("decrypting");
-        let name = self.input.display().to_string();
-        let (bytes, damaged) = destination.fill(|out| {
-            if is_dash(&self.input) {
-                decrypt(Sealed::read(stdin()?)?, &keys, out, &progress)
-            } else {
-                decrypt(Sealed::open(&self.input)?, &keys, out, &progress)
+        let unlocked = self.payload.open(&self.input)?.unlock(keys.as_slice())?;
+        let damaged = unlocked.header().damaged_slot().is_some();
+        let directory = self.output.as_deref().filter(|path| !is_dash(path));
+        let report = match directory.filter(|_| unlocked.metadata().media_type == TAR) {
+            Some(path) => restore(context, unlocked, path)?,
+            None => {
+                let progress = context.output.progress("decrypting");
+                let bytes = destination.fill(|out| unlocked.decrypt(out, &progress))?;
+                format!("decrypted {bytes} bytes")
             }
-        })?;
-        drop(progress);
+        };
         if damaged {
+            let name = self.input.display();
             context.output.warn(&format!("one of the two headers of '{name}' is damaged; encrypt it again"));
         }
-        context.output.note(&format!("decrypted {bytes} bytes"));
+        context.output.note(&report);
         Ok(())
     }
 }
 
-fn decrypt<S: Read + Send>(
-    sealed: Sealed<S>,
-    keys: &[Kek],
-    out: Named<&mut (dyn Write + Send)>,
-    progress: &dyn Progress,
-) -> Result<(u64, bool), ContainerError> {
-    let unlocked = sealed.unlock(keys)?;
-    let damaged = unlocked.header().damaged_slot().is_some();
-    Ok((unlocked.decrypt(out, progress)?, damaged))
+/// Decrypts an archive into a new directory.
+fn restore(context: &Context, unlocked: Unlocked<File>, path: &Path) -> Outcome<String> {
+    let directory = AtomicDirectory::create(path)?;
+    let progress = context.output.progress("decrypting");
+    let (bytes, manifest) = ops::restore(unlocked, directory, &progress)?;
+    drop(progress);
+    let count = manifest.members.len();
+    Ok(format!("decrypted {bytes} bytes, {count} files; the model is '{}'", manifest.model))
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::io::{is_dash, stdin};
+use super::inspect::ArchiveDocument;
+use super::io::Payload;
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
@@ -22,6 +23,8 @@ pub(super) struct Verify {
     #[arg(default_value = "-")]
     input: PathBuf,
     #[command(flatten)]
+    payload: Payload,
+    #[command(flatten)]
     keys: Keys,
 }
 
@@ -31,13 +34,16 @@ struct VerifyDocument {
     name: String,
     version: String,
     plaintext_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveDocument>,
 }
 
 impl Document for VerifyDocument {
     const SCHEMA: &'static str = "sealserve.model.verify/v1";
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "verified: '{}' version {}, {} bytes", self.name, self.version, self.plaintext_bytes)
+        writeln!(out, "verified: '{}' version {}, {} bytes", self.name, self.version, self.plaintext_bytes)?;
+        self.archive.as_ref().map_or(Ok(()), |archive| archive.text(out))
     }
 }
 
@@ -46,15 +52,11 @@ impl Verify {
         self.keys.check_stdin(context, &self.input)?;
         let keys = self.keys.to_decrypt(context)?;
         let progress = context.output.progress("verifying");
-        let outcome = if is_dash(&self.input) {
-            Sealed::read(stdin()?).and_then(|s| verify(s, &keys, &progress))
-        } else {
-            Sealed::open(&self.input).and_then(|s| verify(s, &keys, &progress))
-        };
+        let outcome = self.payload.open(&self.input).and_then(|s| verify(s, &keys, &progress));
         drop(progress);
         let document = outcome.map_err(|error| {
             // What is wrong inside the file is this command's answer, not its failure.
-            let negative = matches!(error, ContainerError::Fault { .. });
+            let negative = error.is_fault();
             let kind = if negative { Kind::Negative } else { error.kind() };
             Failure::from(error).kind(kind)
         })?;
@@ -69,5 +71,7 @@ fn verify<S: Read + Send>(
 ) -> Result<VerifyDocument, ContainerError> {
     let unlocked = sealed.unlock(keys)?;
     let (name, version) = (unlocked.metadata().name.clone(), unlocked.metadata().version.clone());
-    Ok(VerifyDocument { verified: true, name, version, plaintext_bytes: unlocked.verify(progress)? })
+    let (plaintext_bytes, manifest) = unlocked.verify_contents(progress)?;
+    let archive = manifest.map(ArchiveDocument::from);
+    Ok(VerifyDocument { verified: true, name, version, plaintext_bytes, archive })
 }
