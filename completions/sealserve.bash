@@ -399,7 +399,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__decrypt)
-            opts="-o -q -h -V --output --key-file --key --force --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --output --payload --key-file --key --force --home --root-key --format --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -410,6 +410,10 @@ _sealserve() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --payload)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -445,7 +449,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__encrypt)
-            opts="-o -q -h -V --output --key-file --key --name --model-version --media-type --force --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --output --detached --model-file --key-file --key --name --model-version --media-type --force --home --root-key --format --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -456,6 +460,14 @@ _sealserve() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --detached)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --model-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -503,12 +515,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__inspect)
-            opts="-q -h -V --key-file --key --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --payload --key-file --key --home --root-key --format --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --payload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -541,12 +557,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__verify)
-            opts="-q -h -V --key-file --key --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --payload --key-file --key --home --root-key --format --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --payload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -192,16 +192,18 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "encrypt" -d 'Encrypt a model'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "encrypt" -d 'Encrypt a model: an ONNX file with the files that it names, or a directory'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "decrypt" -d 'Decrypt a model; the output appears only when all of it is authentic'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "inspect" -d 'Show what a file tells, and with a key also what it says about the model'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify" -f -a "verify" -d 'Decrypt everything and write nothing; exit 3 when anything is wrong'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l detached -d 'Write the payload to this file, and to the output only its header' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-file -d 'Which file of the directory is the model [default: the only *.onnx, else model.onnx]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l name -d 'Name that the model will be served under [default: the file\'s stem]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-version -d 'Version that the model will be served as' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l media-type -d 'Media type of what is inside' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l media-type -d 'Media type of what is inside [default: application/x-onnx; application/x-tar for several files]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -213,7 +215,8 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s o -l output -d 'The model in the clear (0600); - is standard output [default: standard output]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s o -l output -d 'The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
@@ -223,10 +226,11 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l force -d 'Replace an existing output'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l force -d 'Replace an existing output, if it is a file'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
@@ -239,6 +243,7 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F

@@ -135,9 +135,10 @@ impl SharedSecret {
 
 impl Drop for SharedSecret {
     fn drop(&mut self) {
-        match Arc::get_mut(&mut self.0) {
-            Some(bytes) => bytes.zeroize(),
-            None => tracing::error!("{} secret bytes are still in use and were not wiped", self.0.len()),
+        if let Some(bytes) = Arc::get_mut(&mut self.0) {
+            bytes.zeroize();
+        } else {
+            tracing::error!("{} secret bytes are still in use and were not wiped", self.0.len());
         }
     }
 }

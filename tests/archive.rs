@@ -391,3 +391,36 @@ fn a_detached_model_is_served() {
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("does not belong"), "{}", text(&output.stderr));
 }
+
+/// Steady and peak memory of a server, in MiB, whose model has `mib` MiB of weights
+/// in a file of their own.
+fn memory_of(mib: u32) -> (f64, f64) {
+    let sandbox = Sandbox::new();
+    sandbox.init("[[model]]\nname = \"mlp\"\npath = \"models/mlp.sealed\"\n");
+    let directory = sandbox.path("mlp");
+    external(&["mlp", directory.to_str().unwrap(), &mib.to_string()]);
+    sandbox.encrypt(&directory, "mlp");
+    fs::remove_dir_all(directory).unwrap();
+    let server = Server::start(&sandbox, &[]);
+    let token = sandbox.mint("t", "model:*:*");
+    let ones = vec!["1"; 1024].join(",");
+    let body = format!(r#"{{"inputs":[{{"name":"x","shape":[1,1024],"datatype":"FP32","data":[{ones}]}}]}}"#);
+    for _ in 0..3 {
+        assert_eq!(infer(&sandbox, &server, "mlp", &token, &body).status, 200);
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<f64>().unwrap() / 1024.0
+    };
+    (field("VmRSS"), field("VmHWM"))
+}
+
+#[test]
+#[ignore = "needs half a GiB of memory and a minute"]
+fn weights_are_in_memory_once() {
+    let ((small, _), (steady, peak)) = (memory_of(4), memory_of(132));
+    assert!(steady - small < 1.10 * 128.0, "{small} MiB with 4 MiB of weights, {steady} MiB with 132");
+    // One copy of ours, which is wiped, and what ONNX Runtime makes of it.
+    assert!(peak - small < 3.2 * 128.0, "{small} MiB with 4 MiB of weights, at most {peak} MiB with 132");
+}

@@ -60,7 +60,7 @@ impl<S: ReadAt> PlainAt for Chunks<'_, S> {
         let (mut at, mut out) = (offset, Vec::new());
         while at < end {
             let chunk = self.chunk(at / CHUNK as u64)?;
-            let start = (at % CHUNK as u64) as usize;
+            let start = usize::try_from(at % CHUNK as u64).unwrap_or(0);
             let wanted = usize::try_from(end - at).unwrap_or(usize::MAX);
             let piece = chunk.get(start..).unwrap_or_default();
             let piece = &piece[..piece.len().min(wanted)];

@@ -109,17 +109,14 @@ impl DevHome {
         let key = keyring.active(KeyUse::Model)?;
         let kek = Secret::from_slice(key.secret.expose()).map(Kek::new);
         let whole = Whole::find(path, None)?;
-        let (input, size, media_type): (Box<dyn Read + Send>, _, _) = match &whole {
-            Some(whole) => {
-                let reader = whole.reader()?;
-                let size = reader.length();
-                (Box::new(reader), size, TAR)
-            }
-            None => {
-                let file = std::fs::File::open(path).map_err(FsError::io("read", path))?;
-                let size = file.metadata().map_err(FsError::io("read", path))?.len();
-                (Box::new(file), size, ONNX)
-            }
+        let (input, size, media_type): (Box<dyn Read + Send>, _, _) = if let Some(whole) = &whole {
+            let reader = whole.reader()?;
+            let size = reader.length();
+            (Box::new(reader), size, TAR)
+        } else {
+            let file = std::fs::File::open(path).map_err(FsError::io("read", path))?;
+            let size = file.metadata().map_err(FsError::io("read", path))?.len();
+            (Box::new(file), size, ONNX)
         };
         let metadata = Metadata {
             name: name.to_owned(),

@@ -103,8 +103,11 @@ impl Whole {
         let members = BTreeMap::from([(model.clone(), metadata.len())]);
         let mut whole = Self { path: path.to_owned(), base, model, members };
         let external = match whole.external() {
-            // Not to be served as it is, but not for this to judge.
-            Err(WholeError::Model { source: ModelError::NotOnnx, .. }) => return Ok(None),
+            // Not to be served as it is, but not for this to judge; nor is what cannot be
+            // read, or not twice.
+            Err(WholeError::Model { source: ModelError::NotOnnx, .. } | WholeError::File(_)) => {
+                return Ok(None);
+            }
             other => other?,
         };
         for external in &external {

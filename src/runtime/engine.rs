@@ -171,6 +171,9 @@ impl Runtime {
             // What a model from memory names lies, for the library, in the working
             // directory. The walk lets no such name pass; should one, it leads nowhere.
             .with_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)?
+            // Weights that were repacked go back to the system, not to an arena that
+            // keeps their place for good.
+            .with_config_entry("session.use_device_allocator_for_initializers", "1")?
             .with_intra_threads(threads)?
             .with_intra_op_spinning(false)?
             .with_inter_op_spinning(false)?;

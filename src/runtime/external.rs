@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek};
 
 use super::error::ModelError;
 use super::graph::{MAX_DEPTH, Message, name, shown, text};
-use super::wire::{Field, Fields, Value};
+use super::wire::{Field, Fields, Value, put_varint};
 
 /// A tensor's data in another file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,14 +238,6 @@ impl<R: Read + Seek> Scan<R> {
         }
         Err(ModelError::NotOnnx.into())
     }
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value > 0x7f {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::external::External;
 use super::graph::Message;
-use super::wire::{Field, Malformed, Value, fields_with_bytes};
+use super::wire::{Field, Malformed, Value, fields_with_bytes, put_varint};
 use crate::secret::SecretBytes;
 
 /// Fields of a `TensorProto`.
@@ -128,13 +128,8 @@ fn framed(number: u32, length: usize) -> usize {
 }
 
 fn put_frame(out: &mut Vec<u8>, number: u32, length: usize) {
-    for mut value in [u64::from(number) << 3 | 2, length as u64] {
-        while value > 0x7f {
-            out.push((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
-        }
-        out.push(value as u8);
-    }
+    put_varint(out, u64::from(number) << 3 | 2);
+    put_varint(out, length as u64);
 }
 
 #[cfg(test)]

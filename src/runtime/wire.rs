@@ -89,6 +89,15 @@ pub(super) fn fields_with_bytes(
     })
 }
 
+/// Appends a number.
+pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7f {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
 /// Takes one number from the beginning of packed numbers.
 pub(super) fn varint(packed: &mut &[u8]) -> Result<u64, Malformed> {
     let mut fields = Fields(packed);

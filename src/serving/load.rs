@@ -10,6 +10,7 @@ use super::{LoadError, Model};
 use crate::auth::ModelId;
 use crate::container::archive::{Contents, TAR};
 use crate::container::{KeySource, ReadAt, Sealed};
+use crate::process;
 use crate::progress::Progress;
 use crate::runtime::{self, Placement, Runtime, SessionOptions};
 use crate::secret::SecretBytes;
@@ -60,12 +61,20 @@ pub fn load(
     let options = SessionOptions { placement: spec.placement, intra_threads: spec.threads };
     let members = plain.members();
     let sessions = (0..spec.sessions)
-        .map(|_| runtime.open(runtime::Model { onnx: plain.onnx(), members: &members }, &options))
+        .map(|_| {
+            let session = runtime.open(runtime::Model { onnx: plain.onnx(), members: &members }, &options);
+            // What the library copied on the way goes back to the system: it is not
+            // wiped, and would not be used again.
+            process::release_freed_memory();
+            session
+        })
         .collect::<Result<Vec<_>, _>>()
         .map_err(|source| LoadError::Model { model: spec.name.clone(), source })?;
-    // ONNX Runtime has its own copy now; ours is wiped before the first request.
+    // ONNX Runtime has its own copy now; ours is wiped, and goes back to the system,
+    // before the first request.
     drop(members);
     drop(plain);
+    process::release_freed_memory();
     let pool = Pool::start(runtime, &spec.name, sessions, spec.queue)
         .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
     Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool))

@@ -45,13 +45,13 @@ impl Decrypt {
         let unlocked = self.payload.open(&self.input)?.unlock(keys.as_slice())?;
         let damaged = unlocked.header().damaged_slot().is_some();
         let directory = self.output.as_deref().filter(|path| !is_dash(path));
-        let report = match directory.filter(|_| unlocked.metadata().media_type == TAR) {
-            Some(path) => restore(context, unlocked, path)?,
-            None => {
-                let progress = context.output.progress("decrypting");
-                let bytes = destination.fill(|out| unlocked.decrypt(out, &progress))?;
-                format!("decrypted {bytes} bytes")
-            }
+        let archived = unlocked.metadata().media_type == TAR;
+        let report = if let Some(path) = directory.filter(|_| archived) {
+            restore(context, unlocked, path)?
+        } else {
+            let progress = context.output.progress("decrypting");
+            let bytes = destination.fill(|out| unlocked.decrypt(out, &progress))?;
+            format!("decrypted {bytes} bytes")
         };
         if damaged {
             let name = self.input.display();

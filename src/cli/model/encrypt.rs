@@ -100,7 +100,7 @@ impl Encrypt {
             None => None,
         };
         let progress = context.output.progress("encrypting");
-        let input = source.input;
+        let input = source.stream;
         let summary = match payload {
             None => destination.fill(|out| seal(input, out, &spec, &progress))?,
             Some(payload) => fill_both(destination, payload, |header, payload| {
@@ -130,8 +130,8 @@ impl Encrypt {
 }
 
 /// What is encrypted.
-struct Input {
-    input: Named<Box<dyn Read + Send>>,
+struct Source {
+    stream: Named<Box<dyn Read + Send>>,
     /// Its bytes, where they are known.
     size: Option<u64>,
     media_type: String,
@@ -140,15 +140,15 @@ struct Input {
 }
 
 impl Encrypt {
-    fn source(&self) -> Outcome<Input> {
+    fn source(&self) -> Outcome<Source> {
         let media_type = self.media_type.as_deref();
         let opaque = is_dash(&self.input) || media_type.is_some_and(|media_type| media_type != ONNX);
         let whole = if opaque { None } else { Whole::find(&self.input, self.model_file.as_deref())? };
         if let Some(whole) = whole {
             let reader = whole.reader()?;
             let size = Some(reader.length());
-            let input = Named::new(self.input.to_string_lossy(), Box::new(reader) as Box<dyn Read + Send>);
-            return Ok(Input { input, size, media_type: TAR.to_owned(), files: Some(whole.count()) });
+            let stream = Named::new(self.input.to_string_lossy(), Box::new(reader) as Box<dyn Read + Send>);
+            return Ok(Source { stream, size, media_type: TAR.to_owned(), files: Some(whole.count()) });
         }
         if self.model_file.is_some() {
             return Err(Failure::new(Kind::Usage, "--model-file names a file of a directory")
@@ -161,8 +161,8 @@ impl Encrypt {
                 .into());
         }
         let (Named { name, stream }, size) = open(&self.input)?;
-        let input = Named::new(name, Box::new(stream) as Box<dyn Read + Send>);
-        Ok(Input { input, size, media_type: media_type.unwrap_or(ONNX).to_owned(), files: None })
+        let stream = Named::new(name, Box::new(stream) as Box<dyn Read + Send>);
+        Ok(Source { stream, size, media_type: media_type.unwrap_or(ONNX).to_owned(), files: None })
     }
 }
 

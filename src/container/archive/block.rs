@@ -96,7 +96,7 @@ pub(super) fn header_len(block: &[u8; BLOCK]) -> usize {
 
 /// Zeros between `size` bytes and the next block.
 pub(super) fn padding(size: u64) -> usize {
-    (size.wrapping_neg() % BLOCK as u64) as usize
+    usize::try_from(size.wrapping_neg() % BLOCK as u64).unwrap_or(0)
 }
 
 /// Bytes that a member takes, or `None` beyond `u64`.

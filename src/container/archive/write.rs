@@ -39,10 +39,10 @@ impl<F: FnMut(&str) -> io::Result<R>, R: Read> Writer<F, R> {
         let manifest = Manifest::new(model, list.collect());
         // Its length is known before the digests are: they all have 64 digits.
         Manifest::parse(&manifest.encode())?;
-        let last = Entry { name: MANIFEST.to_owned(), size: manifest.encode().len() as u64 };
+        let closing = Entry { name: MANIFEST.to_owned(), size: manifest.encode().len() as u64 };
         let entries = manifest.members.iter().map(|m| Entry { name: m.name.clone(), size: m.size });
         let mut length = Some(END as u64);
-        for entry in entries.chain([last]) {
+        for entry in entries.chain([closing]) {
             length = length.zip(entry_len(&entry)).and_then(|(sum, more)| sum.checked_add(more));
         }
         let length = length.ok_or_else(|| ArchiveFault::TooLarge { name: shown(model) })?;
