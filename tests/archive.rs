@@ -43,7 +43,7 @@ fn with_key() -> Sandbox {
 }
 
 /// Arguments of a `model` verb, with the key.
-fn model<'a>(sandbox: &Sandbox, arguments: &[&'a str]) -> Vec<String> {
+fn model(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
     let key = ["--key-file".to_owned(), at(sandbox, "key")];
     ["model"].iter().chain(arguments).map(|a| (*a).to_owned()).chain(key).collect()
 }
