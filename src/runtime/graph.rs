@@ -424,6 +424,18 @@ mod tests {
     }
 
     #[test]
+    fn refuses_a_tensor_whose_shape_goes_on_in_a_second_occurrence() {
+        let entry = [wrap(1, b"location"), wrap(2, b"x")].concat();
+        let tensor = [&b"\x08\x04\x10\x01"[..], &wrap(13, &entry)].concat();
+        let with = |attribute: &[u8]| {
+            inspect(&wrap(7, &wrap(1, &wrap(5, attribute))), &|member| (member == "x").then_some(16))
+        };
+        assert!(with(&wrap(5, &tensor)).is_ok());
+        let split = [wrap(5, &tensor), wrap(5, b"\x08\x04")].concat();
+        assert!(matches!(with(&split), Err(ModelError::NotOnnx)));
+    }
+
+    #[test]
     fn refuses_inputs_that_no_request_can_carry() {
         for (name, input, found) in [
             ("models/complex64.onnx", "complex64_in", "tensor of COMPLEX64"),
