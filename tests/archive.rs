@@ -387,7 +387,7 @@ fn a_detached_model_is_served() {
     // A swapped payload is not.
     encrypt("other.sealed", "other.payload");
     fs::rename(models.join("other.payload"), models.join("digits.payload")).unwrap();
-    let output = sandbox.serve_in_vain(&[]);
+    let output = sandbox.serve_in_vain(&["--listen", "127.0.0.1:0"]);
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("does not belong"), "{}", text(&output.stderr));
 }
