@@ -33,3 +33,39 @@ pub(super) fn require_end(input: &mut Named<impl Read>) -> Result<(), ContainerE
         Err(error) => Err(input.read_error(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::{Kek, Metadata, ONNX, Sealed};
+    use crate::progress::Silent;
+    use crate::secret::Secret;
+
+    #[test]
+    fn every_flip_in_the_preamble_of_a_header_alone_is_refused() {
+        let keys = [Kek::new(Secret::from_fn(|key| key.fill(1)))];
+        let metadata = Metadata {
+            name: "m".into(),
+            version: "1".into(),
+            media_type: ONNX.into(),
+            created: "2026-01-02T03:04:05Z".into(),
+            size: None,
+            sha256: None,
+        };
+        let (mut header, mut payload) = (Vec::new(), Vec::new());
+        seal_detached(
+            Named::new("model", &b"model"[..]),
+            Named::new("header", &mut header),
+            Named::new("payload", &mut payload),
+            &SealSpec { keys: &keys, metadata: &metadata },
+            &Silent,
+        )
+        .unwrap();
+        assert!(Sealed::from_bytes("f", &header).is_ok());
+        for bit in 0..64 * 8 {
+            let mut flipped = header.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Sealed::from_bytes("f", &flipped).is_err(), "bit {bit}");
+        }
+    }
+}

@@ -142,6 +142,8 @@ mod tests {
         #[test]
         fn a_flipped_bit_outside_the_id_is_refused(preamble in valid(), bit in 0..REGION * 8) {
             prop_assume!(!(16..32).contains(&(bit / 8)));
+            // Without a payload behind it, only the slots tell a wrong length of theirs.
+            prop_assume!(!(preamble.detached && (32..36).contains(&(bit / 8))));
             let mut region = preamble.region();
             region[bit / 8] ^= 1 << (bit % 8);
             prop_assert!(Preamble::parse(&region).is_err());
