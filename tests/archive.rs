@@ -424,3 +424,26 @@ fn weights_are_in_memory_once() {
     // One copy of ours, which is wiped, and what ONNX Runtime makes of it.
     assert!(peak - small < 3.2 * 128.0, "{small} MiB with 4 MiB of weights, at most {peak} MiB with 132");
 }
+
+#[test]
+fn external_data_that_is_no_member_is_refused_when_served_too() {
+    let sandbox = Sandbox::new();
+    sandbox.init("[[model]]\nname = \"m\"\npath = \"models/m.sealed\"\n");
+    sandbox.write("cwd/secret.bin", [0x42; 64]);
+    let sealed = sandbox.home().join("models/m.sealed");
+    for (name, message) in [
+        ("models/external.onnx", "which is no member"),
+        ("models/external-cwd.onnx", "which is no member"),
+        ("models/external-subgraph.onnx", "which is no member"),
+        ("models/external-memory.onnx", "address in memory"),
+    ] {
+        // From standard input nothing is known of other files.
+        let mut encrypt = sandbox.sealserve();
+        encrypt.args(["model", "encrypt", "--name", "m", "--force", "-o"]).arg(&sealed).arg("-");
+        let encrypted = encrypt.stdin(fs::File::open(testdata(name)).unwrap()).output().unwrap();
+        assert!(encrypted.status.success(), "{}", text(&encrypted.stderr));
+        let output = sandbox.serve_in_vain(&["--check"]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(text(&output.stderr).contains(message), "{name}: {}", text(&output.stderr));
+    }
+}

@@ -4,7 +4,7 @@
 use std::io::{self, BufReader, Read, Seek};
 
 use super::error::ModelError;
-use super::graph::{MAX_DEPTH, Message, name, shown, text};
+use super::graph::{MAX_DEPTH, MEMORY_MARKER, Message, name, shown, text};
 use super::wire::{Field, Fields, Value, put_varint};
 
 /// A tensor's data in another file.
@@ -53,6 +53,9 @@ impl External {
         let Ok(path) = std::str::from_utf8(location) else {
             return Err(ModelError::ExternalData { tensor: name(tensor, 8)?, location: shown(location) });
         };
+        if path.starts_with(MEMORY_MARKER) {
+            return Err(ModelError::MemoryAddress { tensor: name(tensor, 8)? });
+        }
         let size = size(tensor)?.ok_or_else(|| refused("its size cannot be told from its type and shape"))?;
         if length.is_some_and(|length| length != 0 && length != size) {
             return Err(refused("the length there is not that of its type and shape"));

@@ -199,9 +199,6 @@ impl Walk<'_> {
     fn tensor(&mut self, bytes: &[u8], main: bool) -> Result<(), ModelError> {
         let Some(external) = External::of(bytes)? else { return Ok(()) };
         let External { tensor, location, end, .. } = external;
-        if location.starts_with(MEMORY_MARKER) {
-            return Err(ModelError::MemoryAddress { tensor });
-        }
         match (self.member_len)(&location) {
             None => Err(ModelError::ExternalData { tensor, location: shown(location.as_bytes()) }),
             Some(length) if end > length => {
