@@ -941,7 +941,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__decrypt)
-            opts="-o -i -q -h -V --output --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --force --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-o -i -q -h -V --output --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -952,6 +952,10 @@ _sealserve() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --payload)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1011,7 +1015,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__encrypt)
-            opts="-o -r -R -q -h -V --output --key-file --key --passphrase --ask-passphrase --age-recipient --age-recipients-file --wrap-command --command-key --command-timeout --no-recovery --name --model-version --media-type --force --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-o -r -R -q -h -V --output --detached --model-file --key-file --key --passphrase --ask-passphrase --age-recipient --age-recipients-file --wrap-command --command-key --command-timeout --no-recovery --name --model-version --media-type --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1022,6 +1026,14 @@ _sealserve() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --detached)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --model-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1101,12 +1113,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__inspect)
-            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -q -h -V --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --payload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1587,12 +1603,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__verify)
-            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -q -h -V --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --payload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

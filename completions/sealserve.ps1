@@ -454,7 +454,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
-            [CompletionResult]::new('encrypt', 'encrypt', [CompletionResultType]::ParameterValue, 'Encrypt a model')
+            [CompletionResult]::new('encrypt', 'encrypt', [CompletionResultType]::ParameterValue, 'Encrypt a model: an ONNX file with the files that it names, or a directory')
             [CompletionResult]::new('decrypt', 'decrypt', [CompletionResultType]::ParameterValue, 'Decrypt a model; the output appears only when all of it is authentic')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what a file tells, and with a key also what it says about the model')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Decrypt everything and write nothing; exit 3 when anything is wrong')
@@ -466,6 +466,8 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
         'sealserve;model;encrypt' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]')
+            [CompletionResult]::new('--detached', '--detached', [CompletionResultType]::ParameterName, 'Write the payload to this file, and to the output only its header')
+            [CompletionResult]::new('--model-file', '--model-file', [CompletionResultType]::ParameterName, 'Which file of the directory is the model [default: the only *.onnx, else model.onnx]')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase, which is then the only way to open the file')
@@ -478,7 +480,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--command-timeout', '--command-timeout', [CompletionResultType]::ParameterName, 'How long the command may take')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name that the model will be served under [default: the file''s stem]')
             [CompletionResult]::new('--model-version', '--model-version', [CompletionResultType]::ParameterName, 'Version that the model will be served as')
-            [CompletionResult]::new('--media-type', '--media-type', [CompletionResultType]::ParameterName, 'Media type of what is inside')
+            [CompletionResult]::new('--media-type', '--media-type', [CompletionResultType]::ParameterName, 'Media type of what is inside [default: application/x-onnx; application/x-tar for several files]')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
@@ -496,8 +498,9 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;model;decrypt' {
-            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The model in the clear (0600); - is standard output [default: standard output]')
-            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The model in the clear (0600); - is standard output [default: standard output]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]')
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')
@@ -511,7 +514,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
             [CompletionResult]::new('--ask-passphrase', '--ask-passphrase', [CompletionResultType]::ParameterName, 'Ask for the passphrase at the terminal')
-            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace an existing output')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace an existing output, if it is a file')
             [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
@@ -522,6 +525,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;model;inspect' {
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')
@@ -545,6 +549,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;model;verify' {
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')
