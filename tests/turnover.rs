@@ -171,3 +171,24 @@ fn recovery_recipients_survive_a_new_data_key() {
     model(&sandbox, "reencrypt m.sealed --no-recovery");
     assert!(!opens(&sandbox, "-i identity") && opens(&sandbox, "--key model-1"));
 }
+
+#[test]
+fn a_header_of_its_own_is_rewritten_without_its_payload() {
+    let sandbox = sandbox();
+    model(&sandbox, "encrypt m.onnx --key-file k1 --detached payload");
+    let payload = fs::read(sandbox.path("cwd/payload")).unwrap();
+    fs::rename(sandbox.path("cwd/payload"), sandbox.path("cwd/elsewhere")).unwrap();
+    model(&sandbox, "rewrap m.sealed --key-file k1 --new-key-file k2");
+    model(&sandbox, &format!("recipient add m.sealed --key-file k2 -r {RECIPIENT}"));
+    assert!(fs::read(sandbox.path("cwd/elsewhere")).unwrap() == payload);
+    for options in ["--key-file k2", "-i identity"] {
+        assert!(opens(&sandbox, &format!("--payload elsewhere {options}")), "{options}");
+    }
+    assert!(!opens(&sandbox, "--payload elsewhere --key-file k1"));
+    // Encrypting again would need a new payload, too.
+    for dry in ["", "--dry-run"] {
+        let again = format!("model reencrypt m.sealed --key-file k2 --new-key-file k1 {dry}");
+        let said = sandbox.fails(1, words(&again));
+        assert!(said.contains("payload in another file") && said.contains("--detached"), "{said}");
+    }
+}

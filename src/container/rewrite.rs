@@ -64,7 +64,7 @@ pub struct Rewrite {
 impl Rewrite {
     /// Opens the file at `path`, waits for its lock, and checks all that can be
     /// checked without reading it: the data key, both slots, the payload's length
-    /// and that it was begun under that key. A symbolic link is refused.
+    /// and that it was begun under that key, where it is in this file. A symbolic link is refused.
     pub fn begin(path: &Path, keys: &(impl KeySource + ?Sized)) -> Result<Self, ContainerError> {
         Self::begin_unless(path, keys, &[])
     }
@@ -81,8 +81,11 @@ impl Rewrite {
             return Err(ContainerError::Leaked { name: path.to_string_lossy().into_owned(), key: *key });
         }
         let unlocked = sealed.unlock(keys)?;
-        unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
-        unlocked.payload_cipher()?;
+        // A header of its own is rewritten without its payload, wherever that is.
+        if unlocked.has_payload() {
+            unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
+            unlocked.payload_cipher()?;
+        }
         Ok(Self { unlocked, links })
     }
 
