@@ -8,7 +8,7 @@ use super::slot::{MAX_BODY, SlotName};
 
 const SIGNATURE_RECORD: usize = 16 + 64;
 
-/// A signer's statement about a file. This version reads it and does not judge it.
+/// A signer's statement about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureRecord {
     /// Which key signed.

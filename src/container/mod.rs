@@ -28,7 +28,9 @@ mod open;
 mod pipeline;
 mod preamble;
 mod recipient;
+mod rewrite;
 mod seal;
+mod signature;
 mod slot;
 mod stream;
 #[cfg(test)]
@@ -44,6 +46,7 @@ pub use metadata::{Metadata, ONNX};
 pub use open::{Sealed, Unlocked};
 pub use recipient::{Recipient, RecipientKind};
 pub use seal::{SealSpec, Summary, seal};
+pub use signature::{SignaturePolicy, Signed, Signer, TrustedSigner, sign};
 pub use slot::SlotName;
 pub use stream::{Named, ReadAt};
 

@@ -11,13 +11,15 @@ use super::header::{Header, Opening};
 use super::id::KeyId;
 use super::kek::KeySource;
 use super::metadata::Metadata;
-use super::stream::{Named, ReadAt, read_up_to};
+use super::id::SignerId;
+use super::signature::{self, SignaturePolicy, Statement, TrustedSigner};
+use super::stream::{Hashed, Named, ReadAt, read_up_to};
 use super::{memory, pipeline};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
-use crate::crypto::digest::Sha256;
+use crate::crypto::digest::{Digest, Sha256};
 use crate::fs::FsError;
 use crate::progress::Progress;
-use crate::secret::SecretBytes;
+use crate::secret::{Secret, SecretBytes};
 
 /// A sealed file whose header has been parsed, with a stream that stands at its
 /// payload.
@@ -40,6 +42,20 @@ impl Sealed<File> {
         let length = metadata.is_file().then_some(metadata.len());
         Self::with_length(Named::new(path.to_string_lossy(), file), length)
     }
+
+    /// Opens the file at `path` as its only writer; also the file that is to be
+    /// written, on which the lock lies.
+    pub(super) fn open_to_change(path: &Path) -> Result<(Self, File), ContainerError> {
+        let file = File::options().read(true).write(true).open(path).map_err(FsError::io("open", path))?;
+        let metadata = file.metadata().map_err(FsError::io("read", path))?;
+        if !metadata.is_file() {
+            return Err(FsError::NotRegular { path: path.to_owned() }.into());
+        }
+        file.lock().map_err(FsError::io("lock", path))?;
+        let reader = file.try_clone().map_err(FsError::io("read", path))?;
+        let sealed = Self::with_length(Named::new(path.to_string_lossy(), reader), Some(metadata.len()))?;
+        Ok((sealed, file))
+    }
 }
 
 impl<T: AsRef<[u8]>> Sealed<Cursor<T>> {
@@ -60,6 +76,11 @@ impl<S: Read> Sealed<S> {
         let header = Header::read(&mut input)?;
         let payload = length.map(|length| length.saturating_sub(header.payload_offset()));
         Ok(Self { header, input, payload })
+    }
+
+    /// What messages call it.
+    pub(super) fn name(&self) -> &str {
+        &self.input.name
     }
 
     /// What the file tells without a key.
@@ -98,10 +119,13 @@ impl<S> Unlocked<S> {
         self.opening.key_id
     }
 
-    /// The payload's cipher, if the payload begins with `prefix`.
-    fn cipher(&self, prefix: &[u8; PREFIX]) -> Result<Cipher, Fault> {
-        let context = self.sealed.header.preamble().context("payload");
-        Cipher::open(&self.opening.data_key, &context, prefix).map_err(|_| Fault::Commitment)
+    pub(super) fn data_key(&self) -> &Secret<32> {
+        &self.opening.data_key
+    }
+
+    /// What a signature of this file says, given the digest of its payload.
+    fn statement(&self, payload: Digest) -> Statement {
+        Statement::new(self.sealed.header.preamble(), self.opening.metadata_digest, payload)
     }
 
     /// Checks the payload's length, where it is known, before any of it is read.
@@ -124,20 +148,92 @@ impl<S: Read + Send> Unlocked<S> {
         output: Named<W>,
         progress: &dyn Progress,
     ) -> Result<u64, ContainerError> {
+        self.stream(output, None, progress)
+    }
+
+    /// Decrypts everything to nowhere and checks all that can be checked, also
+    /// what opening forgives: a damaged slot. Returns the plaintext's length.
+    pub fn verify(mut self, progress: &dyn Progress) -> Result<u64, ContainerError> {
+        self.check_all(None, progress)
+    }
+
+    /// Like [`verify`](Self::verify), and checks that one of `trusted` signed the
+    /// file, and that no signature of any of them is wrong. Returns also who it was.
+    pub fn verify_signed(
+        mut self,
+        trusted: &[TrustedSigner],
+        progress: &dyn Progress,
+    ) -> Result<(u64, Vec<SignerId>), ContainerError> {
+        let name = self.sealed.input.name.clone();
+        signature::candidates(self.header().signatures(), trusted).map_err(Fault::of(&name))?;
+        let mut hash = Sha256::new();
+        let length = self.check_all(Some(&mut hash), progress)?;
+        let statement = self.statement(hash.finish());
+        let signers = signature::check(self.header().signatures(), trusted, &statement);
+        Ok((length, signers.map_err(Fault::of(&name))?))
+    }
+
+    /// Reads and authenticates everything; what a signature of it says, and the
+    /// plaintext's length.
+    pub(super) fn state(mut self, progress: &dyn Progress) -> Result<(Statement, u64), ContainerError> {
+        let mut hash = Sha256::new();
+        let length = self.check_content(Some(&mut hash), progress)?;
+        Ok((self.statement(hash.finish()), length))
+    }
+
+    fn check_all(
+        &mut self,
+        hash: Option<&mut Sha256>,
+        progress: &dyn Progress,
+    ) -> Result<u64, ContainerError> {
+        let length = self.check_content(hash, progress)?;
+        match self.header().damaged_slot() {
+            None => Ok(length),
+            Some(slot) => Err(Fault::of(&self.sealed.input.name)(Fault::SlotDamaged(slot))),
+        }
+    }
+
+    /// Decrypts everything to nowhere, and compares it with what the metadata promise.
+    fn check_content(
+        &mut self,
+        hash: Option<&mut Sha256>,
+        progress: &dyn Progress,
+    ) -> Result<u64, ContainerError> {
+        let Some(expected) = self.opening.metadata.sha256 else {
+            return self.stream(Named::new("nowhere", io::sink()), hash, progress);
+        };
+        let mut content = Hash(Sha256::new());
+        let length = self.stream(Named::new("nowhere", &mut content), hash, progress)?;
+        if content.0.finish() == expected {
+            Ok(length)
+        } else {
+            Err(Fault::of(&self.sealed.input.name)(Fault::Digest))
+        }
+    }
+
+    /// Decrypts the payload to `output`, and adds it to `hash` as it is read.
+    fn stream<W: Write + Send>(
+        &mut self,
+        output: Named<W>,
+        hash: Option<&mut Sha256>,
+        progress: &dyn Progress,
+    ) -> Result<u64, ContainerError> {
         let name = self.sealed.input.name.clone();
         if let Some(total) = self.plaintext_len().map_err(Fault::of(&name))? {
             progress.total(total);
         }
         let input = &mut self.sealed.input;
+        let mut hashed = Hashed::new(&mut input.stream, hash);
         let mut prefix = [0; PREFIX];
-        let read = read_up_to(&mut input.stream, &mut prefix).map_err(|e| input.read_error(e))?;
+        let read = read_up_to(&mut hashed, &mut prefix)
+            .map_err(|source| ContainerError::Read { name: name.clone(), source })?;
         if read < PREFIX {
             return Err(Fault::of(&name)(Fault::PayloadTruncated));
         }
-        let cipher = self.cipher(&prefix).map_err(Fault::of(&name))?;
+        let cipher = cipher(&self.sealed.header, &self.opening, &prefix).map_err(Fault::of(&name))?;
 
         let totals = pipeline::run(
-            self.sealed.input,
+            Named::new(name.clone(), hashed),
             output,
             SEALED_CHUNK,
             |batch| batch.open(&cipher).map_err(Fault::of(&name)),
@@ -146,34 +242,39 @@ impl<S: Read + Send> Unlocked<S> {
         check_size(&self.opening.metadata, totals.written).map_err(Fault::of(&name))?;
         Ok(totals.written)
     }
-
-    /// Decrypts everything to nowhere and checks all that can be checked, also
-    /// what opening forgives: a damaged slot. Returns the plaintext's length.
-    pub fn verify(self, progress: &dyn Progress) -> Result<u64, ContainerError> {
-        let name = self.sealed.input.name.clone();
-        let damaged = self.header().damaged_slot();
-        let length = match self.opening.metadata.sha256 {
-            None => self.decrypt(Named::new("nowhere", io::sink()), progress)?,
-            Some(expected) => {
-                let mut hash = Hash(Sha256::new());
-                let length = self.decrypt(Named::new("nowhere", &mut hash), progress)?;
-                if hash.0.finish() != expected {
-                    return Err(Fault::of(&name)(Fault::Digest));
-                }
-                length
-            }
-        };
-        match damaged {
-            None => Ok(length),
-            Some(slot) => Err(Fault::of(&name)(Fault::SlotDamaged(slot))),
-        }
-    }
 }
 
 impl<S: ReadAt> Unlocked<S> {
     /// Decrypts the payload into memory that is allocated once and wiped when
     /// dropped. Nothing is handed over unless all of it is authentic.
     pub fn read_to_memory(&self, progress: &dyn Progress) -> Result<SecretBytes, ContainerError> {
+        self.load(None, progress)
+    }
+
+    /// Like [`read_to_memory`](Self::read_to_memory), and only if whoever must have
+    /// signed the file by `policy` has: it is the very bytes decrypted that count.
+    pub fn read_signed_to_memory(
+        &self,
+        policy: &SignaturePolicy,
+        progress: &dyn Progress,
+    ) -> Result<SecretBytes, ContainerError> {
+        if !policy.demands(self.header()) {
+            return self.load(None, progress);
+        }
+        let (name, records) = (&self.sealed.input.name, self.header().signatures());
+        signature::candidates(records, &policy.trusted).map_err(Fault::of(name))?;
+        let mut hash = Sha256::new();
+        let plaintext = self.load(Some(&mut hash), progress)?;
+        signature::check(records, &policy.trusted, &self.statement(hash.finish()))
+            .map_err(Fault::of(name))?;
+        Ok(plaintext)
+    }
+
+    fn load(
+        &self,
+        mut hash: Option<&mut Sha256>,
+        progress: &dyn Progress,
+    ) -> Result<SecretBytes, ContainerError> {
         let input = &self.sealed.input;
         let length = self
             .plaintext_len()
@@ -184,9 +285,18 @@ impl<S: ReadAt> Unlocked<S> {
         let offset = self.sealed.header.payload_offset();
         let mut prefix = [0; PREFIX];
         input.stream.read_exact_at(&mut prefix, offset).map_err(|e| input.read_error(e))?;
-        let cipher = self.cipher(&prefix).map_err(Fault::of(&input.name))?;
-        memory::load(input, offset + PREFIX as u64, length, &cipher, progress)
+        if let Some(hash) = &mut hash {
+            hash.update(&prefix);
+        }
+        let cipher = cipher(&self.sealed.header, &self.opening, &prefix).map_err(Fault::of(&input.name))?;
+        memory::load(input, offset + PREFIX as u64, length, &cipher, hash, progress)
     }
+}
+
+/// The payload's cipher, if the payload begins with `prefix`.
+fn cipher(header: &Header, opening: &Opening, prefix: &[u8; PREFIX]) -> Result<Cipher, Fault> {
+    let context = header.preamble().context("payload");
+    Cipher::open(&opening.data_key, &context, prefix).map_err(|_| Fault::Commitment)
 }
 
 fn check_size(metadata: &Metadata, found: u64) -> Result<(), Fault> {

@@ -90,6 +90,8 @@ struct Body {
     keys: Vec<Record>,
     hmac_keys: Vec<Record>,
     model_keys: Vec<Record>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signer_keys: Vec<Record>,
     ca_keys: Vec<Record>,
 }
 
@@ -226,7 +228,7 @@ impl Store {
         // Authentic from here on: what does not parse was written by another version.
         let body: Body = serde_json::from_str(envelope.keyring.get()).map_err(malformed)?;
         let secret_key = kdf::expand(&data_key, &[SECRET_INFO]);
-        let records = [body.keys, body.hmac_keys, body.model_keys, body.ca_keys];
+        let records = [body.keys, body.hmac_keys, body.model_keys, body.signer_keys, body.ca_keys];
         let keys = records
             .into_iter()
             .flatten()
@@ -259,6 +261,7 @@ impl Store {
             keys: records(KeyUse::Token),
             hmac_keys: records(KeyUse::Request),
             model_keys: records(KeyUse::Model),
+            signer_keys: records(KeyUse::Signer),
             ca_keys: records(KeyUse::Ca),
         };
         let body = serde_json::value::to_raw_value(&body).map_err(malformed)?;
@@ -339,7 +342,12 @@ mod tests {
         let store = Store::new(directory.path(), RootKey::generate());
         let keyring = || {
             let mut keyring = Keyring::default();
-            for (usage, id) in [(KeyUse::Token, "t"), (KeyUse::Request, "r"), (KeyUse::Model, "m")] {
+            for (usage, id) in [
+                (KeyUse::Token, "t"),
+                (KeyUse::Request, "r"),
+                (KeyUse::Model, "m"),
+                (KeyUse::Signer, "s"),
+            ] {
                 let owner = (usage == KeyUse::Request).then(|| "owner".into());
                 keyring.create(NewKey { usage, id: Some(id.into()), owner }, 100)?;
             }
@@ -362,7 +370,7 @@ mod tests {
     fn what_is_written_is_read() {
         let (_directory, store) = scratch();
         let first = store.read().unwrap();
-        assert_eq!((first.generation, first.keys.len()), (1, 6));
+        assert_eq!((first.generation, first.keys.len()), (1, 7));
         store.update(|_| Ok(())).unwrap();
         let second = store.read().unwrap();
         assert_eq!(second.generation, 2);
