@@ -1,4 +1,6 @@
-//! `key`: create, list, rotate, revoke, jwks.
+//! `key`: create, list, rotate, revoke, jwks, public.
+
+mod public;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ enum Verb {
     Rotate(Rotate),
     Revoke(Revoke),
     Jwks(Jwks),
+    Public(public::Public),
 }
 
 impl KeyCommand {
@@ -38,6 +41,7 @@ impl KeyCommand {
             Verb::Rotate(verb) => verb.run(context),
             Verb::Revoke(verb) => verb.run(context),
             Verb::Jwks(verb) => verb.run(context),
+            Verb::Public(verb) => verb.run(context),
         }
     }
 }
@@ -47,9 +51,10 @@ impl KeyCommand {
 #[command(after_help = "Examples:
   sealserve key create --use model --id resnet
   sealserve key create --use request --id ci --owner ci
-  sealserve key create --use model --out model.key    # no home needed")]
+  sealserve key create --use model --out model.key    # no home needed
+  sealserve key create --use signer --out signer.key  # Ed25519, as `openssl genpkey` makes it")]
 struct Create {
-    /// What the key is for: token, request or model
+    /// What the key is for: token, request, model or signer
     #[arg(long = "use", value_name = "USE")]
     usage: KeyUse,
     /// Name of the key [default: derived from the key]
@@ -138,7 +143,7 @@ impl Create {
 /// Show the keys and their states, never their secrets
 #[derive(Debug, Args)]
 struct List {
-    /// Only keys for token, request or model
+    /// Only keys for token, request, model or signer
     #[arg(long = "use", value_name = "USE")]
     usage: Option<KeyUse>,
 }
@@ -215,13 +220,13 @@ impl List {
   sealserve key rotate --use token
   sealserve key rotate --use token --overlap 0s --emergency")]
 struct Rotate {
-    /// What the key is for: token, request or model
+    /// What the key is for: token, request, model or signer
     #[arg(long = "use", value_name = "USE")]
     usage: KeyUse,
     /// Which key [default: the active one]
     #[arg(long)]
     id: Option<String>,
-    /// How long the old key is still accepted [default: 12h 1m; a model key: until revoked]
+    /// How long the old key is still accepted [default: 12h 1m; a model or signer key: until revoked]
     #[arg(long)]
     overlap: Option<Span>,
     /// Allow an overlap that cuts live tokens off

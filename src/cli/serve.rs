@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::context::{self, Context};
+use super::model::read_trusted;
 use super::runtime::{self, Choice};
 use crate::config::{
-    AuditTable, Config, Home, KeyringTable, LimitsTable, RuntimeTable, TlsTable, TlsVersion,
+    AuditTable, Config, Home, KeyringTable, LimitsTable, ModelTable, RuntimeTable, TlsTable, TlsVersion,
 };
+use crate::container::SignaturePolicy;
 use crate::crypto::random;
 use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
@@ -81,19 +83,19 @@ impl Serve {
         )?;
         let runtime = choice.load(&[home.runtime()])?;
         let placement = place(context, runtime, &choice)?;
-        let models = config
-            .models
-            .iter()
-            .map(|model| ModelSpec {
+        let spec = |model: &ModelTable| {
+            Ok(ModelSpec {
                 name: model.name.clone(),
                 version: model.version.clone(),
                 source: ModelSource::File(model.path.clone()),
+                signatures: signatures(&config, model)?,
                 placement,
                 sessions: model.sessions,
                 threads: model.threads,
                 queue: model.queue,
             })
-            .collect();
+        };
+        let models = config.models.iter().map(spec).collect::<Outcome<_>>()?;
         let options = server::Options {
             home: &home,
             config: &config,
@@ -139,6 +141,8 @@ impl Serve {
             audience: DevHome::AUTHORITY.into(),
             // The plaintext model lies on this disk anyway.
             allow_swap: true,
+            require_signature: false,
+            trusted_signers: Vec::new(),
             tls: TlsTable { certificate, key, min_version: TlsVersion::Tls13 },
             limits: LimitsTable::default(),
             keyring: KeyringTable::default(),
@@ -150,6 +154,7 @@ impl Serve {
             name: name.clone(),
             version: "1".into(),
             source: ModelSource::Memory(sealed),
+            signatures: SignaturePolicy::default(),
             placement,
             sessions: 1,
             threads: 1,
@@ -224,6 +229,15 @@ impl Serve {
         let text = serde_json::to_vec(&ready).unwrap_or_default();
         fs::write(path, &text, fs::PUBLIC, Existing::Replace)
     }
+}
+
+/// Who must have signed `model`.
+fn signatures(config: &Config, model: &ModelTable) -> Outcome<SignaturePolicy> {
+    let mut policy = SignaturePolicy { required: config.requires_signature(model), trusted: Vec::new() };
+    for path in config.trusted_signers(model) {
+        policy.trusted.extend(read_trusted(path)?);
+    }
+    Ok(policy)
 }
 
 /// Chooses the device, and says which.

@@ -50,6 +50,13 @@ pub struct Config {
     /// Start even where memory can be written to disk.
     #[serde(default)]
     pub allow_swap: bool,
+    /// Serve no model that nobody in `trusted_signers` has signed.
+    #[serde(default)]
+    pub require_signature: bool,
+    /// Whose signatures of models count, unless a model has a list of its own: files
+    /// with public keys. PEM.
+    #[serde(default)]
+    pub trusted_signers: Vec<PathBuf>,
     /// Certificate and protocol.
     pub tls: TlsTable,
     /// Bounds on what clients can make the server do.
@@ -205,6 +212,12 @@ pub struct ModelTable {
     pub version: String,
     /// The encrypted model.
     pub path: PathBuf,
+    /// Serve it only if a trusted signer has signed it.
+    #[serde(default)]
+    pub require_signature: bool,
+    /// Whose signatures of it count: these, and not those of the top level. PEM.
+    #[serde(default)]
+    pub trusted_signers: Vec<PathBuf>,
     /// Inferences that run at once.
     #[serde(default = "one")]
     pub sessions: usize,
@@ -241,8 +254,22 @@ impl Config {
         resolve(&mut config.tls.key);
         resolve(&mut config.audit.path);
         config.runtime.library.as_mut().map(resolve);
-        config.models.iter_mut().for_each(|model| resolve(&mut model.path));
+        config.trusted_signers.iter_mut().for_each(resolve);
+        for model in &mut config.models {
+            resolve(&mut model.path);
+            model.trusted_signers.iter_mut().for_each(resolve);
+        }
         Ok(config)
+    }
+
+    /// Whether `model` is served only when it is signed.
+    pub fn requires_signature(&self, model: &ModelTable) -> bool {
+        self.require_signature || model.require_signature
+    }
+
+    /// Whose signatures of `model` count.
+    pub fn trusted_signers<'a>(&'a self, model: &'a ModelTable) -> &'a [PathBuf] {
+        if model.trusted_signers.is_empty() { &self.trusted_signers } else { &model.trusted_signers }
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
@@ -263,6 +290,11 @@ impl Config {
                 if value == 0 || value > most {
                     return refuse(format!("model '{name}': {key} must be from 1 to {most}"));
                 }
+            }
+            if config.requires_signature(model) && config.trusted_signers(model).is_empty() {
+                return refuse(format!(
+                    "model '{name}': a signature is required, but trusted_signers is empty"
+                ));
             }
             if config.models[..index].iter().any(|other| other.name == *name) {
                 return refuse(format!("model '{name}' is there twice"));
@@ -376,6 +408,8 @@ mod tests {
             ("[[model]]", "[limits]\nconnections = 0\n[[model]]"),
             ("[[model]]", "[limits]\nbody_timeout = \"-1s\"\n[[model]]"),
             ("path = ", "sessions = 0\npath = "),
+            ("path = ", "require_signature = true\npath = "),
+            ("listen = ", "require_signature = true\nlisten = "),
         ] {
             assert!(parse(&LEAST.replacen(from, to, 1)).is_err(), "{to}");
         }

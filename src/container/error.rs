@@ -47,6 +47,8 @@ pub enum ContainerError {
     SlotFull { name: String, bytes: u32 },
     #[error("the header of '{name}' has been rewritten too often")]
     Generations { name: String },
+    #[error("'{name}' holds {length} bytes, and the range begins behind them")]
+    Range { name: String, length: u64 },
     #[error("no recipient is given for '{name}'")]
     NoRecipient { name: String },
     #[error("key {key} is given as a recipient twice")]
@@ -176,9 +178,10 @@ impl Diagnose for ContainerError {
             | Self::KeyEncoding { .. }
             | Self::KeyIsText { .. }
             | Self::SignerKey { .. } => Kind::Credential,
-            Self::NoRecipient { .. } | Self::DuplicateRecipient { .. } | Self::MetadataField { .. } => {
-                Kind::Usage
-            }
+            Self::NoRecipient { .. }
+            | Self::DuplicateRecipient { .. }
+            | Self::MetadataField { .. }
+            | Self::Range { .. } => Kind::Usage,
             _ => Kind::Failed,
         }
     }
@@ -213,6 +216,7 @@ impl Diagnose for ContainerError {
                 "remove a recipient, or encrypt the model again: a new header is half empty"
             }
             Self::Generations { .. } => "encrypt the model again",
+            Self::Range { .. } => "the first byte is 0",
             Self::NoRecipient { .. } => "give at least one key",
             Self::DuplicateRecipient { .. } => "give each key once",
             Self::HeaderTooLarge => "encrypt for fewer keys",

@@ -27,6 +27,7 @@ mod metadata;
 mod open;
 mod pipeline;
 mod preamble;
+mod range;
 mod recipient;
 mod rewrite;
 mod seal;
@@ -46,7 +47,7 @@ pub use metadata::{Metadata, ONNX};
 pub use open::{Sealed, Unlocked};
 pub use recipient::{Recipient, RecipientKind};
 pub use seal::{SealSpec, Summary, seal};
-pub use signature::{SignaturePolicy, Signed, Signer, TrustedSigner, sign};
+pub use signature::{SignaturePolicy, Signed, Signer, TrustedSigner, sign, sign_open};
 pub use slot::SlotName;
 pub use stream::{Named, ReadAt};
 

@@ -2,19 +2,20 @@
 //! has been authenticated up to its payload.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Cursor, Read, Seek, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use super::batch;
 use super::error::{ContainerError, Fault};
 use super::header::{Header, Opening};
 use super::id::KeyId;
+use super::id::SignerId;
 use super::kek::KeySource;
 use super::metadata::Metadata;
-use super::id::SignerId;
 use super::signature::{self, SignaturePolicy, Statement, TrustedSigner};
 use super::stream::{Hashed, Named, ReadAt, read_up_to};
-use super::{memory, pipeline};
+use super::{memory, pipeline, range};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
 use crate::crypto::digest::{Digest, Sha256};
 use crate::fs::FsError;
@@ -43,18 +44,18 @@ impl Sealed<File> {
         Self::with_length(Named::new(path.to_string_lossy(), file), length)
     }
 
-    /// Opens the file at `path` as its only writer; also the file that is to be
-    /// written, on which the lock lies.
-    pub(super) fn open_to_change(path: &Path) -> Result<(Self, File), ContainerError> {
-        let file = File::options().read(true).write(true).open(path).map_err(FsError::io("open", path))?;
-        let metadata = file.metadata().map_err(FsError::io("read", path))?;
+    /// Reads the header of a file that its only writer is about to change: waits for
+    /// its lock, which the kernel drops when `file` is closed.
+    pub(super) fn open_to_change(name: &str, file: &File) -> Result<Self, ContainerError> {
+        let read = |source| ContainerError::Read { name: name.to_owned(), source };
+        let metadata = file.metadata().map_err(read)?;
         if !metadata.is_file() {
-            return Err(FsError::NotRegular { path: path.to_owned() }.into());
+            return Err(FsError::NotRegular { path: name.into() }.into());
         }
-        file.lock().map_err(FsError::io("lock", path))?;
-        let reader = file.try_clone().map_err(FsError::io("read", path))?;
-        let sealed = Self::with_length(Named::new(path.to_string_lossy(), reader), Some(metadata.len()))?;
-        Ok((sealed, file))
+        file.lock().map_err(FsError::io("lock", name))?;
+        let mut reader = file.try_clone().map_err(read)?;
+        reader.rewind().map_err(read)?;
+        Self::with_length(Named::new(name, reader), Some(metadata.len()))
     }
 }
 
@@ -76,11 +77,6 @@ impl<S: Read> Sealed<S> {
         let header = Header::read(&mut input)?;
         let payload = length.map(|length| length.saturating_sub(header.payload_offset()));
         Ok(Self { header, input, payload })
-    }
-
-    /// What messages call it.
-    pub(super) fn name(&self) -> &str {
-        &self.input.name
     }
 
     /// What the file tells without a key.
@@ -275,21 +271,55 @@ impl<S: ReadAt> Unlocked<S> {
         mut hash: Option<&mut Sha256>,
         progress: &dyn Progress,
     ) -> Result<SecretBytes, ContainerError> {
-        let input = &self.sealed.input;
-        let length = self
-            .plaintext_len()
-            .map_err(Fault::of(&input.name))?
-            .ok_or_else(|| ContainerError::NotRegular { name: input.name.clone() })?;
+        let length = self.length()?;
         progress.total(length);
-
-        let offset = self.sealed.header.payload_offset();
-        let mut prefix = [0; PREFIX];
-        input.stream.read_exact_at(&mut prefix, offset).map_err(|e| input.read_error(e))?;
+        let (prefix, cipher) = self.prefix()?;
         if let Some(hash) = &mut hash {
             hash.update(&prefix);
         }
+        memory::load(&self.sealed.input, self.chunks_offset(), length, &cipher, hash, progress)
+    }
+
+    /// Length of the plaintext, as far as the file's own length tells it.
+    pub fn length(&self) -> Result<u64, ContainerError> {
+        let name = &self.sealed.input.name;
+        let length = self.plaintext_len().map_err(Fault::of(name))?;
+        length.ok_or_else(|| ContainerError::NotRegular { name: name.clone() })
+    }
+
+    /// Decrypts a part of the payload, up to its end at most, from the chunks that
+    /// hold it, and returns its length. What `output` gets is authentic; whether
+    /// the rest of the file is intact, or there at all, remains unknown.
+    pub fn decrypt_range<W: Write>(
+        &self,
+        range: Range<u64>,
+        mut output: Named<W>,
+        progress: &dyn Progress,
+    ) -> Result<u64, ContainerError> {
+        let length = self.length()?;
+        let range = range.start..range.end.min(length);
+        if range.start >= length {
+            return Err(ContainerError::Range { name: self.sealed.input.name.clone(), length });
+        }
+        let wanted = range.end.saturating_sub(range.start);
+        progress.total(wanted);
+        let (_, cipher) = self.prefix()?;
+        let input = &self.sealed.input;
+        range::copy(input, self.chunks_offset(), length, range, &cipher, &mut output, progress)?;
+        Ok(wanted)
+    }
+
+    fn prefix(&self) -> Result<([u8; PREFIX], Cipher), ContainerError> {
+        let input = &self.sealed.input;
+        let mut prefix = [0; PREFIX];
+        let offset = self.sealed.header.payload_offset();
+        input.stream.read_exact_at(&mut prefix, offset).map_err(|e| input.read_error(e))?;
         let cipher = cipher(&self.sealed.header, &self.opening, &prefix).map_err(Fault::of(&input.name))?;
-        memory::load(input, offset + PREFIX as u64, length, &cipher, hash, progress)
+        Ok((prefix, cipher))
+    }
+
+    fn chunks_offset(&self) -> u64 {
+        self.sealed.header.payload_offset() + PREFIX as u64
     }
 }
 

@@ -3,6 +3,7 @@
 //! a header that is rewritten for other recipients stays signed.
 
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 
 use super::body::{Body, SignatureRecord};
@@ -14,8 +15,10 @@ use super::open::Sealed;
 use super::preamble::Preamble;
 use super::recipient::RecipientKind;
 use super::rewrite;
+use super::stream::Named;
 use crate::crypto::digest::Digest;
 use crate::crypto::ed25519::{PublicKey, SigningKey};
+use crate::fs::FsError;
 use crate::progress::Progress;
 use crate::secret::SecretBytes;
 
@@ -53,7 +56,7 @@ impl Signer {
         TrustedSigner { key: self.key.public() }
     }
 
-    fn sign(&self, statement: &Statement) -> SignatureRecord {
+    pub(super) fn sign(&self, statement: &Statement) -> SignatureRecord {
         SignatureRecord { signer: self.id(), signature: self.key.sign(&statement.parts()) }
     }
 }
@@ -171,8 +174,19 @@ pub fn sign(
     signers: &[Signer],
     progress: &dyn Progress,
 ) -> Result<Signed, ContainerError> {
-    let (sealed, file) = Sealed::open_to_change(path)?;
-    let name = sealed.name().to_owned();
+    let file = File::options().read(true).write(true).open(path).map_err(FsError::io("open", path))?;
+    sign_open(&Named::new(path.to_string_lossy(), &file), keys, signers, progress)
+}
+
+/// Like [`sign`], for a file that is open for reading and writing.
+pub fn sign_open(
+    file: &Named<&File>,
+    keys: &(impl KeySource + ?Sized),
+    signers: &[Signer],
+    progress: &dyn Progress,
+) -> Result<Signed, ContainerError> {
+    let (name, file) = (&file.name, file.stream);
+    let sealed = Sealed::open_to_change(name, file)?;
     let unlocked = sealed.unlock(keys)?;
     let (header, data_key) = (unlocked.header().clone(), unlocked.data_key().clone());
     let (statement, plaintext_bytes) = unlocked.state(progress)?;
@@ -183,7 +197,7 @@ pub fn sign(
     signatures.extend(signers.iter().map(|signer| signer.sign(&statement)));
     let all = signatures.iter().map(|record| record.signer).collect();
     let change = |body: Body| Body { signatures, ..body };
-    let generation = rewrite::rewrite(&name, &file, &header, &data_key, change)?;
+    let generation = rewrite::rewrite(name, file, &header, &data_key, change)?;
     Ok(Signed { artifact_id: header.artifact_id(), generation, signers: all, plaintext_bytes })
 }
 

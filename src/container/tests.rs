@@ -3,6 +3,8 @@
 mod damage;
 mod failures;
 mod headers;
+mod ranges;
+mod signatures;
 
 use std::io::{self, Read};
 

@@ -121,9 +121,7 @@ impl PublicKey {
 
     /// Checks that `signature` is one over the concatenation of `parts`.
     pub fn verify(&self, parts: &[&[u8]], signature: &[u8]) -> Result<(), Unauthentic> {
-        UnparsedPublicKey::new(&ED25519, self.0)
-            .verify(&parts.concat(), signature)
-            .map_err(|_| Unauthentic)
+        UnparsedPublicKey::new(&ED25519, self.0).verify(&parts.concat(), signature).map_err(|_| Unauthentic)
     }
 }
 

@@ -40,6 +40,12 @@ impl Keyring {
             .ok_or_else(|| KeyringError::NoSuchKey { id: name.to_owned() })
     }
 
+    /// The state of the key `kid`, if it is here and nothing that it made is accepted.
+    pub fn refuses(&self, kid: &str, now: UnixSeconds) -> Option<KeyState> {
+        let key = self.keys.iter().find(|key| key.kid == kid)?;
+        Some(key.state_at(now)).filter(|state| !state.is_accepted())
+    }
+
     /// The active key for `usage`; of several, the newest.
     pub fn active(&self, usage: KeyUse) -> Result<&Key, KeyringError> {
         self.keys
@@ -342,12 +348,9 @@ mod tests {
         let store = Store::new(directory.path(), RootKey::generate());
         let keyring = || {
             let mut keyring = Keyring::default();
-            for (usage, id) in [
-                (KeyUse::Token, "t"),
-                (KeyUse::Request, "r"),
-                (KeyUse::Model, "m"),
-                (KeyUse::Signer, "s"),
-            ] {
+            for (usage, id) in
+                [(KeyUse::Token, "t"), (KeyUse::Request, "r"), (KeyUse::Model, "m"), (KeyUse::Signer, "s")]
+            {
                 let owner = (usage == KeyUse::Request).then(|| "owner".into());
                 keyring.create(NewKey { usage, id: Some(id.into()), owner }, 100)?;
             }

@@ -23,7 +23,7 @@ use super::{ServerError, accept, control, follow, host, tls, v2};
 use crate::audit::{self, Log};
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{AuditMode, Config, Home};
-use crate::container::Kek;
+use crate::container::{Kek, SignaturePolicy};
 use crate::fs::{self, FsError};
 use crate::keyring::{KeyUse, Keyring, Store};
 use crate::progress::Progress;
@@ -130,7 +130,7 @@ struct Prepared {
 }
 
 fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerError> {
-    let Options { home: _, config, store, models, runtime, progress } = options;
+    let Options { home: _, config, store, mut models, runtime, progress } = options;
     if models.is_empty() {
         return Err(ServerError::NoModel);
     }
@@ -143,7 +143,8 @@ fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerEr
     let (keyring, snapshot) = reader.read()?;
     let keys = model_keys(&keyring, clock.unix());
     let mut registry = Registry::default();
-    for spec in &models {
+    for spec in &mut models {
+        drop_revoked(&mut spec.signatures, &keyring, clock.unix());
         registry.insert(serving::load(runtime, spec, keys.as_slice(), progress)?);
     }
     Ok(Prepared { tls, reader, snapshot, registry })
@@ -229,6 +230,17 @@ fn lock(home: &Home) -> Result<File, ServerError> {
     let file = file.map_err(FsError::io("open", &path))?;
     file.try_lock().map_err(|_| ServerError::HomeBusy { path: home.path().to_owned() })?;
     Ok(file)
+}
+
+/// A signer whose key the keyring says is revoked counts no more.
+fn drop_revoked(policy: &mut SignaturePolicy, keyring: &Keyring, now: UnixSeconds) {
+    policy.trusted.retain(|signer| match keyring.refuses(&signer.id().to_string(), now) {
+        None => true,
+        Some(state) => {
+            tracing::warn!(signer = %signer.id(), %state, "this trusted signer is not trusted any more");
+            false
+        }
+    });
 }
 
 /// The model keys that may open files now.

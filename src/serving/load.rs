@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::pool::Pool;
 use super::{LoadError, Model};
 use crate::auth::ModelId;
-use crate::container::{KeySource, ReadAt, Sealed};
+use crate::container::{KeySource, ReadAt, Sealed, SignaturePolicy};
 use crate::progress::Progress;
 use crate::runtime::{self, Placement, Runtime, SessionOptions};
 use crate::secret::SecretBytes;
@@ -30,6 +30,8 @@ pub struct ModelSpec {
     pub version: String,
     /// The encrypted model.
     pub source: ModelSource,
+    /// Who must have signed it.
+    pub signatures: SignaturePolicy,
     /// Where it runs.
     pub placement: Placement,
     /// Inferences at once.
@@ -99,5 +101,5 @@ fn authentic<S: Read + ReadAt>(
             wanted: format!("{} version {}", spec.name, spec.version),
         });
     }
-    unlocked.read_to_memory(progress).map_err(container)
+    unlocked.read_signed_to_memory(&spec.signatures, progress).map_err(container)
 }

@@ -8,13 +8,15 @@ use serde::Serialize;
 
 use super::io::{Destination, is_dash, open};
 use super::keys::Keys;
+use super::sign::Signers;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::clock::rfc3339;
-use crate::container::{KeyId, Metadata, ONNX, SealSpec, seal};
+use crate::container::{KeyId, Metadata, ONNX, SealSpec, Signer, SignerId, seal, sign_open};
 use crate::error::Kind;
 use crate::fs;
 use crate::output::{Document, Failure};
+use crate::progress::Silent;
 
 /// Encrypt a model
 #[derive(Debug, Args)]
@@ -30,6 +32,8 @@ pub(super) struct Encrypt {
     output: Option<PathBuf>,
     #[command(flatten)]
     keys: Keys,
+    #[command(flatten)]
+    signers: Signers,
     /// Name that the model will be served under [default: the file's stem]
     #[arg(long)]
     name: Option<String>,
@@ -49,6 +53,7 @@ struct EncryptDocument {
     output: PathBuf,
     artifact_id: String,
     recipients: Vec<KeyId>,
+    signers: Vec<SignerId>,
     plaintext_bytes: u64,
     sealed_bytes: u64,
 }
@@ -63,15 +68,22 @@ impl Document for EncryptDocument {
 
 impl Encrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        self.keys.check_stdin(context, &self.input)?;
+        let readers = self.signers.stdin_readers() + usize::from(is_dash(&self.input));
+        self.keys.check_stdin_with(context, readers)?;
         let sibling = || Some(self.input.with_extension("sealed")).filter(|_| !is_dash(&self.input));
         let output = self.output.clone().or_else(sibling);
+        if self.signers.are_named() && output.as_deref().is_none_or(is_dash) {
+            return Err(Failure::new(Kind::Usage, "a stream cannot be signed while it is written")
+                .hint("pass -o FILE")
+                .into());
+        }
         let (input, size) = open(&self.input)?;
         let stem = || Some(self.input.file_stem()?.to_string_lossy().into_owned()).filter(|stem| stem != "-");
         let name = self.name.clone().or_else(stem).ok_or_else(|| {
             Failure::new(Kind::Usage, "a model from standard input has no name").hint("pass --name NAME")
         })?;
         let keys = self.keys.to_encrypt(context)?;
+        let signers = self.signers.named(context)?;
         let metadata = Metadata {
             name,
             version: self.model_version,
@@ -83,7 +95,14 @@ impl Encrypt {
         let spec = SealSpec { keys: &keys, metadata: &metadata };
         let destination = Destination::open(output.as_deref(), fs::PUBLIC, self.force)?;
         let progress = context.output.progress("encrypting");
-        let summary = destination.fill(|out| seal(input, out, &spec, &progress))?;
+        let summary = destination.fill_then(
+            |out| seal(input, out, &spec, &progress),
+            // The signature stands before what it covers, so it is written last.
+            |file| match signers.as_slice() {
+                [] => Ok(()),
+                signers => sign_open(&file, keys.as_slice(), signers, &Silent).map(drop),
+            },
+        )?;
         drop(progress);
         let names: Vec<_> = summary.recipients.iter().map(ToString::to_string).collect();
         context.output.note(&format!(
@@ -98,6 +117,7 @@ impl Encrypt {
             output,
             artifact_id: summary.artifact_id.to_string(),
             recipients: summary.recipients,
+            signers: signers.iter().map(Signer::id).collect(),
             plaintext_bytes: summary.plaintext_bytes,
             sealed_bytes: summary.sealed_bytes,
         }))

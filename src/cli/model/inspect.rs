@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{Header, KeyId, KeySource, Metadata, Sealed, SlotState};
+use crate::container::{Header, KeyId, KeySource, Metadata, Sealed, SignerId, SlotState};
 use crate::output::Document;
 
 /// Show what a file tells, and with a key also what it says about the model
@@ -30,6 +30,8 @@ struct InspectDocument {
     slots: [&'static str; 2],
     recipients: Vec<RecipientDocument>,
     signatures: usize,
+    /// Who says to have signed it; `verify --trusted-signer` tells whether that is so.
+    signers: Vec<SignerId>,
     /// Authentic, where a key opened the file; without one, nothing here is.
     authentic: bool,
     metadata: Option<MetadataDocument>,
@@ -68,6 +70,7 @@ impl InspectDocument {
                 .map(|r| RecipientDocument { kind: r.kind.name(), key_id: r.key_id })
                 .collect(),
             signatures: header.signatures().len(),
+            signers: header.signatures().iter().map(|record| record.signer).collect(),
             authentic: metadata.is_some(),
             metadata: metadata.map(|m| MetadataDocument {
                 name: m.name.clone(),
@@ -91,6 +94,9 @@ impl Document for InspectDocument {
             writeln!(out, "recipient   {} {}", recipient.kind, recipient.key_id)?;
         }
         writeln!(out, "signatures  {}", self.signatures)?;
+        for signer in &self.signers {
+            writeln!(out, "signer      {signer} (not verified)")?;
+        }
         let Some(metadata) = &self.metadata else {
             return writeln!(out, "no key was used: nothing above is proven, and the rest is encrypted");
         };

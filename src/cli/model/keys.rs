@@ -62,10 +62,20 @@ impl Keys {
         !self.files.is_empty() || !self.ids.is_empty()
     }
 
+    /// Whether they come from the keyring, or some of them.
+    pub(super) fn need_keyring(&self) -> bool {
+        self.files.is_empty() || !self.ids.is_empty()
+    }
+
     /// One reader of stdin at most.
     pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
+        self.check_stdin_with(context, usize::from(is_dash(input)))
+    }
+
+    /// One reader of stdin at most, of which there are `others`.
+    pub(super) fn check_stdin_with(&self, context: &Context, others: usize) -> Outcome {
         let readers = self.files.iter().filter(|source| **source == Source::Stdin).count();
-        context.check_stdin(readers + usize::from(is_dash(input)))
+        context.check_stdin(readers + others)
     }
 }
 

@@ -1,13 +1,17 @@
-//! `model`: encrypt, decrypt, inspect, verify.
+//! `model`: encrypt, decrypt, inspect, sign, verify.
 
 mod decrypt;
 mod encrypt;
 mod inspect;
 mod io;
 mod keys;
+mod range;
+mod sign;
 mod verify;
 
 use clap::{Args, Subcommand};
+
+pub(super) use sign::{Signers, read_trusted};
 
 use super::Outcome;
 use super::context::Context;
@@ -24,6 +28,7 @@ enum Verb {
     Encrypt(encrypt::Encrypt),
     Decrypt(decrypt::Decrypt),
     Inspect(inspect::Inspect),
+    Sign(sign::Sign),
     Verify(verify::Verify),
 }
 
@@ -33,6 +38,7 @@ impl ModelCommand {
             Verb::Encrypt(verb) => verb.run(context),
             Verb::Decrypt(verb) => verb.run(context),
             Verb::Inspect(verb) => verb.run(context),
+            Verb::Sign(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),
         }
     }

@@ -10,15 +10,19 @@ use crate::crypto::digest::sha256;
 use crate::crypto::{cobblestone, kdf, mac};
 
 /// The parts of a fresh file for key 1.
-struct Parts {
-    bytes: Vec<u8>,
-    preamble: Preamble,
-    body: Body,
-    data_key: Secret<32>,
+pub(super) struct Parts {
+    pub(super) bytes: Vec<u8>,
+    pub(super) preamble: Preamble,
+    pub(super) body: Body,
+    pub(super) data_key: Secret<32>,
 }
 
 fn parts() -> Parts {
-    let bytes = sealed(100);
+    parts_of(sealed(100))
+}
+
+/// The parts of a file for key 1.
+pub(super) fn parts_of(bytes: Vec<u8>) -> Parts {
     let preamble = Preamble::parse(&bytes).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
     let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
@@ -27,13 +31,13 @@ fn parts() -> Parts {
 
 impl Parts {
     /// A slot as a holder of the data key makes it.
-    fn slot(&self, change: impl FnOnce(&mut Body)) -> Vec<u8> {
+    pub(super) fn slot(&self, change: impl FnOnce(&mut Body)) -> Vec<u8> {
         let mut body = self.body.clone();
         change(&mut body);
         slot::write(&self.preamble, &body.encode().unwrap(), &self.data_key).unwrap()
     }
 
-    fn with_slots(&self, a: &[u8], b: &[u8]) -> Vec<u8> {
+    pub(super) fn with_slots(&self, a: &[u8], b: &[u8]) -> Vec<u8> {
         [&self.bytes[..SLOT_A], a, b, &self.bytes[PAYLOAD..]].concat()
     }
 

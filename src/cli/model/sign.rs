@@ -1,0 +1,194 @@
+//! `model sign`, and the options of other verbs about who made a file.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::io::is_dash;
+use super::keys::Keys;
+use crate::cli::context::Context;
+use crate::cli::secret::{self, Source};
+use crate::cli::{Outcome, written};
+use crate::container::{Signer, SignerId, TrustedSigner, sign};
+use crate::error::Kind;
+use crate::fs;
+use crate::keyring::{Key, KeyUse, KeyringError};
+use crate::output::{Document, Failure};
+
+/// Most bytes of a file with one key, and of one with public keys.
+const KEY_LIMIT: u64 = 16 << 10;
+const PUBLIC_LIMIT: u64 = 1 << 20;
+
+/// Sign encrypted files in place: who holds the public half can tell who made them
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve key create --use signer --id release
+  sealserve key public --signer release -o pki/signer.pem
+  sealserve model sign models/digits.sealed
+  sealserve model sign --signer-key signer.key --key-file model.key digits.sealed   # no home needed")]
+pub(super) struct Sign {
+    /// The encrypted files
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    signers: Signers,
+}
+
+/// Which signer keys.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Signers {
+    /// Signer key file: Ed25519 in PKCS#8, PEM; may be repeated
+    #[arg(long = "signer-key", value_name = secret::FORMS)]
+    files: Vec<Source>,
+    /// Signer key of the keyring; may be repeated
+    #[arg(long = "signer", value_name = "ID")]
+    ids: Vec<String>,
+}
+
+impl Signers {
+    /// Whether an option names any.
+    pub(super) fn are_named(&self) -> bool {
+        !self.files.is_empty() || !self.ids.is_empty()
+    }
+
+    /// One reader of stdin at most.
+    pub(in crate::cli) fn check_stdin(&self, context: &Context) -> Outcome {
+        context.check_stdin(self.stdin_readers())
+    }
+
+    /// How many of them are read from standard input.
+    pub(super) fn stdin_readers(&self) -> usize {
+        self.files.iter().filter(|source| **source == Source::Stdin).count()
+    }
+
+    /// The keys that the options name.
+    pub(super) fn named(&self, context: &Context) -> Outcome<Vec<Signer>> {
+        let read = |source: &Source| Ok(Signer::parse(&source.name(), source.read(KEY_LIMIT)?.expose())?);
+        let mut signers: Vec<Signer> = self.files.iter().map(read).collect::<Outcome<_>>()?;
+        if !self.ids.is_empty() {
+            let keyring = context.store()?.read()?;
+            for id in &self.ids {
+                let key = keyring.get(id)?;
+                if key.usage != KeyUse::Signer {
+                    let (found, wanted) = (key.usage, KeyUse::Signer);
+                    return Err(KeyringError::WrongUse { id: id.to_owned(), found, wanted }.into());
+                }
+                match key.state_at(context.now()) {
+                    state if state.is_accepted() => signers.push(signer(key)?),
+                    state => return Err(KeyringError::NotUsable { id: id.to_owned(), state }.into()),
+                }
+            }
+        }
+        let mut ids: Vec<_> = signers.iter().map(Signer::id).collect();
+        ids.sort_unstable();
+        match ids.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(Failure::new(Kind::Usage, format!("signer {} is given twice", pair[0])).into()),
+            None => Ok(signers),
+        }
+    }
+
+    /// The keys that the options name, or else the active one of the keyring.
+    pub(in crate::cli) fn or_active(&self, context: &Context) -> Outcome<Vec<Signer>> {
+        if self.are_named() {
+            return self.named(context);
+        }
+        Ok(vec![signer(context.store()?.read()?.active(KeyUse::Signer)?)?])
+    }
+}
+
+fn signer(key: &Key) -> Outcome<Signer> {
+    Ok(Signer::from_pkcs8(&format!("key '{}' of the keyring", key.id), key.secret.clone())?)
+}
+
+/// Whose signatures count.
+#[derive(Debug, Args)]
+pub(super) struct Trusted {
+    /// Public keys in PEM, one of which must have signed the file; may be repeated
+    #[arg(long = "trusted-signer", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Trusted {
+    /// The keys in the named files. Where `keys` come from the keyring, those that it
+    /// says are revoked count no more.
+    pub(super) fn read(&self, context: &Context, keys: &Keys) -> Outcome<Vec<TrustedSigner>> {
+        let mut trusted = Vec::new();
+        for path in &self.files {
+            trusted.extend(read_trusted(path)?);
+        }
+        if !trusted.is_empty() && keys.need_keyring() {
+            let (keyring, now) = (context.store()?.read()?, context.now());
+            let revoked = |signer: &TrustedSigner| keyring.refuses(&signer.id().to_string(), now);
+            for signer in trusted.extract_if(.., |signer| revoked(signer).is_some()) {
+                context.output.warn(&format!("signer {} is not trusted any more", signer.id()));
+            }
+            if trusted.is_empty() {
+                return Err(Failure::new(Kind::Negative, "every trusted signer's key is revoked")
+                    .hint("name another with --trusted-signer")
+                    .into());
+            }
+        }
+        Ok(trusted)
+    }
+}
+
+/// The public keys in the file at `path`.
+pub(in crate::cli) fn read_trusted(path: &Path) -> Outcome<Vec<TrustedSigner>> {
+    let contents = fs::read(path, PUBLIC_LIMIT)?;
+    Ok(TrustedSigner::parse(&format!("'{}'", path.display()), contents.expose())?)
+}
+
+#[derive(Serialize)]
+struct SignDocument {
+    signed: Vec<SignedFile>,
+}
+
+#[derive(Serialize)]
+struct SignedFile {
+    file: PathBuf,
+    artifact_id: String,
+    generation: u64,
+    signers: Vec<SignerId>,
+    plaintext_bytes: u64,
+}
+
+impl Document for SignDocument {
+    const SCHEMA: &'static str = "sealserve.model.sign/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.signed.iter().try_for_each(|file| writeln!(out, "{}", file.file.display()))
+    }
+}
+
+impl Sign {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        if self.files.iter().any(|file| is_dash(file)) {
+            return Err(Failure::new(Kind::Usage, "a stream cannot be signed in place")
+                .hint("sign the file, or encrypt into a file with --signer-key")
+                .into());
+        }
+        self.keys.check_stdin_with(context, self.signers.stdin_readers())?;
+        let signers = self.signers.or_active(context)?;
+        let keys = self.keys.to_decrypt(context)?;
+        let mut document = SignDocument { signed: Vec::new() };
+        for file in self.files {
+            let progress = context.output.progress("signing");
+            let signed = sign(&file, keys.as_slice(), &signers, &progress)?;
+            drop(progress);
+            let names: Vec<_> = signers.iter().map(|signer| signer.id().to_string()).collect();
+            context.output.note(&format!("signed '{}' by {}", file.display(), names.join(", ")));
+            document.signed.push(SignedFile {
+                file,
+                artifact_id: signed.artifact_id.to_string(),
+                generation: signed.generation,
+                signers: signed.signers,
+                plaintext_bytes: signed.plaintext_bytes,
+            });
+        }
+        written(context.output.document(&document))
+    }
+}
