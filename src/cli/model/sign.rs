@@ -30,8 +30,8 @@ const PUBLIC_LIMIT: u64 = 1 << 20;
   sealserve model sign --signer-key signer.key --key-file model.key digits.sealed   # no home needed")]
 pub(super) struct Sign {
     /// The encrypted files
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
+    #[arg(required = true, value_name = "FILE")]
+    inputs: Vec<PathBuf>,
     #[command(flatten)]
     keys: Keys,
     #[command(flatten)]
@@ -43,16 +43,16 @@ pub(super) struct Sign {
 pub(in crate::cli) struct Signers {
     /// Signer key file: Ed25519 in PKCS#8, PEM; may be repeated
     #[arg(long = "signer-key", value_name = secret::FORMS)]
-    files: Vec<Source>,
+    signer_files: Vec<Source>,
     /// Signer key of the keyring; may be repeated
     #[arg(long = "signer", value_name = "ID")]
-    ids: Vec<String>,
+    signer_ids: Vec<String>,
 }
 
 impl Signers {
     /// Whether an option names any.
     pub(super) fn are_named(&self) -> bool {
-        !self.files.is_empty() || !self.ids.is_empty()
+        !self.signer_files.is_empty() || !self.signer_ids.is_empty()
     }
 
     /// One reader of stdin at most.
@@ -62,16 +62,16 @@ impl Signers {
 
     /// How many of them are read from standard input.
     pub(super) fn stdin_readers(&self) -> usize {
-        self.files.iter().filter(|source| **source == Source::Stdin).count()
+        self.signer_files.iter().filter(|source| **source == Source::Stdin).count()
     }
 
     /// The keys that the options name.
     pub(super) fn named(&self, context: &Context) -> Outcome<Vec<Signer>> {
         let read = |source: &Source| Ok(Signer::parse(&source.name(), source.read(KEY_LIMIT)?.expose())?);
-        let mut signers: Vec<Signer> = self.files.iter().map(read).collect::<Outcome<_>>()?;
-        if !self.ids.is_empty() {
+        let mut signers: Vec<Signer> = self.signer_files.iter().map(read).collect::<Outcome<_>>()?;
+        if !self.signer_ids.is_empty() {
             let keyring = context.store()?.read()?;
-            for id in &self.ids {
+            for id in &self.signer_ids {
                 let key = keyring.get(id)?;
                 if key.usage != KeyUse::Signer {
                     let (found, wanted) = (key.usage, KeyUse::Signer);
@@ -109,7 +109,7 @@ fn signer(key: &Key) -> Outcome<Signer> {
 pub(super) struct Trusted {
     /// Public keys in PEM, one of which must have signed the file; may be repeated
     #[arg(long = "trusted-signer", value_name = "FILE")]
-    files: Vec<PathBuf>,
+    trusted_signers: Vec<PathBuf>,
 }
 
 impl Trusted {
@@ -117,7 +117,7 @@ impl Trusted {
     /// says are revoked count no more.
     pub(super) fn read(&self, context: &Context, keys: &Keys) -> Outcome<Vec<TrustedSigner>> {
         let mut trusted = Vec::new();
-        for path in &self.files {
+        for path in &self.trusted_signers {
             trusted.extend(read_trusted(path)?);
         }
         if !trusted.is_empty() && keys.need_keyring() {
@@ -166,7 +166,7 @@ impl Document for SignDocument {
 
 impl Sign {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        if self.files.iter().any(|file| is_dash(file)) {
+        if self.inputs.iter().any(|file| is_dash(file)) {
             return Err(Failure::new(Kind::Usage, "a stream cannot be signed in place")
                 .hint("sign the file, or encrypt into a file with --signer-key")
                 .into());
@@ -175,7 +175,7 @@ impl Sign {
         let signers = self.signers.or_active(context)?;
         let keys = self.keys.to_decrypt(context)?;
         let mut document = SignDocument { signed: Vec::new() };
-        for file in self.files {
+        for file in self.inputs {
             let progress = context.output.progress("signing");
             let signed = sign(&file, keys.as_slice(), &signers, &progress)?;
             drop(progress);
