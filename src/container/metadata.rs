@@ -78,6 +78,10 @@ impl Metadata {
     ) -> Result<(Self, Digest), Fault> {
         let json = cobblestone::open(data_key, &preamble.context("meta"), message)
             .map_err(|_| Fault::MetadataForged)?;
+        // serde would take an array for an object without names.
+        if !json.expose().trim_ascii_start().starts_with(b"{") {
+            return Err(Fault::MetadataMalformed("they are no JSON object".to_owned()));
+        }
         let metadata: Self = serde_json::from_slice(json.expose())
             .map_err(|error| Fault::MetadataMalformed(error.to_string()))?;
         match metadata.invalid_field() {

@@ -90,22 +90,6 @@ fn the_layout_is_that_of_the_format() {
     assert_eq!(preamble.bound(), p);
 }
 
-/// `vectors/make.py` made the file from the format's text alone.
-#[test]
-fn a_file_made_by_another_program_opens() {
-    let kek = Kek::new(Secret::from_fn(|key| (0_u8..).zip(key).for_each(|(i, byte)| *byte = i)));
-    let sealed = Sealed::from_bytes("v1", include_bytes!("vectors/v1.sealed")).unwrap();
-    assert_eq!(sealed.header().artifact_id().to_string(), "404142434445464748494a4b4c4d4e4f");
-    assert_eq!(sealed.header().generation(), 5);
-    assert_eq!(sealed.header().recipients()[1].kind, RecipientKind::External);
-    assert_eq!(sealed.header().signatures()[0].signer, SignerId(*b"ssssssssssssssss"));
-    let unlocked = sealed.unlock(&kek).unwrap();
-    assert!(unlocked.metadata().is("vector", "1"));
-    let plain = unlocked.read_to_memory(&Silent).unwrap();
-    assert!(plain.expose().iter().zip(0_u32..).all(|(byte, i)| u32::from(*byte) == i * 7 % 251));
-    assert_eq!(unlocked.verify(&Silent).unwrap(), CHUNK as u64 + 5);
-}
-
 #[test]
 fn any_recipient_opens_and_nobody_else() {
     let keys = [kek(7), kek(1), kek(9)];
