@@ -46,6 +46,9 @@ _sealserve() {
             sealserve__subcmd__key,list)
                 cmd="sealserve__subcmd__key__subcmd__list"
                 ;;
+            sealserve__subcmd__key,public)
+                cmd="sealserve__subcmd__key__subcmd__public"
+                ;;
             sealserve__subcmd__key,revoke)
                 cmd="sealserve__subcmd__key__subcmd__revoke"
                 ;;
@@ -60,6 +63,9 @@ _sealserve() {
                 ;;
             sealserve__subcmd__model,inspect)
                 cmd="sealserve__subcmd__model__subcmd__inspect"
+                ;;
+            sealserve__subcmd__model,sign)
+                cmd="sealserve__subcmd__model__subcmd__sign"
                 ;;
             sealserve__subcmd__model,verify)
                 cmd="sealserve__subcmd__model__subcmd__verify"
@@ -153,7 +159,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version create list rotate revoke jwks"
+            opts="-q -h -V --home --root-key --format --color --quiet --help --version create list rotate revoke jwks public"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -296,6 +302,52 @@ _sealserve() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sealserve__subcmd__key__subcmd__public)
+            opts="-o -q -h -V --signer-key --signer --output --force --home --root-key --format --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --signer-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sealserve__subcmd__key__subcmd__revoke)
             opts="-q -h -V --compromised --dry-run --home --root-key --format --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -369,7 +421,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version encrypt decrypt inspect verify"
+            opts="-q -h -V --home --root-key --format --color --quiet --help --version encrypt decrypt inspect sign verify"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -399,7 +451,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__decrypt)
-            opts="-o -q -h -V --output --key-file --key --force --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --output --key-file --key --range --force --home --root-key --format --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -418,6 +470,10 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --range)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -445,7 +501,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__encrypt)
-            opts="-o -q -h -V --output --key-file --key --name --model-version --media-type --force --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --output --key-file --key --signer-key --signer --name --model-version --media-type --force --home --root-key --format --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -464,6 +520,14 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -540,8 +604,8 @@ _sealserve() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        sealserve__subcmd__model__subcmd__verify)
-            opts="-q -h -V --key-file --key --home --root-key --format --color --quiet --help --version"
+        sealserve__subcmd__model__subcmd__sign)
+            opts="-q -h -V --key-file --key --signer-key --signer --home --root-key --format --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -552,6 +616,56 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealserve__subcmd__model__subcmd__verify)
+            opts="-q -h -V --key-file --key --trusted-signer --home --root-key --format --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trusted-signer)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -239,6 +239,15 @@ fn what_cannot_be_signed_is_left_as_it_was() {
     files.fails(1, "model sign {absent} --key-file {key} --signer-key {ann}");
     files.fails(1, "model sign {m.onnx} --key-file {key} --signer-key {ann}");
     assert!(fs::read(files.sandbox.path("f")).unwrap() == before);
+    // Of several, the others are signed all the same.
+    files.run("model encrypt {m.onnx} -o {g} --key-file {key}");
+    let line = "model sign {absent} {g} {m.onnx} --key-file {key} --signer-key {ann} --format json";
+    let output = files.sandbox.run(files.words(line));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((said["signed"].as_array().unwrap().len(), said["failed"].as_array().unwrap().len()), (1, 2));
+    assert!(text(&output.stderr).contains("2 of 3 files were not signed"));
+    files.run("model verify {g} --key-file {key} --trusted-signer {ann.pem}");
     // A stream is not signed while it is written; nothing is made.
     files.fails(2, "model encrypt {m.onnx} -o - --key-file {key} --signer-key {ann}");
     let said = files.fails(4, "model encrypt {m.onnx} -o {new} --key-file {key} --signer-key {key}");

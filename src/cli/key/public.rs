@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::model::Signers;
 use crate::cli::{Outcome, written};
-use crate::container::{SignerId, TrustedSigner};
+use crate::container::{Signer, SignerId, TrustedSigner};
 use crate::error::Kind;
 use crate::fs::{self, Existing};
 use crate::output::{Document, Failure};
@@ -53,7 +53,7 @@ impl Public {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.signers.check_stdin(context)?;
         let publics: Vec<TrustedSigner> =
-            self.signers.or_active(context)?.iter().map(|signer| signer.public()).collect();
+            self.signers.or_active(context)?.iter().map(Signer::public).collect();
         let document = PublicDocument {
             signers: publics.iter().map(|key| PublicKey { signer: key.id(), pem: key.to_pem() }).collect(),
         };

@@ -145,6 +145,7 @@ pub(in crate::cli) fn read_trusted(path: &Path) -> Outcome<Vec<TrustedSigner>> {
 #[derive(Serialize)]
 struct SignDocument {
     signed: Vec<SignedFile>,
+    failed: Vec<FailedFile>,
 }
 
 #[derive(Serialize)]
@@ -154,6 +155,12 @@ struct SignedFile {
     generation: u64,
     signers: Vec<SignerId>,
     plaintext_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct FailedFile {
+    file: PathBuf,
+    error: String,
 }
 
 impl Document for SignDocument {
@@ -174,21 +181,37 @@ impl Sign {
         self.keys.check_stdin_with(context, self.signers.stdin_readers())?;
         let signers = self.signers.or_active(context)?;
         let keys = self.keys.to_decrypt(context)?;
-        let mut document = SignDocument { signed: Vec::new() };
+        let names: Vec<_> = signers.iter().map(|signer| signer.id().to_string()).collect();
+        let mut document = SignDocument { signed: Vec::new(), failed: Vec::new() };
+        let count = self.inputs.len();
         for file in self.inputs {
             let progress = context.output.progress("signing");
-            let signed = sign(&file, keys.as_slice(), &signers, &progress)?;
+            let outcome = sign(&file, keys.as_slice(), &signers, &progress);
             drop(progress);
-            let names: Vec<_> = signers.iter().map(|signer| signer.id().to_string()).collect();
-            context.output.note(&format!("signed '{}' by {}", file.display(), names.join(", ")));
-            document.signed.push(SignedFile {
-                file,
-                artifact_id: signed.artifact_id.to_string(),
-                generation: signed.generation,
-                signers: signed.signers,
-                plaintext_bytes: signed.plaintext_bytes,
-            });
+            match outcome {
+                Ok(signed) => {
+                    context.output.note(&format!("signed '{}' by {}", file.display(), names.join(", ")));
+                    document.signed.push(SignedFile {
+                        file,
+                        artifact_id: signed.artifact_id.to_string(),
+                        generation: signed.generation,
+                        signers: signed.signers,
+                        plaintext_bytes: signed.plaintext_bytes,
+                    });
+                }
+                Err(error) if count == 1 => return Err(error.into()),
+                Err(error) => {
+                    document.failed.push(FailedFile { file, error: error.to_string() });
+                    context.output.failure(&error.into());
+                }
+            }
         }
-        written(context.output.document(&document))
+        written(context.output.document(&document))?;
+        match document.failed.len() {
+            0 => Ok(()),
+            failed => {
+                Err(Failure::new(Kind::Failed, format!("{failed} of {count} files were not signed")).into())
+            }
+        }
     }
 }
