@@ -255,6 +255,36 @@ fn what_cannot_be_signed_is_left_as_it_was() {
 }
 
 #[test]
+fn the_slot_that_counts_is_written_last() {
+    let files = Files::new();
+    files.run("model encrypt {m.onnx} -o {f} --key-file {key} --signer-key {ann}");
+    let before = fs::read(files.sandbox.path("f")).unwrap();
+    // Slot B begins after 12 KiB, and nothing may be written there: as slot A counts, B
+    // comes first, and nothing is changed at all.
+    let line = "trap '' XFSZ; ulimit -f 12; exec \"$@\"";
+    let sign = files.words("model sign {f} --key-file {key} --signer-key {bob}");
+    let mut command = files.sandbox.program("bash");
+    let output =
+        command.args(["-c", line, "bash", env!("CARGO_BIN_EXE_sealserve")]).args(&sign).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("cannot write"), "{}", text(&output.stderr));
+    assert!(fs::read(files.sandbox.path("f")).unwrap() == before);
+    // Where B alone is whole, A comes first, and B stays until A is there.
+    let mut torn = before.clone();
+    torn[5000] ^= 1;
+    files.sandbox.write("f", &torn);
+    let mut command = files.sandbox.program("bash");
+    let output =
+        command.args(["-c", line, "bash", env!("CARGO_BIN_EXE_sealserve")]).args(&sign).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let after = fs::read(files.sandbox.path("f")).unwrap();
+    assert!(after[12288..] == torn[12288..] && after[4096..12288] != torn[4096..12288]);
+    files.run("model decrypt {f} -o {out} --key-file {key}");
+    files.run("model sign {f} --key-file {key} --signer-key {bob}");
+    files.run("model verify {f} --key-file {key} --trusted-signer {bob.pem} --trusted-signer {ann.pem}");
+}
+
+#[test]
 fn a_range_is_that_part_of_the_model() {
     let files = Files::new();
     let model: Vec<u8> = (0..100_000_u32).flat_map(u32::to_be_bytes).collect();

@@ -165,6 +165,15 @@ mod tests {
         assert!(SigningKey::from_pkcs8(second.as_ref().to_vec().into()).is_ok());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_der_is_parsed_without_panic(der: Vec<u8>, begin in 0..3_usize) {
+            let der = [[&[][..], PKCS8, SPKI][begin], &der].concat();
+            let _ = PublicKey::from_pem(pem::encode("PUBLIC KEY", &der).as_bytes());
+            let _ = SigningKey::from_pem(pem::encode("PRIVATE KEY", &der).as_bytes());
+        }
+    }
+
     #[test]
     fn what_is_no_key_is_refused() {
         let public = SigningKey::generate().public();

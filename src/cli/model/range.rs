@@ -67,4 +67,14 @@ mod tests {
             assert!(bad.parse::<ByteRange>().is_err(), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_parsed_without_panic(text in "[0-9]{0,22}-?[0-9]{0,22}|.{0,20}", length: u64) {
+            if let Ok(range) = text.parse::<ByteRange>() {
+                let range = range.within(length);
+                proptest::prop_assert!(range.start <= range.end);
+            }
+        }
+    }
 }
