@@ -48,9 +48,9 @@ mod tests {
             let der: Vec<u8> = (0..length).collect();
             let text = encode("PUBLIC KEY", &der);
             assert!(text.lines().all(|line| line.len() <= LINE));
-            assert_eq!(decode_all("PUBLIC KEY", text.as_bytes()).unwrap(), [der.clone()]);
+            assert_eq!(decode_all("PUBLIC KEY", text.as_bytes()).unwrap(), [&der[..]]);
             let twice = format!("of ann\r\n{}of bob\n{text}", text.replace('\n', "\r\n"));
-            assert_eq!(decode_all("PUBLIC KEY", twice.as_bytes()).unwrap(), [der.clone(), der]);
+            assert_eq!(decode_all("PUBLIC KEY", twice.as_bytes()).unwrap(), [&der[..], &der]);
             assert_eq!(decode_all("PRIVATE KEY", text.as_bytes()).unwrap(), [[0; 0]; 0]);
         }
     }
