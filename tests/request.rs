@@ -584,6 +584,7 @@ fn a_secret_is_neither_argument_nor_output() {
         }
     }
     assert!(!bad(&sandbox, 2, "send URL -H hunter2").contains("hunter2"));
+    assert!(!bad(&sandbox, 2, "send https://ann:hunter2@models.example/").contains("hunter2"));
     let secrets = "--token-file ../token --api-key-file ../apikey";
     let said = good(&sandbox, &format!("sign URL KEY {secrets}"));
     assert!(said.contains("\"authorization\" \"x-api-key\"") && !said.contains("token-of-ci"), "{said}");
@@ -604,6 +605,7 @@ fn bad_input_is_refused_with_its_reason() {
     sandbox.write_secret("cwd/empty", "");
     sandbox.write_secret("cwd/lines", "a\nb\n");
     sandbox.write("cwd/fields", "no colon\n");
+    sandbox.write("cwd/many", (0..27_000).map(|n| format!("a{n}:\n")).collect::<String>());
     sandbox.write("cwd/signature", "Signature: sealserve=:AAAA:\n");
     for (code, line, words) in [
         (2, "sign", "<URL>"),
@@ -631,6 +633,7 @@ fn bad_input_is_refused_with_its_reason() {
         (2, "sign URL KEY -H Host:other", "leave it out"),
         (2, "sign URL KEY -H Content-Digest:x", "leave it out"),
         (2, "sign URL KEY -H @signature", "leave it out"),
+        (2, "sign URL KEY -H @many", "too many fields"),
         (1, "sign URL KEY -d @none", "none"),
         (4, "sign URL KEY --token-file none", "none"),
         (4, "sign URL KEY --token-file empty", "holds nothing"),
