@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::file::{Config, LimitsTable, ModelTable, SigningTable};
 
 /// The longest window that a nonce is remembered for.
-const LONGEST_WINDOW: Duration = Duration::from_secs(300);
+const LONGEST_WINDOW: Duration = Duration::from_mins(5);
 
 /// Fails with what is wrong.
 pub(super) fn values(config: &Config) -> Result<(), String> {
