@@ -8,8 +8,6 @@
 mod connect;
 mod error;
 mod target;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 
@@ -284,3 +282,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests;
