@@ -152,18 +152,17 @@ fn a_connection_that_ends_in_its_handshake_is_made_again() {
         }
     });
     let directory = tempfile::tempdir().unwrap();
-    let names = ["localhost".parse().unwrap()];
-    let authority = crate::pki::Authority::create("test", &names, SystemClock.unix()).unwrap();
-    let ca = directory.path().join("ca.pem");
-    crate::fs::write(
-        &ca,
-        authority.root_certificate().as_bytes(),
-        crate::fs::PUBLIC,
-        crate::fs::Existing::Refuse,
-    )
-    .unwrap();
+    let made = crate::pki::AuthorityRequest {
+        title: "test",
+        permitted: &[],
+        root_lifetime: None,
+        issuing_lifetime: None,
+    };
+    let authority = crate::pki::Authority::create(&made, SystemClock.unix()).unwrap();
+    let pki = directory.path().join("pki");
+    crate::ops::write_authority(&pki, &authority).unwrap();
     let mut request = request(&url, 2);
-    request.trust = Trust::File(ca);
+    request.trust = Trust::File(pki.join("ca.pem"));
     let error = send(&request).err().unwrap();
     assert!(matches!(error, SendError::Handshake { .. }), "{error}");
     server.join().unwrap();
