@@ -22,108 +22,19 @@
 
 mod support;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use sealserve::keyring::{KeyUse, RootKey, Store};
 use sealserve::token::{Grant, JwkSet, SigningKey};
+use support::client::{CONNECTIONS, Client, tls};
 use support::harness::{self, Sandbox, Server, onnxruntime, repository, testdata};
-use support::{Table, binary, median, number, own_cpu, process_cpu, rounds};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use support::{Table, binary, median, number, own_cpu, rounds};
 
 const PRINCIPALS: usize = 1000;
-const CONNECTIONS: usize = 16;
 const AUTHORITY: &str = "https://localhost";
-
-/// What a load has cost the server, for each request.
-#[derive(Clone, Copy)]
-struct Spent {
-    microseconds: f64,
-    per_second: f64,
-}
-
-/// Keep-alive connections to one server.
-struct Client {
-    connections: Vec<TlsStream<TcpStream>>,
-}
-
-impl Client {
-    async fn connect(port: u16, tls: &Arc<ClientConfig>) -> Self {
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            let name = ServerName::try_from("localhost").unwrap();
-            connections.push(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.unwrap());
-        }
-        Self { connections }
-    }
-
-    /// Sends `total` of `requests`, each in its turn, one at a time on each
-    /// connection; process `pid` is the server.
-    async fn load(&mut self, requests: &Rc<Vec<Vec<u8>>>, total: usize, pid: u32) -> Spent {
-        let next = Rc::new(std::cell::Cell::new(0));
-        let (start, before) = (Instant::now(), process_cpu(pid));
-        let tasks = tokio::task::LocalSet::new();
-        tasks
-            .run_until(async {
-                let mut running = Vec::new();
-                for mut stream in self.connections.drain(..) {
-                    let (requests, next) = (Rc::clone(requests), Rc::clone(&next));
-                    running.push(tokio::task::spawn_local(async move {
-                        let mut buffer = Vec::with_capacity(16 << 10);
-                        loop {
-                            let turn = next.get();
-                            if turn == total {
-                                return stream;
-                            }
-                            next.set(turn + 1);
-                            exchange(&mut stream, &requests[turn % requests.len()], &mut buffer).await;
-                        }
-                    }));
-                }
-                for task in running {
-                    self.connections.push(task.await.unwrap());
-                }
-            })
-            .await;
-        let spent = process_cpu(pid) - before;
-        let total = total as f64;
-        Spent { microseconds: spent * 1e6 / total, per_second: total / start.elapsed().as_secs_f64() }
-    }
-}
-
-/// One request and its answer, which must be 200.
-async fn exchange(stream: &mut TlsStream<TcpStream>, request: &[u8], buffer: &mut Vec<u8>) {
-    stream.write_all(request).await.unwrap();
-    buffer.clear();
-    let body = loop {
-        assert_ne!(stream.read_buf(buffer).await.unwrap(), 0, "the server closed the connection");
-        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end + 4;
-        }
-    };
-    let head = std::str::from_utf8(&buffer[..body]).unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{}", String::from_utf8_lossy(buffer));
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
-    });
-    let end = body + length.expect("a length");
-    while buffer.len() < end {
-        assert_ne!(stream.read_buf(buffer).await.unwrap(), 0, "the server closed the connection");
-    }
-}
 
 /// The peer; dropped, it is killed.
 struct Peer {
@@ -167,16 +78,6 @@ impl Drop for Peer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn tls(sandbox: &Sandbox) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(sandbox.home().join("pki/ca.pem")).unwrap() {
-        roots.add(certificate.unwrap()).unwrap();
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// A token for each of the principals, and one more to warm up with.

@@ -35,9 +35,12 @@ complete -c sealserve -n "__fish_sealserve_needs_command" -s q -l quiet -d 'Only
 complete -c sealserve -n "__fish_sealserve_needs_command" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_needs_command" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "init" -d 'Make a home that is ready to serve: private CA, server certificate, keys'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "cert" -d 'Make, show and check certificates'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "key" -d 'Create, rotate and revoke keys'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "token" -d 'Mint and check access tokens (RFC 9068)'
-complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "model" -d 'Encrypt and decrypt model files'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "apikey" -d 'Create, list and revoke API keys, for clients that cannot fetch tokens'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "model" -d 'Encrypt and decrypt model files, and rotate their keys'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "request" -d 'Sign, check and send requests (RFC 9421)'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "serve" -d 'Serve encrypted models over HTTPS'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "status" -d 'Show what the server of this home is doing'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "runtime" -d 'Install and check ONNX Runtime'
@@ -52,22 +55,102 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
 json\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -l color -d 'When to colour messages' -r -f -a "auto\t''
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -s q -l quiet -d 'Only errors and warnings on stderr'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -s h -l help -d 'Print help'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -f -a "create" -d 'Add a key to the keyring, or write one to a file'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -f -a "list" -d 'Show the keys and their states, never their secrets'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -f -a "rotate" -d 'Replace a key; the old one is accepted while what it made is in use'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -f -a "revoke" -d 'Kill a key: what it made is accepted nowhere from now on'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -f -a "jwks" -d 'Print the public token keys as a JWK Set (RFC 7517)'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke jwks public" -f -a "public" -d 'Print the public half of a signer key (PEM), which servers and verifiers trust'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "ca" -d 'Certificate authorities'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "issue" -d 'Issue a certificate with a new key, for a server or for a client'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "inspect" -d 'Show what certificates say, of a file or of a live server; nothing is verified'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "verify" -d 'Check a certificate strictly (RFC 5280); exit 3 when it does not hold'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "check" -d 'Find certificates that end soon; exit 3 when there are any'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -f -a "create" -d 'Make a root and the intermediate that issues certificates'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l server -d 'Host names and addresses of a server' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l client -d 'The principal that a client is' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l lifetime -d 'How long it is valid [default: 90d for a server, 24h for a client]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-cert -d 'Certificate of the authority, and after it those above [default: that of the home]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-key -d 'Key of the authority: PKCS#8, PEM or DER' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l out-cert -d 'Write the certificate and those above it to this file; - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l out-key -d 'Write the private key to this file (0600); - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l force -d 'Replace files that are there, and allow a lifetime that clients may refuse'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l ca -d 'Certificates of trusted authorities; may be repeated [default: pki/ca.pem of the home]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l purpose -d 'For what it shall be good: server or client [default: a server\'s for HOST:PORT, else anything]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l name -d 'Whom it shall name: a host, or for --purpose client a principal [default: HOST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l at -d 'When it shall hold, such as 2027-01-01T00:00:00Z [default: now]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l within -d 'What counts as soon' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "create" -d 'Add a key to the keyring, or write one to a file'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "list" -d 'Show the keys and their states, never their secrets'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "rotate" -d 'Replace a key; the old one is accepted while what it made is in use'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "revoke" -d 'Kill a key: what it made is accepted nowhere from now on'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "export" -d 'Write a request or model key to a file, for those who sign with it or keep it safe'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "jwks" -d 'Print the public token keys as a JWK Set (RFC 7517)'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "public" -d 'Print the public half of a signer key (PEM), which servers and verifiers trust'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l use -d 'What the key is for: token, request, model or signer' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l id -d 'Name of the key [default: derived from the key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l owner -d 'The only principal that may use a request key' -r
@@ -121,6 +204,17 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s o -l out -d 'Write the key to this new file (0600); - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -197,21 +291,77 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
 json\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -s q -l quiet -d 'Only errors and warnings on stderr'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -s h -l help -d 'Print help'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -f -a "encrypt" -d 'Encrypt a model'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -f -a "decrypt" -d 'Decrypt a model; the output appears only when all of it is authentic'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -f -a "inspect" -d 'Show what a file tells, and with a key also what it says about the model'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -f -a "sign" -d 'Sign encrypted files in place: who holds the public half can tell who made them'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify" -f -a "verify" -d 'Decrypt everything and write nothing; exit 3 when anything is wrong'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Make a new API key; it is shown once, and the keyring keeps its hash'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "list" -d 'Show the API keys and their states, never their secrets'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "revoke" -d 'Kill API keys: they are accepted nowhere from now on'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l subject -d 'The principal that it names' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l scope -d 'What it allows: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l lifetime -d 'How long it is accepted [default: until it is revoked]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l from -d 'Network or address that it is accepted from; may be repeated [default: anywhere]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l label -d 'What tells it from the subject\'s other keys, for people' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s o -l out -d 'Write the key to this new file (0600); - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l subject -d 'Only keys of this principal' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l key-file -d 'Whole keys, such as were found in a log, with white space between; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l compromised -d 'The keys are known to have leaked'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "encrypt" -d 'Encrypt a model'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "decrypt" -d 'Decrypt a model; the output appears only when all of it is authentic'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "inspect" -d 'Show what a file tells, and with a key also what it says about the model'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "sign" -d 'Sign encrypted files in place: who holds the public half can tell who made them'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "verify" -d 'Decrypt everything and write nothing; exit 3 when anything is wrong'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "rewrap" -d 'Replace the key that opens files by another, in milliseconds whatever their size'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "reencrypt" -d 'Encrypt files again under new data keys, as a key that leaked demands'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "recipient" -d 'Show and change who can open a file'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
@@ -285,6 +435,135 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l key-file -d 'Key file that opens the files: 32 bytes, or their hex or base64; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l key -d 'Model key of the keyring that opens them, in any state; may be repeated [default: all]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key-file -d 'Key file of the new recipient' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key -d 'Model key of the keyring that is the new recipient [default: the active one]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l rewrap-only -d 'Rewrap also files of a key that leaked, though their data keys may be known'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l insecure -d 'Confirm --rewrap-only'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l key-file -d 'Key file that opens the files: 32 bytes, or their hex or base64; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l key -d 'Model key of the keyring that opens them, in any state; may be repeated [default: all]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key-file -d 'Key file of the new recipient' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key -d 'Model key of the keyring that is the new recipient [default: the active one]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "add" -d 'Let one more key open a file'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "remove" -d 'Let a key no longer open a file; one recipient must stay'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "list" -d 'Show who can open a file; without a key, nothing of it is proven'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "sign" -d 'Print the header fields that sign a request, for `curl -H @FILE`'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "verify" -d 'Check a signed request as the server does, but for replays; exit 3 when it is refused'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "send" -d 'Send a request with all its proofs, and print the answer\'s body'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s X -l method -d 'Method [default: GET; with --data POST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s H -l header -d '\'Name: value\', or @FILE with one on each line; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s d -l data -d 'The body: @FILE, @- for stdin, or the text itself' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l token-file -d 'Access token, for the Authorization field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l api-key-file -d 'API key, for the X-Api-Key field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l sign-key -d 'Request key of the home\'s keyring' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l sign-key-file -d 'Request key in a file, as `key create --use request --out` writes it' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l sign-key-id -d 'Name under which the server knows the key in --sign-key-file' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l window -d 'How long the signature is valid, at most 5m' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l reveal -d 'Print Authorization and X-Api-Key too, with the secrets that they hold'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s X -l method -d 'Method [default: GET; with --data POST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s H -l header -d '\'Name: value\', or @FILE with one on each line; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s d -l data -d 'The body: @FILE, @- for stdin, or the text itself' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l token-file -d 'Access token, for the Authorization field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l api-key-file -d 'API key, for the X-Api-Key field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l sign-key -d 'Request key of the home\'s keyring' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l sign-key-file -d 'Request key in a file, as `key create --use request --out` writes it' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l sign-key-id -d 'Name under which the server knows the key in --sign-key-file' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l window -d 'The longest validity that is accepted, at most 5m' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l at -d 'Judge as if it were this time: RFC 3339, or seconds since 1970' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l response -d 'Check this response to the request too, as `curl -i` writes it; - is stdin' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s X -l method -d 'Method [default: GET; with --data POST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s H -l header -d '\'Name: value\', or @FILE with one on each line; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s d -l data -d 'The body: @FILE, @- for stdin, or the text itself' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l token-file -d 'Access token, for the Authorization field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l api-key-file -d 'API key, for the X-Api-Key field' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l sign-key -d 'Request key of the home\'s keyring' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l sign-key-file -d 'Request key in a file, as `key create --use request --out` writes it' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l sign-key-id -d 'Name under which the server knows the key in --sign-key-file' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l window -d 'How long the signature is valid, at most 5m' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l client-cert -d 'The client\'s certificate chain, in PEM' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l client-key -d 'The private key of --client-cert, in PEM' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l cacert -d 'CA certificates to trust [default: the home\'s pki/ca.pem, else what the system trusts]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l timeout -d 'Time for one attempt' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l retry -d 'Try again so often after 429 and 503, and where nothing was sent yet' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s o -l out -d 'Write the body to this new file; - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
+json\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l color -d 'When to colour messages' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l allow-unsigned-response -d 'Take an answer that is not signed, too'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l insecure -d 'Allow http to a loopback address'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l force -d 'Replace the file at --out'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s q -l quiet -d 'Only errors and warnings on stderr'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s h -l help -d 'Print help'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l dev -d 'Serve this ONNX model for development: loopback only, keys made on the spot' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l config -d 'Configuration [default: sealserve.toml in the home]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l listen -d 'Address and port to listen on' -r

@@ -40,10 +40,26 @@ impl Clock for FixedClock {
 
 /// `seconds` in RFC 3339, UTC.
 pub fn rfc3339(seconds: UnixSeconds) -> String {
-    i64::try_from(seconds)
-        .ok()
-        .and_then(|s| jiff::Timestamp::from_second(s).ok())
-        .map_or_else(|| "beyond year 9999".to_owned(), |t| t.to_string())
+    rfc3339_signed(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+/// `seconds` since, or where negative before, the Unix epoch in RFC 3339, UTC.
+pub fn rfc3339_signed(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "beyond year 9999".to_owned(), |t| t.to_string())
+}
+
+/// The time that `text` (RFC 3339, with an offset or `Z`) names, if it is one since 1970.
+pub fn parse_rfc3339(text: &str) -> Option<UnixSeconds> {
+    text.parse::<jiff::Timestamp>().ok().and_then(|time| time.as_second().try_into().ok())
+}
+
+/// The time that `text` tells: RFC 3339, or seconds since the Unix epoch.
+pub fn parse(text: &str) -> Option<UnixSeconds> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let timestamp: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(timestamp.as_second()).ok()
 }
 
 /// `time` in RFC 3339, UTC, to the millisecond.

@@ -1,18 +1,23 @@
 //! The write discipline. A file is written whole or not at all: into a nameless
 //! file in the same directory, with its mode set at creation, fsync, then linked
 //! or renamed into place, then fsync of the directory. After a failure, or a
-//! kill, nothing is left behind.
+//! kill, nothing is left behind. What is changed in place is changed by one at
+//! a time: [`turn`].
 
-use std::fs::File;
+mod turn;
+
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use crate::error::Diagnose;
 use crate::secret::SecretBytes;
+
+pub use turn::{Access, turn};
 
 /// Mode of a file that holds a secret.
 pub const SECRET: u32 = 0o600;
@@ -33,6 +38,8 @@ pub enum FsError {
     Exposed { path: PathBuf, mode: u32 },
     #[error("'{}' belongs to user {owner}, who may change it", path.display())]
     Foreign { path: PathBuf, owner: u32 },
+    #[error("'{}' is replaced by others again and again", path.display())]
+    Busy { path: PathBuf },
     #[error("'{}' is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
 }
@@ -71,6 +78,7 @@ impl Diagnose for FsError {
                 Some(format!("run as that user, or `chown {} {}`", own_uid(), path.display()))
             }
             Self::NotRegular { .. } => Some("name a file; - stands for a standard stream".into()),
+            Self::Busy { .. } => Some("wait until they are done, then run the command again".into()),
             Self::TooLarge { .. } => Some("is it the right file?".into()),
         }
     }
@@ -128,6 +136,19 @@ impl AtomicFile {
     /// The open file, for positioned writes.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Gives it owner and mode of the file that it is to replace. Returns whether
+    /// the owner could be kept; only root may give files away.
+    pub fn take_after(&self, old: &Metadata) -> Result<bool, FsError> {
+        let owner = fchown(&self.file, Some(old.uid()), Some(old.gid())).is_ok();
+        let group = owner || fchown(&self.file, None, Some(old.gid())).is_ok();
+        // Another group than the old one's gains nothing.
+        let mode = if group { 0o777 } else { 0o707 };
+        self.file
+            .set_permissions(Permissions::from_mode(old.mode() & mode))
+            .map_err(FsError::io("set the mode of", &self.path))?;
+        Ok(owner)
     }
 
     /// Makes the file durable and gives it its name.

@@ -20,4 +20,5 @@ pub mod runtime;
 pub mod secret;
 pub mod server;
 pub mod serving;
+pub mod signing;
 pub mod token;

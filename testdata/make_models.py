@@ -12,7 +12,9 @@
 Good models:
 
     echo.onnx      one Identity for each dtype that JSON can carry, 1-D, free size `n`
-    bf16.onnx      Identity of BF16, which only the binary tensor form can carry
+    bf16.onnx      Identity of BF16, which the clients send in the binary form only
+    text.onnx      Identity of one string, [1]
+    grid.onnx      Identity of FP32 [rows, columns], both of any size
     slow.onnx      `iterations` INT64 [1] -> `value` FP32 [1]; each iteration multiplies
                    two 512 x 512 matrices (1 to 10 milliseconds on one core)
 
@@ -85,13 +87,12 @@ def echo():
     )
 
 
-def identity(name, dtype, **versions):
+def identity(name, dtype, shape=("n",)):
     return model(
         name,
         [node("Identity", [f"{name}_in"], [f"{name}_out"])],
-        [info(f"{name}_in", dtype, ["n"])],
-        [info(f"{name}_out", dtype, ["n"])],
-        **versions,
+        [info(f"{name}_in", dtype, shape)],
+        [info(f"{name}_out", dtype, shape)],
     )
 
 
@@ -197,6 +198,8 @@ def slow():
 MODELS = {
     "echo": echo(),
     "bf16": identity("bf16", TensorProto.BFLOAT16),
+    "text": identity("text", TensorProto.STRING, [1]),
+    "grid": identity("grid", FLOAT, ["rows", "columns"]),
     "slow": slow(),
     "complex64": identity("complex64", TensorProto.COMPLEX64),
     "float8": float8(),
@@ -208,7 +211,7 @@ MODELS = {
 }
 
 
-GOOD = {"echo", "bf16", "slow"}
+GOOD = {"echo", "bf16", "text", "grid", "slow"}
 
 
 def open_session(name):

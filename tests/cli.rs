@@ -50,7 +50,14 @@ fn command(sandbox: &Sandbox, line: &str) -> Command {
 
 /// Words that differ from run to run, replaced by what they are.
 fn stable(sandbox: &Sandbox, said: &str) -> String {
-    let said = said.replace(sandbox.path("").to_str().unwrap().trim_end_matches('/'), "[SANDBOX]");
+    let mut said = said.replace(sandbox.path("").to_str().unwrap().trim_end_matches('/'), "[SANDBOX]");
+    // The id of an API key looks like any word: it is known from the key's file.
+    for file in fs::read_dir(sandbox.path("cwd")).unwrap() {
+        let key = fs::read(file.unwrap().path()).map(|bytes| text(&bytes)).unwrap_or_default();
+        if key.starts_with("ss_") && key.len() > 15 {
+            said = said.replace(&key[3..15], "[KEY-ID]");
+        }
+    }
     let in_word = |c: char| c.is_ascii_alphanumeric() || "-_:.".contains(c);
     let mut out = String::new();
     let mut rest = said.as_str();
@@ -68,6 +75,7 @@ fn kind_of(word: &str) -> &str {
     let all = |test: fn(char) -> bool| stem.chars().all(test);
     match stem.len() {
         32 if all(|c| c.is_ascii_hexdigit()) => "[ID]",
+        8 if all(|c| matches!(c, '0'..='9' | 'a'..='f')) => "[TAG]",
         19 if stem.starts_with("rk-") => "[REQUEST-KEY]",
         43 if all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) => "[KID]",
         20 if stem.ends_with('Z') && stem.contains('T') && stem.matches(':').count() == 2 => "[TIME]",
@@ -102,6 +110,21 @@ fn tokens() {
 }
 
 #[test]
+fn api_keys() {
+    replay("apikey.console");
+}
+
+#[test]
+fn certificates() {
+    replay("cert.console");
+}
+
+#[test]
+fn requests() {
+    replay("request.console");
+}
+
+#[test]
 fn messages_and_exit_codes() {
     replay("errors.console");
 }
@@ -120,15 +143,39 @@ fn every_document_names_its_schema() {
     line("sealserve key list --format json", "key.list");
     line("sealserve key rotate --use token --format json", "key.rotate");
     line("sealserve key revoke ci --format json", "key.revoke");
+    line("sealserve key create --use request --id ci2 --owner ci --format json", "key.create");
     line(
         "sealserve token mint --subject a --scope 'model:*:infer' -o t; sealserve token verify t --format json",
         "token.verify",
     );
     line("sealserve token inspect t --format json", "token.inspect");
+    let create = "sealserve apikey create --subject a --scope 'model:*:infer' -o a --format json";
+    line(create, "apikey.create");
+    line("sealserve apikey list --format json", "apikey.list");
+    line("sealserve apikey revoke --key-file a --format json", "apikey.revoke");
     line("echo model > m.onnx; sealserve model encrypt m.onnx --format json", "model.encrypt");
     line("sealserve model inspect m.sealed --format json", "model.inspect");
     line("sealserve model verify m.sealed --format json", "model.verify");
+    let url = "https://models.example/v2";
+    line(&format!("sealserve request sign {url} --sign-key ci2 --format json"), "request.sign");
+    let verify = format!(
+        "sealserve request sign {url} --sign-key ci2 > f; sealserve request verify {url} -H @f --format json"
+    );
+    line(&verify, "request.verify");
+    line("sealserve model rewrap m.sealed --format json", "model.rewrap");
+    line("sealserve model reencrypt m.sealed --format json", "model.reencrypt");
+    line(
+        "sealserve key create --use model --id n > n; sealserve model recipient add m.sealed --format json",
+        "model.recipient.add",
+    );
+    line("sealserve model recipient list m.sealed --format json", "model.recipient.list");
+    line("sealserve model recipient remove m.sealed m --format json", "model.recipient.remove");
     line("sealserve runtime list --format json", "runtime.list");
+    line("sealserve cert ca create --out-dir ca --format json", "cert.ca.create");
+    line("sealserve cert issue --client a --format json", "cert.issue");
+    line("sealserve cert inspect ca/ca.pem --format json", "cert.inspect");
+    line("sealserve cert verify ca/ca.pem --ca ca/ca.pem --format json", "cert.verify");
+    line("sealserve cert check --format json", "cert.check");
     line("sealserve key revoke nobody --format json 2>&1", "error");
 }
 
@@ -141,12 +188,24 @@ fn a_secret_in_an_argument_is_refused_and_not_repeated() {
     let (hex, base64) = ("5f".repeat(32), format!("{}=", "Ab3".repeat(15).split_at(43).0));
     // 32 bytes; half of all such keys have a slash.
     let slashed = "fPIj/IjefvDPfOehQcBRDL1MANaF5jgTvRNyENNcNjo=".to_owned();
-    for secret in [token, hex, base64, slashed] {
+    let api_key = shell(&sandbox, "sealserve apikey create -q --subject a --scope 'admin:*' -o -").stdout;
+    let api_key = text(&api_key).trim().to_owned();
+    // Also one that is cut.
+    let cut = api_key[..50].to_owned();
+    for secret in [&api_key, &cut] {
+        let output = shell(&sandbox, &format!("sealserve apikey revoke {secret}"));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("a secret stands where") && !said.contains(secret), "{said}");
+    }
+    for secret in [token, hex, base64, slashed, api_key, cut] {
         for verb in [
             "model encrypt /dev/null -o out --key-file",
             "key list --root-key",
             "token verify",
             "token inspect",
+            "apikey revoke --key-file",
+            "cert issue --client a --ca-cert /dev/null --out-cert c --out-key k --ca-key",
         ] {
             let output = shell(&sandbox, &format!("sealserve {verb} {secret}"));
             let said = text(&output.stderr);
@@ -169,7 +228,17 @@ fn secrets_go_to_a_private_file_or_where_they_were_asked_to_go() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     assert!(shell(&sandbox, &format!("umask 0; {mint} -o t")).status.success());
     assert!(shell(&sandbox, "umask 0; sealserve key create --use model -o k").status.success());
-    for name in ["t", "k"] {
+    let create = "sealserve apikey create --subject a --scope 'model:*:infer'";
+    let output = shell(&sandbox, &format!("{create} | cat; exit ${{PIPESTATUS[0]}}"));
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert!(shell(&sandbox, &format!("umask 0; {create} -o a")).status.success());
+    // A key that could not be delivered opens nothing.
+    assert_eq!(shell(&sandbox, &format!("{create} -o - > /dev/full")).status.code(), Some(1));
+    let listed = shell(&sandbox, "sealserve apikey list").stdout;
+    let states: Vec<_> =
+        text(&listed).lines().skip(1).map(|l| l.split_whitespace().nth(2).unwrap().to_owned()).collect();
+    assert_eq!(states, ["active", "revoked"]);
+    for name in ["t", "k", "a"] {
         let mode = sandbox.path("cwd").join(name).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o600, "{name}");
     }
@@ -260,9 +329,13 @@ fn who_closes_the_pipe_has_read_enough() {
         "sealserve key list",
         "sealserve key list --format json",
         "sealserve key jwks",
+        "sealserve cert inspect ../home/pki/ca.pem",
+        "sealserve cert issue --quiet --client a --out-cert - --out-key -",
         "sealserve completion bash",
         "sealserve --help",
         "sealserve token mint --quiet --subject a --scope 'model:*:infer' -o -",
+        "sealserve apikey list",
+        "sealserve apikey create --quiet --subject a --scope 'model:*:infer' -o -",
     ] {
         for reader in ["head -c 10 > /dev/null", "true"] {
             let output = shell(&sandbox, &format!("(sleep 0.1; {line}) | {reader}; exit ${{PIPESTATUS[0]}}"));
@@ -312,6 +385,10 @@ fn stdin_has_one_reader() {
         "sealserve model inspect --key-file - --key-file - m.sealed",
         &format!("sealserve model decrypt - {root}"),
         &format!("sealserve token verify - {root}"),
+        &format!("sealserve apikey revoke --key-file - {root}"),
+        "sealserve apikey revoke --key-file - --key-file -",
+        &format!("sealserve cert inspect - {root}"),
+        "sealserve cert check - -",
     ] {
         let output = shell(&sandbox, line);
         assert_eq!(output.status.code(), Some(2), "{line}: {}", text(&output.stderr));
@@ -330,9 +407,14 @@ fn a_full_device_is_an_error_that_names_stdout() {
     sandbox.init("");
     sandbox.write("cwd/m.onnx", "model");
     shell(&sandbox, "sealserve model encrypt m.onnx");
-    for line in
-        ["key list", "key jwks", "model decrypt m.sealed", "model inspect m.sealed", "completion bash"]
-    {
+    for line in [
+        "key list",
+        "key jwks",
+        "model decrypt m.sealed",
+        "model inspect m.sealed",
+        "cert inspect ../home/pki/ca.pem",
+        "completion bash",
+    ] {
         let output = shell(&sandbox, &format!("sealserve {line} > /dev/full"));
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{line}: {said}");

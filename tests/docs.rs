@@ -1,4 +1,4 @@
-//! `docs/configuration.md` says what the program does.
+//! `docs/configuration.md` and `docs/protocol.md` say what the program does.
 
 mod support;
 
@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use sealserve::config::Config;
+use sealserve::pki::Check;
 use support::{Sandbox, repository, text};
 
 fn page() -> String {
@@ -134,6 +135,17 @@ fn the_documented_defaults_are_those_of_the_program() {
 }
 
 #[test]
+fn every_check_of_a_certificate_is_documented() {
+    let page = fs::read_to_string(repository().join("docs/pki.md")).unwrap();
+    let table = page.split_once("| name | section |").unwrap().1;
+    let documented: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    for (check, row) in Check::ALL.iter().zip(&documented) {
+        assert!(row.starts_with(&format!("| `{}` | {} | ", check.name(), check.section())), "{row}");
+    }
+    assert_eq!(documented.len(), Check::ALL.len());
+}
+
+#[test]
 fn every_exit_code_of_the_help_is_documented() {
     let page = page();
     let help = Sandbox::new().ok(["--help"]);
@@ -157,4 +169,53 @@ fn every_variable_of_the_help_is_documented() {
     for variable in variables {
         assert!(page.contains(&format!("| `{variable}` |")), "{variable}");
     }
+}
+
+/// The pieces of all sources of the server that stand between `before` and `after`.
+fn in_the_server(before: &str, after: char) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut directories = vec![repository().join("src/server")];
+    while let Some(directory) = directories.pop() {
+        for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let source = fs::read_to_string(path).unwrap();
+            let code = source.split("#[cfg(test)]").next().unwrap();
+            found.extend(code.split(before).skip(1).map(|rest| rest.split(after).next().unwrap().to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_error_code_is_documented_and_no_other() {
+    // A status, then its code.
+    let codes: BTreeSet<_> = in_the_server("StatusCode::", ')')
+        .iter()
+        .filter_map(|text| text.split_once(',')?.1.trim_start().strip_prefix('"')?.split_once('"'))
+        .map(|(code, _)| code.to_owned())
+        .collect();
+    assert!(codes.len() > 15 && codes.contains("queue_full"), "{codes:?}");
+    let page = fs::read_to_string(repository().join("docs/protocol.md")).unwrap();
+    let table = page.split_once("| status | code |").unwrap().1;
+    let cells =
+        table.lines().filter(|line| line.starts_with("| ")).map(|line| line.split(" | ").nth(1).unwrap());
+    let documented: Vec<_> =
+        cells.flat_map(|cell| cell.split(", ")).map(|code| code.trim_matches('`').to_owned()).collect();
+    assert_eq!(documented.iter().cloned().collect::<BTreeSet<_>>(), codes);
+    assert_eq!(documented.len(), codes.len(), "a code is there twice");
+}
+
+#[test]
+fn every_route_is_documented_and_no_other() {
+    let routes = in_the_server(".route(\"", '"');
+    assert!(routes.len() >= 10, "{routes:?}");
+    let page = fs::read_to_string(repository().join("docs/protocol.md")).unwrap();
+    let table = page.split_once("## Routes").unwrap().1.split_once("\n## ").unwrap().0;
+    let rows = table.lines().filter(|line| line.starts_with("| GET") || line.starts_with("| POST"));
+    let documented: BTreeSet<_> =
+        rows.map(|row| row.split(" | ").nth(1).unwrap().trim_matches('`').to_owned()).collect();
+    assert_eq!(documented, routes);
 }

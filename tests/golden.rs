@@ -64,7 +64,7 @@ fn check(name: &str, generated: &Files) {
 fn completions_are_current() {
     let generated = completions();
     for (file, text) in &generated {
-        assert!(text.contains("revoke") && text.contains("key-file"), "{file}");
+        assert!(text.contains("revoke") && text.contains("key-file") && text.contains("ca-cert"), "{file}");
         // What generates them is not offered to people.
         assert!(!text.contains("Write a manual page"), "{file}");
     }

@@ -15,7 +15,6 @@ use sealserve::clock::UnixSeconds;
 use sealserve::keyring::{
     DEFAULT_MAX_TOKEN_LIFETIME, KeyState, KeyUse, Keyring, KeyringError, NewKey, Overlap, RootKey, Store,
 };
-use sealserve::pki::{Authority, Name};
 use serde_json::Value;
 use support::{Sandbox, text};
 
@@ -147,6 +146,49 @@ fn an_edited_keyring_is_refused() {
     }
     fs::write(&file, good).unwrap();
     sandbox.ok(["key", "list"]);
+}
+
+#[test]
+fn an_edited_api_key_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    let create = "apikey create --subject ann --lifetime 1h --from 10.0.0.0/8 --label x -o";
+    for (name, scope) in [("one", "model:digits:infer"), ("two", "model:other:infer")] {
+        sandbox.ok(create.split(' ').chain([name, "--scope", scope]));
+    }
+    let id = fs::read_to_string(sandbox.path("cwd/two")).unwrap()[3..15].to_owned();
+    sandbox.ok(["apikey", "revoke", &id]);
+    let file = sandbox.home().join("keyring.json");
+    let good = fs::read_to_string(&file).unwrap();
+    let parsed: Value = serde_json::from_str(&good).unwrap();
+    let keys = &parsed["keyring"]["api_keys"];
+    let member = |name: &str, i: usize| format!(r#","{name}":{}"#, keys[i][name]);
+    // The records as they stand there, the first without its last brace.
+    let (text, _) = good.split_once(r#""api_keys":["#).unwrap().1.rsplit_once("]}").unwrap();
+    let (first, second) = text.split_once("},").unwrap();
+    let digest = |i: usize| keys[i]["digest"].as_str().unwrap();
+    for (what, edited) in [
+        ("another scope", good.replacen("model:digits:infer", "model:digits:*", 1)),
+        ("one scope more", good.replacen(r#""model:digits:infer""#, r#""model:digits:infer","admin:*""#, 1)),
+        ("another end", good.replacen(&member("expires", 0), r#","expires":9999999999"#, 1)),
+        ("no end", good.replacen(&member("expires", 0), "", 1)),
+        ("another network", good.replacen("10.0.0.0/8", "0.0.0.0/0", 1)),
+        ("any network", good.replacen(&member("networks", 0), "", 1)),
+        ("another subject", good.replacen(r#""subject":"ann""#, r#""subject":"eve""#, 1)),
+        ("not revoked", good.replacen(&member("revoked", 1), "", 1)),
+        ("another's digest", good.replacen(digest(1), digest(0), 1)),
+        ("a key less", good.replacen(&format!("{first}}},"), "", 1)),
+        ("no keys", good.replacen(&format!(r#","api_keys":[{first}}},{second}]"#), "", 1)),
+    ] {
+        assert_ne!(edited, good, "{what}");
+        fs::write(&file, edited).unwrap();
+        for verb in [&["apikey", "list"][..], &["apikey", "revoke", &id]] {
+            let said = sandbox.fails(1, verb);
+            assert!(said.contains("does not authenticate"), "{what}: {said}");
+        }
+    }
+    fs::write(&file, good).unwrap();
+    sandbox.ok(["apikey", "list"]);
 }
 
 #[test]
@@ -505,41 +547,6 @@ fn the_servers_certificate_is_what_strict_verifiers_want() {
         public(&["x509", "-noout", "-pubkey", "-in", &server]),
         public(&["pkey", "-pubout", "-in", &key])
     );
-}
-
-#[test]
-fn an_authority_vouches_only_for_the_names_that_it_was_made_for() {
-    let sandbox = Sandbox::new();
-    let name = |text: &str| -> Name { text.parse().unwrap() };
-    let now = sealserve::clock::Clock::unix(&sealserve::clock::SystemClock);
-    let authority = Authority::create("test", &[name("models.example"), name("10.0.0.7")], now).unwrap();
-    let other = Authority::create("test", &[name("models.example")], now).unwrap();
-    let verify = |issuer: &Authority, names: &[&str]| {
-        let names: Vec<_> = names.iter().map(|text| name(text)).collect();
-        let leaf = issuer.issue_server(&names, now).unwrap();
-        sandbox.write("home/pki/server.pem", leaf.chain);
-        sandbox.write("home/pki/ca.pem", authority.root_certificate());
-        verifies(&sandbox, &[])
-    };
-    for good in
-        [&["models.example"][..], &["a.models.example"], &["10.0.0.7"], &["models.example", "10.0.0.7"]]
-    {
-        assert!(verify(&authority, good), "{good:?}");
-    }
-    for bad in [
-        &["example"][..],
-        &["notmodels.example"],
-        &["10.0.0.8"],
-        &["models.example", "evil.example"],
-        &["::1"],
-    ] {
-        assert!(!verify(&authority, bad), "{bad:?}");
-    }
-    assert!(!verify(&other, &["models.example"]), "another authority of the same title");
-    // Nothing is said of a certificate that ended yesterday.
-    let leaf = authority.issue_server(&[name("models.example")], now - 91 * 86400).unwrap();
-    sandbox.write("home/pki/server.pem", leaf.chain);
-    assert!(!verifies(&sandbox, &[]));
 }
 
 #[test]

@@ -3,12 +3,16 @@
 
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::process::Output;
 
 use data_encoding::HEXLOWER;
 use support::forge::AUTHORITY;
-use support::{Sandbox, Server, curl, generation, peer, python, repository, testdata, text, wait_until};
+use support::{
+    Sandbox, Server, curl, generation, peer, peer_of, python, python_with_kserve, repository, testdata, text,
+    wait_until,
+};
 
 fn served() -> (Sandbox, Server) {
     let sandbox = Sandbox::new();
@@ -53,6 +57,68 @@ fn every_held_out_digit_gets_the_answer_of_python_onnxruntime() {
 fn tritonclient_works_as_it_is() {
     let (sandbox, server) = served();
     digits(&sandbox, server.authority(), "triton_json.py");
+}
+
+#[test]
+fn an_api_key_serves_in_the_place_of_a_bearer_token() {
+    let (sandbox, server) = served();
+    let create = "apikey create --quiet --subject peer --scope model:digits:* -o -";
+    sandbox.write_secret("token", sandbox.ok(create.split(' ')));
+    digits(&sandbox, server.authority(), "triton_json.py");
+}
+
+/// Serves digits and the models that give back what they get, whatever its data type.
+fn served_with_echo() -> (Sandbox, Server) {
+    let sandbox = Sandbox::new();
+    let table = |name| format!("[[model]]\nname = \"{name}\"\npath = \"models/{name}.sealed\"\n");
+    sandbox.init_with_digits(&["echo", "bf16"].map(table).concat());
+    for name in ["echo", "bf16"] {
+        sandbox.encrypt(&testdata(&format!("models/{name}.onnx")), name);
+    }
+    let server = Server::start(&sandbox, &[]);
+    sandbox.write_secret("token", sandbox.mint("peer", "model:*:*"));
+    (sandbox, server)
+}
+
+#[test]
+fn tritonclient_works_in_binary_and_compressed() {
+    let (sandbox, server) = served_with_echo();
+    let report = digits(&sandbox, server.authority(), "triton_binary.py");
+    assert_eq!(report["rows"], 360, "{report}");
+    assert_eq!(report["label_mismatches"], 0, "{report}");
+    // In JSON and in binary, outputs named or not, three codings each way.
+    assert_eq!(report["exchanges"], 36, "{report}");
+    assert_eq!(report["echoed"], 12 * 13, "{report}");
+}
+
+#[test]
+fn kserves_client_works_in_json_and_in_binary() {
+    let (sandbox, server) = served_with_echo();
+    let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let report = peer_of(
+        &python_with_kserve(),
+        &sandbox,
+        "kserve_client.py",
+        [
+            "--url",
+            &server.url,
+            "--ca",
+            &path(sandbox.home().join("pki/ca.pem")),
+            "--token-file",
+            &path(sandbox.path("token")),
+            "--rows",
+            &path(testdata("digits-heldout.csv")),
+        ],
+    );
+    assert_eq!(report["rows"], 360, "{report}");
+    assert!(report["accuracy"].as_f64().unwrap() >= 0.97, "{report}");
+    assert_eq!(report["echoed"], 4 * 13, "{report}");
+    for (call, status, message) in
+        [("without_token", 401, "a bearer token is required"), ("wrong_shape", 400, "has shape")]
+    {
+        assert_eq!(report[call]["status"], status, "{report}");
+        assert!(report[call]["message"].as_str().unwrap().contains(message), "{report}");
+    }
 }
 
 /// Verifies the token in the sandbox with PyJWT and joserfc, under the keys in `jwks`.
@@ -219,4 +285,29 @@ fn cryptography_opens_our_payload_and_we_open_its() {
         sandbox.ok(["model", "decrypt", &path(&spliced), "--key-file", kek_path, "-o", &path(&opened)]);
         assert!(std::fs::read(&opened).unwrap() == plain, "{size}");
     }
+}
+
+#[test]
+fn the_documented_python_client_signs_and_gets_signed_answers() {
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits("[signing]\nmode = \"required\"");
+    let server = Server::start(&sandbox, &[]);
+    sandbox.write_secret("token", sandbox.mint("ci", "model:digits:infer"));
+    sandbox.ok(["key", "export", "ci", "-o", sandbox.path("ci.key").to_str().unwrap()]);
+    let page = fs::read_to_string(repository().join("docs/request-signing.md")).unwrap();
+    let script = page.split_once("\n```python\n").unwrap().1.split_once("\n```").unwrap().0;
+    let body = fs::read_to_string(testdata("digits-request.json")).unwrap();
+    assert!(script.contains(r#"json={"inputs": []}"#));
+    let script = script.replace(r#"json={"inputs": []}"#, &format!("json={body}"));
+    let output = sandbox
+        .program(python())
+        .args(["-c", &script, &format!("{}/v2/models/digits/infer", server.url)])
+        .args([sandbox.home().join("pki/ca.pem"), sandbox.path("token")])
+        .arg("ci")
+        .arg(sandbox.path("ci.key"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["outputs"][0]["shape"], serde_json::json!([1, 10]), "{answer}");
 }

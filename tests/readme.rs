@@ -24,7 +24,7 @@ fn the_examples_work_as_they_stand() {
     let sandbox = Sandbox::new();
     let mut script = String::from("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n");
     let examples = examples();
-    assert_eq!(examples.len(), 5);
+    assert_eq!(examples.len(), 8);
     for (name, code) in examples {
         script.push_str(&format!("echo '== {name}' >&2\n{code}\n"));
     }
@@ -50,8 +50,19 @@ fn the_examples_work_as_they_stand() {
         .unwrap();
     assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(stdout.contains("\"probabilities\""), "{stdout}");
-    for message in ["ready: https://", "retired token-1", "revoked token-1", "== pipes"] {
+    // Of curl twice, and of `request send`.
+    let answer = fs::read_to_string(sandbox.path("cwd/answer.json")).unwrap();
+    assert_eq!([&*stdout, &answer].map(|said| said.matches("\"probabilities\"").count()), [2, 1]);
+    for message in [
+        "ready: https://",
+        "retired token-1",
+        "revoked token-1",
+        "revoked API key",
+        "revoked ci",
+        "1 rewrapped",
+        "1 encrypted again",
+        "== pipes",
+    ] {
         assert!(stdout.contains(message) || stderr.contains(message), "{message}: {stdout}{stderr}");
     }
 }

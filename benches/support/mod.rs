@@ -7,6 +7,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses a part of it")]
 
+pub mod client;
 #[path = "../../tests/support/mod.rs"]
 pub mod harness;
 

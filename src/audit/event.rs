@@ -24,15 +24,18 @@ pub struct Event {
     /// Who asked, where that is proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
-    /// How it is proven: `token`.
+    /// How it is proven: `token` or `api-key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<&'static str>,
-    /// Which key proved it.
+    /// Which key proved it: the one that signed the token, or the API key, by its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The token's own name.
+    /// The token's own name, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The key that signed the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_key: Option<String>,
     /// From where.
     pub source: IpAddr,
     /// What for: `infer`, `metadata`, …

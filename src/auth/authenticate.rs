@@ -1,14 +1,16 @@
 //! From what a request brings to who sent it.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 
+use super::apikey::ApiKeys;
 use super::{AuthError, Scopes};
 use crate::clock::UnixSeconds;
 use crate::crypto::digest::{self, Digest};
-use crate::keyring::{Key, KeyUse, Keyring};
+use crate::keyring::{self, Key, KeyUse, Keyring};
 use crate::token::{self, Claims, Expected, TokenError, VerifyingKey};
 
 /// Tokens whose signatures are remembered.
@@ -19,40 +21,58 @@ const CACHE: usize = 16 * 1024;
 pub struct Evidence<'a> {
     /// The values of all `Authorization` fields.
     pub authorization: Vec<&'a [u8]>,
-    /// How many `X-Api-Key` fields there are.
-    pub api_keys: usize,
+    /// The values of all `X-Api-Key` fields.
+    pub api_keys: Vec<&'a [u8]>,
+    /// From where; what is bound to a network is not accepted from an unknown place.
+    pub source: Option<IpAddr>,
 }
 
 /// Who sent a request, proven.
 #[derive(Debug, Clone)]
-pub struct Principal(Arc<Identity>);
+pub struct Principal(pub(super) Arc<Identity>);
 
 #[derive(Debug)]
-struct Identity {
-    claims: Claims,
-    scopes: Scopes,
-    kid: String,
+pub(super) struct Identity {
+    pub(super) scopes: Scopes,
+    /// The key that vouches for it.
+    pub(super) key: String,
+    pub(super) proof: Proof,
+}
+
+#[derive(Debug)]
+pub(super) enum Proof {
+    Token(Claims),
+    ApiKey { subject: String },
 }
 
 impl Principal {
-    /// The name: the token's subject.
+    /// The name: the subject of the token or API key.
     pub fn name(&self) -> &str {
-        &self.0.claims.sub
+        match &self.0.proof {
+            Proof::Token(claims) => &claims.sub,
+            Proof::ApiKey { subject } => subject,
+        }
     }
 
     /// What kind of proof it was.
     pub fn proof(&self) -> &'static str {
-        "token"
+        match self.0.proof {
+            Proof::Token(_) => "token",
+            Proof::ApiKey { .. } => "api-key",
+        }
     }
 
-    /// The key that vouched for it.
+    /// The key that vouched for it: the one that signed the token, or the API key.
     pub fn key(&self) -> &str {
-        &self.0.kid
+        &self.0.key
     }
 
-    /// The token's own name.
-    pub fn token(&self) -> &str {
-        &self.0.claims.jti
+    /// The token's own name, where there is a token.
+    pub fn token(&self) -> Option<&str> {
+        match &self.0.proof {
+            Proof::Token(claims) => Some(&claims.jti),
+            Proof::ApiKey { .. } => None,
+        }
     }
 
     pub(super) fn scopes(&self) -> &Scopes {
@@ -65,6 +85,7 @@ impl Principal {
 pub struct Authenticator {
     expected: Expected,
     keys: HashMap<String, TokenKey>,
+    api_keys: ApiKeys,
     /// By the token's hash. Holds only "this key's signature is valid and these
     /// are the claims": state, time and rights are judged at every request.
     verified: Cache<Digest, Principal>,
@@ -76,7 +97,7 @@ struct TokenKey {
 }
 
 impl Authenticator {
-    /// Accepts the tokens of `keyring` that are meant for `expected`.
+    /// Accepts the API keys of `keyring`, and its tokens that are meant for `expected`.
     pub fn new(keyring: &Keyring, expected: Expected) -> Result<Self, TokenError> {
         let mut keys = HashMap::new();
         for key in keyring.of(KeyUse::Token) {
@@ -84,22 +105,28 @@ impl Authenticator {
             let verifying = VerifyingKey::new(jwk, &key.kid)?;
             keys.insert(key.kid.clone(), TokenKey { verifying, key: key.without_secret() });
         }
-        Ok(Self { expected, keys, verified: Cache::new(CACHE) })
+        Ok(Self { expected, keys, api_keys: ApiKeys::new(keyring), verified: Cache::new(CACHE) })
     }
 
     /// Who sent a request that brings `evidence`, at `now`. Exactly one
     /// credential must be there.
     pub fn authenticate(&self, evidence: &Evidence<'_>, now: UnixSeconds) -> Result<Principal, AuthError> {
-        let authorization = match (&evidence.authorization[..], evidence.api_keys) {
-            ([], 0) => return Err(AuthError::Missing),
-            ([one], 0) => *one,
-            ([], 1) => return Err(AuthError::ApiKey),
-            _ => return Err(AuthError::Several),
-        };
-        self.bearer(bearer(authorization)?, now)
+        match (&evidence.authorization[..], &evidence.api_keys[..]) {
+            ([], []) => Err(AuthError::Missing),
+            ([], [key]) => Ok(self.api_keys.authenticate(key, evidence.source, now)?),
+            ([field], []) => {
+                let text = bearer(field)?;
+                if keyring::is_meant(text) {
+                    Ok(self.api_keys.authenticate(text.as_bytes(), evidence.source, now)?)
+                } else {
+                    self.token(text, now)
+                }
+            }
+            _ => Err(AuthError::Several),
+        }
     }
 
-    fn bearer(&self, text: &str, now: UnixSeconds) -> Result<Principal, AuthError> {
+    fn token(&self, text: &str, now: UnixSeconds) -> Result<Principal, AuthError> {
         if text.len() > token::MAX_LENGTH {
             return Err(TokenError::TooLong { limit: token::MAX_LENGTH }.into());
         }
@@ -111,8 +138,10 @@ impl Authenticator {
             self.verified.insert(hash, principal.clone());
             principal
         };
-        self.accepted(&principal.0.kid, now)?;
-        principal.0.claims.check(&self.expected, now)?;
+        // The cache holds nothing else.
+        let Proof::Token(claims) = &principal.0.proof else { return Err(TokenError::Envelope.into()) };
+        self.accepted(&principal.0.key, now)?;
+        claims.check(&self.expected, now)?;
         Ok(principal)
     }
 
@@ -121,7 +150,7 @@ impl Authenticator {
         let kid = signed.kid()?;
         let claims = signed.authenticate(&self.accepted(kid, now)?.verifying)?;
         let scopes = Scopes::from_claim(&claims.scope);
-        Ok(Principal(Arc::new(Identity { claims, scopes, kid: kid.to_owned() })))
+        Ok(Principal(Arc::new(Identity { scopes, key: kid.to_owned(), proof: Proof::Token(claims) })))
     }
 
     /// The key `kid`, if what it signed is accepted at `now`.
@@ -133,8 +162,8 @@ impl Authenticator {
     }
 }
 
-/// The token in an `Authorization` field: `Bearer` in any case, one space, the
-/// token (RFC 6750, section 2.1; RFC 9110, section 11.1).
+/// The credential in an `Authorization` field: `Bearer` in any case, one space, the
+/// credential (RFC 6750, section 2.1; RFC 9110, section 11.1).
 fn bearer(value: &[u8]) -> Result<&str, AuthError> {
     let text = std::str::from_utf8(value).map_err(|_| AuthError::Malformed)?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
@@ -187,7 +216,7 @@ mod tests {
         authorization: &str,
         now: UnixSeconds,
     ) -> Result<Principal, AuthError> {
-        let evidence = Evidence { authorization: vec![authorization.as_bytes()], api_keys: 0 };
+        let evidence = Evidence { authorization: vec![authorization.as_bytes()], ..Evidence::default() };
         authenticator.authenticate(&evidence, now)
     }
 
@@ -221,13 +250,15 @@ mod tests {
         let authenticator = Authenticator::new(&keyring, expected()).unwrap();
         let ask = |authorization: &[&str], api_keys| {
             let authorization = authorization.iter().map(|a| a.as_bytes()).collect();
-            authenticator.authenticate(&Evidence { authorization, api_keys }, NOW).map(|_| ())
+            let evidence = Evidence { authorization, api_keys: vec![b"ss_x"; api_keys], source: None };
+            authenticator.authenticate(&evidence, NOW).map(|_| ())
         };
         let bearer = format!("bEARER {token}");
         assert_eq!(ask(&[&bearer], 0), Ok(()));
         assert_eq!(ask(&[], 0), Err(AuthError::Missing));
         assert_eq!(ask(&[&bearer, &bearer], 0), Err(AuthError::Several));
         assert_eq!(ask(&[&bearer], 1), Err(AuthError::Several));
+        assert_eq!(ask(&[], 2), Err(AuthError::Several));
         for malformed in ["Bearer", "Bearer ", &format!("{bearer} x")] {
             assert_eq!(ask(&[malformed], 0), Err(AuthError::Malformed), "{malformed}");
         }

@@ -1,6 +1,7 @@
 //! Why a caller is refused.
 
-use super::Action;
+use super::{Action, ApiKeyError};
+use crate::signing::SigningError;
 use crate::token::TokenError;
 
 /// Why a caller is refused.
@@ -13,12 +14,28 @@ pub enum AuthError {
     Several,
     #[error("the Authorization header has another scheme than Bearer")]
     Scheme,
-    #[error("the Authorization header is not 'Bearer' and a token")]
+    #[error("the Authorization header is not 'Bearer' and a token or API key")]
     Malformed,
-    #[error("API keys are not accepted here")]
-    ApiKey,
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
     #[error(transparent)]
     Token(#[from] TokenError),
+    #[error("the request is not signed")]
+    Unsigned,
+    #[error("the signature is refused: {0}")]
+    Signature(#[from] SigningError),
+    #[error("no request key '{id}' is in force")]
+    UnknownRequestKey { id: String },
+    #[error("request key '{id}' belongs to another principal")]
+    NotOwner { id: String },
+    #[error("the signature was made before the server can have started: it may have been accepted before")]
+    TooSoon,
+    #[error("the signature was accepted before")]
+    Replayed,
+    #[error("more signed requests came with this key than can be told apart")]
+    NoncesFull,
+    #[error("the body is not the one that was signed")]
+    Digest,
     #[error("the credential does not allow '{action}' on this model")]
     Forbidden { action: Action },
 }

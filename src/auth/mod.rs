@@ -4,12 +4,18 @@
 //! action on one model. Neither value can be made elsewhere, so what demands a
 //! `Permit` cannot be reached without both checks.
 
+mod apikey;
 mod authenticate;
 mod error;
 mod permit;
+mod replay;
 mod scope;
+mod signature;
 
+pub use apikey::ApiKeyError;
 pub use authenticate::{Authenticator, Evidence, Principal};
 pub use error::AuthError;
 pub use permit::{Action, ModelId, Permit};
+pub use replay::ReplayMemory;
 pub use scope::{Scope, Scopes};
+pub use signature::{RequestKeys, SignedRequest};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::{Action, ModelId};
 use crate::token::TokenError;
 
-/// One entry of a token's `scope` claim: `model:<name>:<action>`, where name and
+/// One entry of a token's `scope` claim, or one scope of an API key: `model:<name>:<action>`, where name and
 /// action may be `*` as a whole, or `admin:*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -65,7 +65,12 @@ impl Scopes {
     /// Reads a `scope` claim (RFC 6749, section 3.3). Entries that are none of
     /// ours may be meant for others, and allow nothing here.
     pub fn from_claim(claim: &str) -> Self {
-        Self(claim.split(' ').filter_map(|scope| scope.parse().ok()).collect())
+        Self::from_entries(claim.split(' '))
+    }
+
+    /// The same, of scopes that stand apart.
+    pub fn from_entries<'a>(entries: impl Iterator<Item = &'a str>) -> Self {
+        Self(entries.filter_map(|scope| scope.parse().ok()).collect())
     }
 
     /// Whether `action` on `model` is allowed.

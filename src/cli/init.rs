@@ -7,7 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::context::Context;
-use super::{Outcome, written};
+use super::{Outcome, Stop, written};
+use crate::config::Home;
 use crate::error::Kind;
 use crate::fs;
 use crate::keyring::{KeyringError, RootKey};
@@ -44,24 +45,7 @@ impl Document for InitDocument {
 impl Init {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let home = context.home()?;
-        let file = context.root_key_file()?;
-        if file.as_deref().is_some_and(|path| inside(path, home.path())) {
-            return Err(inside_home().into());
-        }
-        let root = match context.root_key() {
-            Ok(root) => root,
-            Err(super::Stop::Failure(failure)) => match &file {
-                // One root key may open several homes; only where there is none, one is made.
-                Some(path) if path.symlink_metadata().is_err() => {
-                    fs::parent_directory(path)?;
-                    let root = RootKey::generate();
-                    root.write(path).map_err(KeyringError::from)?;
-                    root
-                }
-                _ => return Err(super::Stop::Failure(failure)),
-            },
-            Err(other) => return Err(other),
-        };
+        let (root, file) = root_key(context, &home)?;
         let request = InitRequest { home: &home, root, names: &self.names, now: context.now() };
         let report = ops::init(&request)?;
         context.output.note(&format!("made the home {}", report.home.display()));
@@ -72,6 +56,30 @@ impl Init {
         context.output.note("next: sealserve model encrypt MODEL.onnx, then name it in sealserve.toml");
         written(context.output.document(&InitDocument { report, root_key: file }))
     }
+}
+
+/// The root key of a home that may not be there yet, made where there is none, and
+/// the file that it is in.
+pub(super) fn root_key(context: &Context, home: &Home) -> Outcome<(RootKey, Option<PathBuf>)> {
+    let file = context.root_key_file()?;
+    if file.as_deref().is_some_and(|path| inside(path, home.path())) {
+        return Err(inside_home().into());
+    }
+    let root = match context.root_key() {
+        Ok(root) => root,
+        Err(Stop::Failure(failure)) => match &file {
+            // One root key may open several homes; only where there is none, one is made.
+            Some(path) if path.symlink_metadata().is_err() => {
+                fs::parent_directory(path)?;
+                let root = RootKey::generate();
+                root.write(path).map_err(KeyringError::from)?;
+                root
+            }
+            _ => return Err(Stop::Failure(failure)),
+        },
+        Err(other) => return Err(other),
+    };
+    Ok((root, file))
 }
 
 /// Whether `path` lies in `directory`, through whatever links.

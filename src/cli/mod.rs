@@ -2,18 +2,22 @@
 //! and exit codes. A verb turns its arguments into a call of a domain and hands
 //! what comes back to [`output`](crate::output).
 
+mod apikey;
+mod cert;
 mod context;
 mod env;
 mod exit;
 mod init;
 mod key;
 mod model;
+mod request;
 mod runtime;
 mod secret;
 mod selfdoc;
 mod serve;
 mod status;
 mod token;
+mod usage;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -84,9 +88,13 @@ enum Any {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
+    Cert(cert::CertCommand),
     Key(key::KeyCommand),
     Token(token::TokenCommand),
+    #[command(name = "apikey")]
+    ApiKey(apikey::ApiKeyCommand),
     Model(model::ModelCommand),
+    Request(Box<request::RequestCommand>),
     Serve(serve::Serve),
     Status(status::Status),
     Runtime(runtime::RuntimeCommand),
@@ -96,9 +104,12 @@ impl Any {
     fn run(self, context: &Context) -> Outcome {
         match self {
             Self::Command(Command::Init(command)) => command.run(context),
+            Self::Command(Command::Cert(command)) => command.run(context),
             Self::Command(Command::Key(command)) => command.run(context),
             Self::Command(Command::Token(command)) => command.run(context),
+            Self::Command(Command::ApiKey(command)) => command.run(context),
             Self::Command(Command::Model(command)) => command.run(context),
+            Self::Command(Command::Request(command)) => command.run(context),
             Self::Command(Command::Serve(command)) => command.run(context),
             Self::Command(Command::Status(command)) => command.run(context),
             Self::Command(Command::Runtime(command)) => command.run(context),
@@ -110,8 +121,10 @@ impl Any {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    // clap prints help and usage errors itself, with exit codes 0 and 2, the ones we document.
-    let cli = Cli::<Any>::parse();
+    let cli = match Cli::<Any>::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error),
+    };
     let format = match cli.global.format {
         FormatArg::Text => Format::Text,
         FormatArg::Json => Format::Json,

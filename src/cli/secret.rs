@@ -10,6 +10,7 @@ use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
 use super::{Outcome, Stop, env};
 use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
+use crate::keyring;
 use crate::output::Failure;
 use crate::secret::SecretBytes;
 
@@ -49,7 +50,8 @@ impl Source {
         let encodings = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
         let key = encodings.iter().any(|e| e.decode(text.as_bytes()).is_ok_and(|key| key.len() == 32));
         let token = text.starts_with("eyJ") && text.matches('.').count() == 2;
-        if (hex || key || token) && path.symlink_metadata().is_err() {
+        let api_key = keyring::is_meant(&text) && text.len() >= 32;
+        if (hex || key || token || api_key) && path.symlink_metadata().is_err() {
             return Err(Failure::new(Kind::Usage, "a secret stands where the place of a secret belongs")
                 .hint(format!("pass {FORMS}; what stood there may be in your shell's history: rotate it"))
                 .into());
@@ -179,10 +181,14 @@ mod tests {
     #[test]
     fn a_secret_itself_is_no_source() {
         let token = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
-        for secret in [&"5f".repeat(32), &"Ab3".repeat(15)[..43], token] {
+        // Also where it is cut or mistyped.
+        let api_key = format!("ss_0123456789AB_{}", "x".repeat(40));
+        for secret in [&"5f".repeat(32), &"Ab3".repeat(15)[..43], token, &api_key] {
             assert!(secret.parse::<Source>().unwrap().check().is_err(), "{secret}");
         }
-        for place in ["key", "models/a.key", "ci-key-of-the-build-machine", "env:eyJh.e30.c2ln", "-"] {
+        for place in
+            ["key", "ss_key", "models/a.key", "ci-key-of-the-build-machine", "env:eyJh.e30.c2ln", "-"]
+        {
             assert!(place.parse::<Source>().unwrap().check().is_ok(), "{place}");
         }
     }

@@ -11,7 +11,8 @@ use super::context::{self, Context};
 use super::model::read_trusted;
 use super::runtime::{self, Choice};
 use crate::config::{
-    AuditTable, Config, Home, KeyringTable, LimitsTable, ModelTable, RuntimeTable, TlsTable, TlsVersion,
+    AuditTable, Config, Home, KeyringTable, LimitsTable, ModelTable, RuntimeTable, SigningTable, TlsTable,
+    TlsVersion,
 };
 use crate::container::SignaturePolicy;
 use crate::crypto::random;
@@ -146,6 +147,7 @@ impl Serve {
             tls: TlsTable { certificate, key, min_version: TlsVersion::Tls13 },
             limits: LimitsTable::default(),
             keyring: KeyringTable::default(),
+            signing: SigningTable::default(),
             audit: AuditTable { path: home.path().join("audit/audit.jsonl"), ..AuditTable::default() },
             runtime: RuntimeTable::default(),
             models: Vec::new(),

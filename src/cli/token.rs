@@ -92,7 +92,7 @@ struct Mint {
     out: Option<PathBuf>,
 }
 
-fn parse_scope(text: &str) -> Result<Scope, String> {
+pub(super) fn parse_scope(text: &str) -> Result<Scope, String> {
     text.parse().map_err(|error: token::TokenError| error.to_string())
 }
 
@@ -161,16 +161,18 @@ impl Verify {
         let authenticator = Authenticator::new(&keyring, expected)?;
         // The server's own path, from the header field on.
         let field = format!("Bearer {text}");
-        let evidence = Evidence { authorization: vec![field.as_bytes()], api_keys: 0 };
+        let evidence = Evidence { authorization: vec![field.as_bytes()], ..Evidence::default() };
         let principal =
             authenticator.authenticate(&evidence, context.now()).map_err(|error| match error {
                 AuthError::Token(error) => Failure::from(error),
                 other => Failure::new(Kind::Negative, other.to_string()),
             })?;
+        // An API key is no token, however good it is.
+        let token = principal.token().ok_or(token::TokenError::Envelope)?;
         written(context.output.document(&VerifyDocument {
             verified: true,
             subject: principal.name().to_owned(),
-            token: principal.token().to_owned(),
+            token: token.to_owned(),
             key: principal.key().to_owned(),
             keyring_generation: keyring.generation,
         }))

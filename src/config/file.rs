@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Span;
+use super::{Span, check};
 use crate::error::Diagnose;
 use crate::fs::{self, FsError};
 
@@ -65,6 +65,9 @@ pub struct Config {
     /// How the keyring is followed.
     #[serde(default)]
     pub keyring: KeyringTable,
+    /// Signed requests.
+    #[serde(default)]
+    pub signing: SigningTable,
     /// The record of decisions.
     #[serde(default)]
     pub audit: AuditTable,
@@ -160,6 +163,37 @@ impl Default for KeyringTable {
     fn default() -> Self {
         Self { max_stale: Span::seconds(300) }
     }
+}
+
+/// `[signing]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SigningTable {
+    /// Who must sign.
+    pub mode: SigningMode,
+    /// The longest time from `created` to `expires`.
+    pub window: Span,
+    /// Nonces that are remembered for each request key.
+    pub nonces: usize,
+}
+
+impl Default for SigningTable {
+    fn default() -> Self {
+        Self { mode: SigningMode::default(), window: Span::seconds(60), nonces: 1_000_000 }
+    }
+}
+
+/// Who must sign requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SigningMode {
+    /// Signatures are not looked at.
+    Off,
+    /// A signature that is there must hold.
+    #[default]
+    Optional,
+    /// Every request that needs a credential needs a signature too.
+    Required,
 }
 
 /// `[audit]`
@@ -274,68 +308,9 @@ impl Config {
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| refused(error, path))?;
-        let refuse = |detail: String| Err(ConfigError::Value { path: path.to_owned(), detail });
-        for (index, model) in config.models.iter().enumerate() {
-            let name = &model.name;
-            if !is_model_name(name) || !is_model_name(&model.version) {
-                return refuse(format!(
-                    "model '{name}': name and version take 1 to 128 of a-z A-Z 0-9 . _ -"
-                ));
-            }
-            for (key, value, most) in [
-                ("sessions", model.sessions, 256),
-                ("threads", model.threads, 1024),
-                ("queue", model.queue, 1 << 20),
-            ] {
-                if value == 0 || value > most {
-                    return refuse(format!("model '{name}': {key} must be from 1 to {most}"));
-                }
-            }
-            if config.requires_signature(model) && config.trusted_signers(model).is_empty() {
-                return refuse(format!(
-                    "model '{name}': a signature is required, but trusted_signers is empty"
-                ));
-            }
-            if config.models[..index].iter().any(|other| other.name == *name) {
-                return refuse(format!("model '{name}' is there twice"));
-            }
-        }
-        let limits = &config.limits;
-        let counts = [limits.connections, limits.connections_per_address, limits.body, limits.headers];
-        if counts.contains(&0) {
-            return refuse("a limit of 0 would let nothing in".into());
-        }
-        let spans = [
-            limits.handshake_timeout,
-            limits.header_timeout,
-            limits.body_timeout,
-            limits.body_deadline,
-            limits.inference_timeout,
-        ];
-        if spans.contains(&Span::seconds(0)) {
-            return refuse("a time-out of 0 would let nothing in".into());
-        }
-        if config.issuer.is_empty() || config.audience.is_empty() {
-            return refuse("issuer and audience must not be empty".into());
-        }
-        if u32::try_from(limits.body).is_err() {
-            return refuse("limits.body must be less than 4 GiB".into());
-        }
-        if limits.body > limits.body_memory {
-            return refuse("limits.body is larger than limits.body_memory".into());
-        }
-        if !(8 << 10..=256 << 10).contains(&limits.headers) {
-            return refuse("limits.headers must be from 8192 to 262144".into());
-        }
+        check::values(&config).map_err(|detail| ConfigError::Value { path: path.to_owned(), detail })?;
         Ok(config)
     }
-}
-
-/// Names stand in URLs and in scopes, so they hold nothing that either escapes.
-fn is_model_name(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && !name.starts_with('.')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// serde tells the valid names inside its message, between backticks:
@@ -410,6 +385,9 @@ mod tests {
             ("path = ", "sessions = 0\npath = "),
             ("path = ", "require_signature = true\npath = "),
             ("listen = ", "require_signature = true\nlisten = "),
+            ("[[model]]", "[signing]\nwindow = \"301s\"\n[[model]]"),
+            ("[[model]]", "[signing]\nnonces = 0\n[[model]]"),
+            ("[[model]]", "[signing]\nmode = \"perhaps\"\n[[model]]"),
         ] {
             assert!(parse(&LEAST.replacen(from, to, 1)).is_err(), "{to}");
         }
@@ -422,7 +400,7 @@ mod tests {
 
         #[test]
         fn any_value_is_parsed_without_panic(
-            key in "(listen|issuer|allow_swap|tls|limits|keyring|audit|runtime|model)(\\.[a-z_]{1,20})?",
+            key in "(listen|issuer|allow_swap|tls|limits|keyring|signing|audit|runtime|model)(\\.[a-z_]{1,20})?",
             value in "([0-9eE.+-]{1,30}|\"[^\"\\\\]{0,30}\"|\\[.{0,30}\\]|\\{.{0,30}\\}|true|.{0,20})",
         ) {
             let _ = parse(&format!("{key} = {value}\n{LEAST}"));

@@ -46,6 +46,11 @@ impl Home {
         self.0.join("control.sock")
     }
 
+    /// Encrypted models.
+    pub fn models(&self) -> PathBuf {
+        self.0.join("models")
+    }
+
     /// Certificates.
     pub fn pki(&self) -> PathBuf {
         self.0.join("pki")

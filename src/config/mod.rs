@@ -1,13 +1,14 @@
 //! `sealserve.toml` and the paths of a home. `docs/configuration.md` is the
 //! reference that users read; a test holds it to this file.
 
+mod check;
 mod file;
 mod home;
 mod span;
 
 pub use file::{
     AuditMode, AuditTable, Config, ConfigError, KeyringTable, LimitsTable, ModelTable, RuntimeTable,
-    TlsTable, TlsVersion,
+    SigningMode, SigningTable, TlsTable, TlsVersion,
 };
 pub use home::Home;
 pub use span::Span;

@@ -62,6 +62,26 @@ impl<'a> Batch<'a> {
         }
         Ok(&self.buffer[..self.filled - chunks * TAG])
     }
+
+    /// Decrypts sealed chunks and encrypts each again, in its place, and returns
+    /// them all once every one has proved authentic.
+    pub(super) fn reseal(self, old: &Cipher, new: &Cipher) -> Result<&'a [u8], Fault> {
+        let first = self.first_chunk();
+        if self.last {
+            check_end(first, self.filled as u64)?;
+        }
+        let sealed = &mut self.buffer[..self.filled];
+        let count = sealed.len().div_ceil(SEALED_CHUNK);
+        for (i, chunk) in sealed.chunks_mut(SEALED_CHUNK).enumerate() {
+            let index = first + i as u64;
+            old.open_chunk(index, chunk).map_err(|_| {
+                if self.last && i + 1 == count { Fault::LastChunk(index) } else { Fault::Chunk(index) }
+            })?;
+            let (plain, tag) = chunk.split_at_mut(chunk.len() - TAG);
+            tag.copy_from_slice(&new.seal_chunk(index, plain));
+        }
+        Ok(sealed)
+    }
 }
 
 /// Checks that a payload can end `length` bytes after the beginning of chunk

@@ -43,10 +43,6 @@ pub enum ContainerError {
     SignerKey { name: String },
     #[error("{name} holds no public signer key: Ed25519 public keys in PEM, and no other")]
     SignerPublic { name: String },
-    #[error("the header of '{name}' is full: its slots are {bytes} bytes long")]
-    SlotFull { name: String, bytes: u32 },
-    #[error("the header of '{name}' has been rewritten too often")]
-    Generations { name: String },
     #[error("'{name}' holds {length} bytes, and the range begins behind them")]
     Range { name: String, length: u64 },
     #[error("no recipient is given for '{name}'")]
@@ -57,6 +53,20 @@ pub enum ContainerError {
     HeaderTooLarge,
     #[error("the model's {field} must have 1 to 255 bytes and no control characters")]
     MetadataField { field: &'static str },
+    #[error("'{name}' is sealed for key {key}, which leaked: so may its data key have, which stays the same")]
+    Leaked { name: String, key: KeyId },
+    #[error("'{name}' has no other recipient: nobody could open it any more")]
+    LastRecipient { name: String },
+    #[error("'{name}' is not sealed for key {key}")]
+    NotRecipient { name: String, key: KeyId },
+    #[error("'{name}' is sealed for key {key} already")]
+    AlreadyRecipient { name: String, key: KeyId },
+    #[error("the header of '{name}' has no room for what is to be added")]
+    NoRoom { name: String },
+    #[error("the header of '{name}' was rewritten as often as can be counted")]
+    Exhausted { name: String },
+    #[error("cannot rewrite the header of '{name}'{}", if *in_force { ": the change is in force, but not complete" } else { "" })]
+    Rewrite { name: String, in_force: bool, source: io::Error },
     #[error("'{name}' changed while it was read: {found} bytes instead of {expected}")]
     Changed { name: String, expected: u64, found: u64 },
 }
@@ -144,7 +154,8 @@ impl Fault {
             | Self::ChunkTruncated(_)
             | Self::LastChunkMissing(_) => "the file was cut short; fetch it again, or restore it",
             Self::SlotDamaged(_) => {
-                "the file still opens through its other slot; restore it, or encrypt it anew"
+                "it opens through its other slot; run the rewrap that was interrupted again, or any other: \
+                 `sealserve model rewrap` writes both slots anew"
             }
             Self::SlotsDisagree(_)
             | Self::SlotMalformed { .. }
@@ -177,6 +188,7 @@ impl Diagnose for ContainerError {
             | Self::KeyLength { .. }
             | Self::KeyEncoding { .. }
             | Self::KeyIsText { .. }
+            | Self::Leaked { .. }
             | Self::SignerKey { .. } => Kind::Credential,
             Self::NoRecipient { .. }
             | Self::DuplicateRecipient { .. }
@@ -212,15 +224,27 @@ impl Diagnose for ContainerError {
             Self::SignerPublic { .. } => {
                 "`sealserve key public` or `openssl pkey -pubout` prints that of a signer key"
             }
-            Self::SlotFull { .. } => {
-                "remove a recipient, or encrypt the model again: a new header is half empty"
-            }
-            Self::Generations { .. } => "encrypt the model again",
             Self::Range { .. } => "the first byte is 0",
             Self::NoRecipient { .. } => "give at least one key",
             Self::DuplicateRecipient { .. } => "give each key once",
             Self::HeaderTooLarge => "encrypt for fewer keys",
             Self::MetadataField { .. } => "choose a shorter, printable one",
+            Self::Leaked { name, .. } => {
+                return Some(format!("`sealserve model reencrypt '{name}'` gives it a new data key"));
+            }
+            Self::LastRecipient { .. } => "add another recipient first: `sealserve model recipient add`",
+            Self::NotRecipient { .. } | Self::AlreadyRecipient { .. } => {
+                "`sealserve model recipient list` shows whom it is sealed for"
+            }
+            Self::NoRoom { .. } | Self::Exhausted { .. } => {
+                "remove a recipient, or make a new file with `sealserve model reencrypt`"
+            }
+            Self::Rewrite { in_force: false, .. } => {
+                "it opens with the keys that it had before; when the disk is well, run the command again"
+            }
+            Self::Rewrite { in_force: true, .. } => {
+                "run the command again: until then a part of the old header may be there for its keys to open"
+            }
             Self::Changed { .. } => "wait until it is complete, then encrypt it again",
         };
         Some(hint.to_owned())

@@ -123,6 +123,18 @@ impl Header {
         }
     }
 
+    /// Whether `id` opens the file, or what is left of an older header: a rewrap
+    /// that was interrupted leaves one.
+    pub fn has_recipient(&self, id: &KeyId) -> bool {
+        let bodies = [Some(&self.current), self.stale.as_ref()].into_iter().flatten();
+        bodies.flat_map(|slot| &slot.body.recipients).any(|recipient| recipient.key_id == *id)
+    }
+
+    /// Whether both slots say the same, as they do unless something went wrong.
+    pub fn is_whole(&self) -> bool {
+        self.other == SlotState::Current
+    }
+
     /// The slot that counts.
     pub(super) fn current(&self) -> &Slot {
         &self.current

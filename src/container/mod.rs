@@ -15,6 +15,8 @@
 //!   checksum fails, while the other slot authenticates.
 //! - Parsing is strict and bounded, and happens before any key is used.
 //! - Memory is constant for streams, whatever the length of the model.
+//! - A header is rewritten under the file's lock, in the slot that was not just
+//!   authenticated first: a kill at any instant leaves one that opens.
 
 mod batch;
 mod body;
@@ -29,6 +31,7 @@ mod pipeline;
 mod preamble;
 mod range;
 mod recipient;
+mod reseal;
 mod rewrite;
 mod seal;
 mod signature;
@@ -46,6 +49,7 @@ pub use kek::{Kek, KeySource};
 pub use metadata::{Metadata, ONNX};
 pub use open::{Sealed, Unlocked};
 pub use recipient::{Recipient, RecipientKind};
+pub use rewrite::{RecipientChange, Rewrite, Rewritten};
 pub use seal::{SealSpec, Summary, seal};
 pub use signature::{SignaturePolicy, Signed, Signer, TrustedSigner, sign, sign_open};
 pub use slot::SlotName;

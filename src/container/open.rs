@@ -2,7 +2,7 @@
 //! has been authenticated up to its payload.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::ops::Range;
 use std::path::Path;
 
@@ -22,6 +22,9 @@ use crate::fs::FsError;
 use crate::progress::Progress;
 use crate::secret::{Secret, SecretBytes};
 
+/// How often a header that looks torn is read again.
+const REREADS: usize = 5;
+
 /// A sealed file whose header has been parsed, with a stream that stands at its
 /// payload.
 #[derive(Debug)]
@@ -35,27 +38,35 @@ pub struct Sealed<S> {
 impl Sealed<File> {
     /// Opens the file at `path`.
     pub fn open(path: &Path) -> Result<Self, ContainerError> {
-        let file = File::open(path).map_err(FsError::io("open", path))?;
+        let mut opened = Self::open_once(path);
+        // A slot that looks torn may be one that is being written, which takes
+        // microseconds; what is damaged stays so.
+        for _ in 0..REREADS {
+            let torn = match &opened {
+                Ok(sealed) => sealed.payload.is_some() && sealed.header.damaged_slot().is_some(),
+                Err(ContainerError::Fault { fault, .. }) => *fault == Fault::BothSlotsDamaged,
+                Err(_) => false,
+            };
+            if !torn {
+                break;
+            }
+            opened = Self::open_once(path);
+        }
+        opened
+    }
+
+    fn open_once(path: &Path) -> Result<Self, ContainerError> {
+        Self::of(path, File::open(path).map_err(FsError::io("open", path))?)
+    }
+
+    /// Reads the header of `file`, which stands at its beginning.
+    pub fn of(path: &Path, file: File) -> Result<Self, ContainerError> {
         let metadata = file.metadata().map_err(FsError::io("read", path))?;
         if metadata.is_dir() {
             return Err(FsError::NotRegular { path: path.to_owned() }.into());
         }
         let length = metadata.is_file().then_some(metadata.len());
         Self::with_length(Named::new(path.to_string_lossy(), file), length)
-    }
-
-    /// Reads the header of a file that its only writer is about to change: waits for
-    /// its lock, which the kernel drops when `file` is closed.
-    pub(super) fn open_to_change(name: &str, file: &File) -> Result<Self, ContainerError> {
-        let read = |source| ContainerError::Read { name: name.to_owned(), source };
-        let metadata = file.metadata().map_err(read)?;
-        if !metadata.is_file() {
-            return Err(FsError::NotRegular { path: name.into() }.into());
-        }
-        file.lock().map_err(FsError::io("lock", name))?;
-        let mut reader = file.try_clone().map_err(read)?;
-        reader.rewind().map_err(read)?;
-        Self::with_length(Named::new(name, reader), Some(metadata.len()))
     }
 }
 
@@ -115,6 +126,19 @@ impl<S> Unlocked<S> {
         self.opening.key_id
     }
 
+    /// What was opened, for a rewrite.
+    pub(super) fn input(&self) -> &Named<S> {
+        &self.sealed.input
+    }
+
+    pub(super) fn input_mut(&mut self) -> &mut Named<S> {
+        &mut self.sealed.input
+    }
+
+    pub(super) fn into_input(self) -> Named<S> {
+        self.sealed.input
+    }
+
     pub(super) fn data_key(&self) -> &Secret<32> {
         &self.opening.data_key
     }
@@ -124,9 +148,14 @@ impl<S> Unlocked<S> {
         Statement::new(self.sealed.header.preamble(), self.opening.metadata_digest, payload)
     }
 
+    /// The payload's cipher, if the payload begins with `prefix`.
+    pub(super) fn cipher(&self, prefix: &[u8; PREFIX]) -> Result<Cipher, Fault> {
+        cipher(&self.sealed.header, &self.opening, prefix)
+    }
+
     /// Checks the payload's length, where it is known, before any of it is read.
     /// Returns that of the plaintext.
-    fn plaintext_len(&self) -> Result<Option<u64>, Fault> {
+    pub(super) fn plaintext_len(&self) -> Result<Option<u64>, Fault> {
         let Some(payload) = self.sealed.payload else { return Ok(None) };
         batch::check_end(0, payload.checked_sub(PREFIX as u64).ok_or(Fault::PayloadTruncated)?)?;
         let length = cobblestone::opened_len(payload).ok_or(Fault::PayloadTruncated)?;
@@ -171,7 +200,7 @@ impl<S: Read + Send> Unlocked<S> {
 
     /// Reads and authenticates everything; what a signature of it says, and the
     /// plaintext's length.
-    pub(super) fn state(mut self, progress: &dyn Progress) -> Result<(Statement, u64), ContainerError> {
+    pub(super) fn state(&mut self, progress: &dyn Progress) -> Result<(Statement, u64), ContainerError> {
         let mut hash = Sha256::new();
         let length = self.check_content(Some(&mut hash), progress)?;
         Ok((self.statement(hash.finish()), length))
@@ -307,6 +336,11 @@ impl<S: ReadAt> Unlocked<S> {
         let input = &self.sealed.input;
         range::copy(input, self.chunks_offset(), length, range, &cipher, &mut output, progress)?;
         Ok(wanted)
+    }
+
+    /// The payload's cipher: proves that it was begun under this data key.
+    pub(super) fn payload_cipher(&self) -> Result<Cipher, ContainerError> {
+        self.prefix().map(|(_, cipher)| cipher)
     }
 
     fn prefix(&self) -> Result<([u8; PREFIX], Cipher), ContainerError> {

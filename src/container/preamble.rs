@@ -4,7 +4,6 @@
 use super::LABEL;
 use super::error::Fault;
 use super::id::ArtifactId;
-use super::slot::SlotName;
 
 /// Bytes of the whole region; those beyond the fields are zero.
 pub(super) const REGION: usize = 4096;
@@ -85,14 +84,6 @@ impl Preamble {
     /// What a key is used for in this file: `label` names the purpose.
     pub(super) fn context(&self, label: &str) -> Vec<u8> {
         [LABEL, label.as_bytes(), b"\0", &self.bound()].concat()
-    }
-
-    /// Where a header slot begins.
-    pub(super) fn slot_offset(&self, slot: SlotName) -> u64 {
-        match slot {
-            SlotName::A => REGION as u64,
-            SlotName::B => REGION as u64 + u64::from(self.slot_len),
-        }
     }
 
     /// Where the payload begins.

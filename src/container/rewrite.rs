@@ -1,44 +1,233 @@
-//! A new header for a file that stays where it is. One slot always holds a whole
-//! header: the slot that does not count is written and made durable first, then
-//! the other, so that a kill at any instant leaves a readable file.
+//! Rewriting the header of an existing file, in place and at a cost that does
+//! not depend on its size. The order of the writes is what keeps the file
+//! readable: first the slot that was *not* just authenticated, made durable, and
+//! only then the other.
 
 use std::fs::File;
+use std::io::Seek;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::body::Body;
-use super::error::ContainerError;
-use super::header::Header;
-use super::slot::{self, SlotName};
-use crate::fs;
-use crate::secret::Secret;
+use super::error::{ContainerError, Fault};
+use super::header::SlotState;
+use super::id::{ArtifactId, KeyId};
+use super::kek::{Kek, KeySource};
+use super::open::{Sealed, Unlocked};
+use super::preamble::REGION;
+use super::recipient::Recipient;
+use super::signature::Statement;
+use super::slot::{self, Slot, SlotName};
+use super::stream::{Named, ReadAt};
+use crate::fs::{self, Access, FsError};
+use crate::progress::Progress;
 
-/// Writes what `change` makes of the current header into both slots of `file`, as
-/// the next generation, which is returned. `header` must have been authenticated
-/// under `data_key`, and the file be locked since before it was read.
-pub(super) fn rewrite(
-    name: &str,
-    file: &File,
-    header: &Header,
-    data_key: &Secret<32>,
-    change: impl FnOnce(Body) -> Body,
-) -> Result<u64, ContainerError> {
-    let (preamble, current) = (header.preamble(), header.current());
-    let generation = current.body.generation.checked_add(1);
-    let generation = generation.ok_or_else(|| ContainerError::Generations { name: name.to_owned() })?;
-    let body = Body { generation, ..change(current.body.clone()) };
-    let full = |error| match error {
-        ContainerError::HeaderTooLarge => {
-            ContainerError::SlotFull { name: name.to_owned(), bytes: preamble.slot_len }
-        }
-        other => other,
-    };
-    let bytes = body.encode().and_then(|body| slot::write(preamble, &body, data_key)).map_err(full)?;
-    let order = match current.name {
-        SlotName::A => [SlotName::B, SlotName::A],
-        SlotName::B => [SlotName::A, SlotName::B],
-    };
-    for slot in order {
-        fs::write_at_durably(file, &bytes, preamble.slot_offset(slot))
-            .map_err(|source| ContainerError::Write { name: name.to_owned(), source })?;
+/// What becomes of a file's recipients. Who is not named stays.
+#[derive(Debug, Clone, Default)]
+pub struct RecipientChange {
+    /// They can open it from now on. Who can already is left as it is.
+    pub add: Vec<Kek>,
+    /// They no longer can. Who could not anyway is no error.
+    pub remove: Vec<KeyId>,
+    /// Nothing is done to a file that one of these opens: the data key, which
+    /// stays the same, may be known to strangers.
+    pub leaked: Vec<KeyId>,
+}
+
+/// What became of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Whether the header was rewritten, or would be; not where all was done before.
+    pub changed: bool,
+    /// Who was added.
+    pub added: Vec<KeyId>,
+    /// Who was removed.
+    pub removed: Vec<KeyId>,
+    /// Who can open the file now.
+    pub recipients: Vec<Recipient>,
+    /// The header's generation now.
+    pub generation: u64,
+    /// Whether a slot that was torn or left behind is whole again.
+    pub healed: bool,
+    /// Names that the file has; what is written shows under each of them.
+    pub links: u64,
+}
+
+/// A file whose header is authentic and about to be rewritten, under its lock.
+#[derive(Debug)]
+pub struct Rewrite {
+    unlocked: Unlocked<File>,
+    links: u64,
+}
+
+impl Rewrite {
+    /// Opens the file at `path`, waits for its lock, and checks all that can be
+    /// checked without reading it: the data key, both slots, the payload's length
+    /// and that it was begun under that key. A symbolic link is refused.
+    pub fn begin(path: &Path, keys: &(impl KeySource + ?Sized)) -> Result<Self, ContainerError> {
+        Self::begin_unless(path, keys, &[])
     }
-    Ok(generation)
+
+    /// Like [`begin`](Self::begin), for a file that is open for reading and writing
+    /// and that nobody else knows, so it takes no lock.
+    pub(super) fn of(file: &Named<&File>, keys: &(impl KeySource + ?Sized)) -> Result<Self, ContainerError> {
+        let mut reader = file.stream.try_clone().map_err(|error| file.read_error(error))?;
+        reader.rewind().map_err(|error| file.read_error(error))?;
+        let unlocked = Sealed::of(Path::new(&file.name), reader)?.unlock(keys)?;
+        Ok(Self { unlocked, links: 0 })
+    }
+
+    fn begin_unless(
+        path: &Path,
+        keys: &(impl KeySource + ?Sized),
+        leaked: &[KeyId],
+    ) -> Result<Self, ContainerError> {
+        let file = fs::turn(path, Access::Write)?;
+        let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
+        let sealed = Sealed::of(path, file)?;
+        if let Some(key) = leaked.iter().find(|id| sealed.header().has_recipient(id)) {
+            return Err(ContainerError::Leaked { name: path.to_string_lossy().into_owned(), key: *key });
+        }
+        let unlocked = sealed.unlock(keys)?;
+        unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
+        unlocked.payload_cipher()?;
+        Ok(Self { unlocked, links })
+    }
+
+    /// Changes who can open the file.
+    pub fn recipients(
+        path: &Path,
+        keys: &(impl KeySource + ?Sized),
+        change: &RecipientChange,
+        dry_run: bool,
+    ) -> Result<Rewritten, ContainerError> {
+        let rewrite = Self::begin_unless(path, keys, &change.leaked)?;
+        let header = rewrite.unlocked.header();
+        let mut body = rewrite.body().clone();
+        let (added, removed) = rewrite.edit(&mut body, change)?;
+        let whole = header.is_whole();
+        let changed = !(added.is_empty() && removed.is_empty() && whole);
+        let (recipients, links) = (body.recipients.clone(), rewrite.links);
+        let generation = match (changed, dry_run) {
+            (false, _) => header.generation(),
+            (true, true) => rewrite.encode(body)?.0,
+            (true, false) => rewrite.commit(body)?,
+        };
+        Ok(Rewritten { changed, added, removed, recipients, generation, healed: changed && !whole, links })
+    }
+
+    /// Reads and authenticates all of it; what a signature of it says, and the
+    /// plaintext's length.
+    pub(super) fn state(&mut self, progress: &dyn Progress) -> Result<(Statement, u64), ContainerError> {
+        self.unlocked.state(progress)
+    }
+
+    /// The file's id.
+    pub(super) fn artifact_id(&self) -> ArtifactId {
+        self.unlocked.header().artifact_id()
+    }
+
+    /// What the header says now.
+    pub(super) fn body(&self) -> &Body {
+        &self.unlocked.header().current().body
+    }
+
+    /// Applies `change` to `body`. Returns who was added and who was removed.
+    fn edit(
+        &self,
+        body: &mut Body,
+        change: &RecipientChange,
+    ) -> Result<(Vec<KeyId>, Vec<KeyId>), ContainerError> {
+        let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
+        let (leaving, mut staying): (Vec<_>, Vec<_>) =
+            body.recipients.drain(..).partition(|recipient| change.remove.contains(&recipient.key_id));
+        let mut added = Vec::new();
+        for kek in &change.add {
+            if !staying.iter().any(|recipient| recipient.key_id == kek.id()) {
+                staying.push(Recipient::wrap(kek, preamble, data_key));
+                added.push(kek.id());
+            }
+        }
+        if staying.is_empty() {
+            return Err(ContainerError::LastRecipient { name: self.unlocked.input().name.clone() });
+        }
+        body.recipients = staying;
+        Ok((added, leaving.into_iter().map(|recipient| recipient.key_id).collect()))
+    }
+
+    /// The next generation, and the bytes of its slots.
+    fn encode(&self, mut body: Body) -> Result<(u64, Vec<u8>), ContainerError> {
+        let name = || self.unlocked.input().name.clone();
+        let (header, data_key) = (self.unlocked.header(), self.unlocked.data_key());
+        let next = header.generation().checked_add(1);
+        body.generation = next.ok_or_else(|| ContainerError::Exhausted { name: name() })?;
+        let encoded = body.encode().and_then(|body| slot::write(header.preamble(), &body, data_key));
+        let bytes = encoded.map_err(|error| match error {
+            ContainerError::HeaderTooLarge => ContainerError::NoRoom { name: name() },
+            other => other,
+        })?;
+        // What no reader would take must never replace what they do take.
+        let read = Slot::parse(header.preamble(), SlotName::A, &bytes).map_err(Fault::of(&name()))?;
+        let slot = read.ok_or_else(|| Fault::of(&name())(Fault::SlotDamaged(SlotName::A)))?;
+        slot.authenticate(header.preamble(), data_key).map_err(Fault::of(&name()))?;
+        Ok((body.generation, bytes))
+    }
+
+    /// Writes `body` to both slots, as the next generation, which is returned.
+    pub(super) fn commit(self, body: Body) -> Result<u64, ContainerError> {
+        let (generation, bytes) = self.encode(body)?;
+        let [other, trusted] = self.order();
+        let stale =
+            self.unlocked.header().slots().iter().any(|state| matches!(state, SlotState::Stale { .. }));
+        if stale {
+            // Where making the newer slot durable failed, it may be in memory only,
+            // and the older one all that the disk has: first the newer one, again.
+            let same = self.read(trusted)?;
+            self.write(trusted, &same, &same, false)?;
+        }
+        self.write(other, &bytes, &self.read(other)?, false)?;
+        self.write(trusted, &bytes, &self.read(trusted)?, true)?;
+        Ok(generation)
+    }
+
+    /// In which order the slots are written: the one that was authenticated last.
+    pub(super) fn order(&self) -> [SlotName; 2] {
+        match self.unlocked.header().current().name {
+            SlotName::A => [SlotName::B, SlotName::A],
+            SlotName::B => [SlotName::A, SlotName::B],
+        }
+    }
+
+    fn read(&self, slot: SlotName) -> Result<Vec<u8>, ContainerError> {
+        let input = self.unlocked.input();
+        let mut bytes = vec![0; self.unlocked.header().slot_len() as usize];
+        ReadAt::read_exact_at(&input.stream, &mut bytes, self.offset(slot))
+            .map_err(|e| input.read_error(e))?;
+        Ok(bytes)
+    }
+
+    /// Writes `bytes` to `slot` durably. Where that fails, what the disk has is
+    /// unknown, and a later look into the cache would not tell: so `before`, which
+    /// stood there, is put back, and the next attempt sees that this one failed.
+    fn write(
+        &self,
+        slot: SlotName,
+        bytes: &[u8],
+        before: &[u8],
+        in_force: bool,
+    ) -> Result<(), ContainerError> {
+        let input = self.unlocked.input();
+        fs::write_at_durably(&input.stream, bytes, self.offset(slot)).map_err(|source| {
+            let _ = fs::write_at_durably(&input.stream, before, self.offset(slot));
+            ContainerError::Rewrite { name: input.name.clone(), in_force, source }
+        })
+    }
+
+    fn offset(&self, slot: SlotName) -> u64 {
+        let first = REGION as u64;
+        match slot {
+            SlotName::A => first,
+            SlotName::B => first + u64::from(self.unlocked.header().slot_len()),
+        }
+    }
 }

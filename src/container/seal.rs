@@ -56,7 +56,7 @@ pub fn seal<R: Read + Send, W: Write + Send>(
     }
 
     let data_key = random::secret();
-    let (preamble, mut head) = header(spec, &data_key)?;
+    let (preamble, mut head) = header(spec.keys, &spec.metadata.encode()?, &data_key)?;
     let (cipher, prefix) = Cipher::new(&data_key, &preamble.context("payload"));
     head.extend_from_slice(&prefix);
     output.stream.write_all(&head).map_err(|e| output.write_error(e))?;
@@ -74,7 +74,7 @@ pub fn seal<R: Read + Send, W: Write + Send>(
     })
 }
 
-fn check_keys(name: &str, keys: &[Kek]) -> Result<(), ContainerError> {
+pub(super) fn check_keys(name: &str, keys: &[Kek]) -> Result<(), ContainerError> {
     if keys.is_empty() {
         return Err(ContainerError::NoRecipient { name: name.to_owned() });
     }
@@ -87,13 +87,16 @@ fn check_keys(name: &str, keys: &[Kek]) -> Result<(), ContainerError> {
 }
 
 /// Makes the preamble and all that stands before the payload.
-fn header(spec: &SealSpec<'_>, data_key: &Secret<32>) -> Result<(Preamble, Vec<u8>), ContainerError> {
-    let json = spec.metadata.encode()?;
+pub(super) fn header(
+    keys: &[Kek],
+    json: &[u8],
+    data_key: &Secret<32>,
+) -> Result<(Preamble, Vec<u8>), ContainerError> {
     let body = |preamble: &Preamble| {
         Body {
             generation: 1,
-            recipients: spec.keys.iter().map(|kek| Recipient::wrap(kek, preamble, data_key)).collect(),
-            metadata: metadata::seal(&json, preamble, data_key),
+            recipients: keys.iter().map(|kek| Recipient::wrap(kek, preamble, data_key)).collect(),
+            metadata: metadata::seal(json, preamble, data_key),
             signatures: Vec::new(),
         }
         .encode()

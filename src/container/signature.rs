@@ -6,19 +6,17 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 
-use super::body::{Body, SignatureRecord};
+use super::body::SignatureRecord;
 use super::error::{ContainerError, Fault};
 use super::header::Header;
 use super::id::{ArtifactId, SignerId};
 use super::kek::KeySource;
-use super::open::Sealed;
 use super::preamble::Preamble;
 use super::recipient::RecipientKind;
-use super::rewrite;
+use super::rewrite::Rewrite;
 use super::stream::Named;
 use crate::crypto::digest::Digest;
 use crate::crypto::ed25519::{PublicKey, SigningKey};
-use crate::fs::FsError;
 use crate::progress::Progress;
 use crate::secret::SecretBytes;
 
@@ -174,31 +172,33 @@ pub fn sign(
     signers: &[Signer],
     progress: &dyn Progress,
 ) -> Result<Signed, ContainerError> {
-    let file = File::options().read(true).write(true).open(path).map_err(FsError::io("open", path))?;
-    sign_open(&Named::new(path.to_string_lossy(), &file), keys, signers, progress)
+    sign_header(Rewrite::begin(path, keys)?, signers, progress)
 }
 
-/// Like [`sign`], for a file that is open for reading and writing.
+/// Like [`sign`], for a new file that is open for reading and writing.
 pub fn sign_open(
     file: &Named<&File>,
     keys: &(impl KeySource + ?Sized),
     signers: &[Signer],
     progress: &dyn Progress,
 ) -> Result<Signed, ContainerError> {
-    let (name, file) = (&file.name, file.stream);
-    let sealed = Sealed::open_to_change(name, file)?;
-    let unlocked = sealed.unlock(keys)?;
-    let (header, data_key) = (unlocked.header().clone(), unlocked.data_key().clone());
-    let (statement, plaintext_bytes) = unlocked.state(progress)?;
+    sign_header(Rewrite::of(file, keys)?, signers, progress)
+}
 
+fn sign_header(
+    mut rewrite: Rewrite,
+    signers: &[Signer],
+    progress: &dyn Progress,
+) -> Result<Signed, ContainerError> {
+    let (statement, plaintext_bytes) = rewrite.state(progress)?;
+    let mut body = rewrite.body().clone();
     let ids: Vec<_> = signers.iter().map(Signer::id).collect();
-    let mut signatures = header.signatures().to_vec();
-    signatures.retain(|record| !ids.contains(&record.signer));
-    signatures.extend(signers.iter().map(|signer| signer.sign(&statement)));
-    let all = signatures.iter().map(|record| record.signer).collect();
-    let change = |body: Body| Body { signatures, ..body };
-    let generation = rewrite::rewrite(name, file, &header, &data_key, change)?;
-    Ok(Signed { artifact_id: header.artifact_id(), generation, signers: all, plaintext_bytes })
+    body.signatures.retain(|record| !ids.contains(&record.signer));
+    body.signatures.extend(signers.iter().map(|signer| signer.sign(&statement)));
+    let all = body.signatures.iter().map(|record| record.signer).collect();
+    let artifact_id = rewrite.artifact_id();
+    let generation = rewrite.commit(body)?;
+    Ok(Signed { artifact_id, generation, signers: all, plaintext_bytes })
 }
 
 /// As messages list them.

@@ -4,6 +4,7 @@ mod damage;
 mod failures;
 mod headers;
 mod ranges;
+mod rewrites;
 mod signatures;
 
 use std::io::{self, Read};

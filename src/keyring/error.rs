@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::apikey::NoApiKey;
 use super::key::{KeyState, KeyUse};
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
@@ -54,12 +55,22 @@ pub enum KeyringError {
     ShortOverlap { given: u64, least: u64 },
     #[error("a request key needs an owner")]
     NoOwner,
+    #[error("there is no API key '{id}' in the keyring")]
+    NoSuchApiKey { id: String },
+    #[error("the API key names '{id}', but its secret is not that key's")]
+    ForeignApiKey { id: String },
+    #[error("the {field} of an API key must be {rule}")]
+    ApiKeyField { field: &'static str, rule: &'static str },
+    #[error(transparent)]
+    NoApiKey(#[from] NoApiKey),
 }
 
 impl Diagnose for KeyringError {
     fn kind(&self) -> Kind {
         match self {
-            Self::KeyName { .. } | Self::NoOwner | Self::Ambiguous { .. } => Kind::Usage,
+            Self::KeyName { .. } | Self::NoOwner | Self::Ambiguous { .. } | Self::ApiKeyField { .. } => {
+                Kind::Usage
+            }
             Self::RootAbsent { .. } | Self::RootMalformed { .. } | Self::WrongRoot { .. } => Kind::Credential,
             _ => Kind::Failed,
         }
@@ -94,7 +105,15 @@ impl Diagnose for KeyringError {
                 "pass --emergency to cut live tokens off, or leave --overlap out".into()
             }
             Self::NoOwner => "name the principal that signs with it: --owner".into(),
-            Self::KeyName { .. } | Self::NotUsable { .. } | Self::WrongUse { .. } => return None,
+            Self::NoSuchApiKey { .. } => "`sealserve apikey list` shows them".into(),
+            Self::ForeignApiKey { id } => {
+                format!("somebody made it up; to revoke the key all the same: `sealserve apikey revoke {id}`")
+            }
+            Self::NoApiKey(_) => "pass whole keys, without quotes, with white space between".into(),
+            Self::KeyName { .. }
+            | Self::NotUsable { .. }
+            | Self::WrongUse { .. }
+            | Self::ApiKeyField { .. } => return None,
         })
     }
 }

@@ -7,6 +7,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::apikey::{self, ApiKey};
 use super::key::{Algorithm, Jwk, Key, KeyState, KeyUse};
 use super::seen::Seen;
 use super::{KeyringError, RootKey};
@@ -27,6 +28,8 @@ pub struct Keyring {
     pub generation: u64,
     /// The keys, in the order of their creation within each use.
     pub keys: Vec<Key>,
+    /// The API keys, in the order of their creation.
+    pub api_keys: Vec<ApiKey>,
     /// The MAC of the file that this was read from: tells two of one generation apart.
     pub(super) mac: Vec<u8>,
 }
@@ -69,7 +72,7 @@ impl Keyring {
     #[must_use]
     pub fn verifying_half(&self) -> Self {
         let keys = self.of(KeyUse::Token).map(Key::without_secret).collect();
-        Self { generation: self.generation, keys, mac: self.mac.clone() }
+        Self { generation: self.generation, keys, api_keys: Vec::new(), mac: self.mac.clone() }
     }
 
     /// The keys for `usage`.
@@ -99,6 +102,9 @@ struct Body {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     signer_keys: Vec<Record>,
     ca_keys: Vec<Record>,
+    /// Left out where there are none: then a program that knows none of them reads on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    api_keys: Vec<apikey::Record>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -183,13 +189,34 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Keyring) -> Result<T, KeyringError>,
     ) -> Result<T, KeyringError> {
+        self.update_if(|keyring| Ok((change(keyring)?, true))).map(|(answer, _)| answer)
+    }
+
+    /// As [`update`](Self::update), where `change` also says whether it changed
+    /// anything: if not, nothing is written. Returns the generation that is in force.
+    pub fn update_if<T>(
+        &self,
+        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), KeyringError>,
+    ) -> Result<(T, u64), KeyringError> {
         let _turn = self.turn()?;
         fs::sweep(&self.path);
         let (mut keyring, data_key) = self.read_with_key()?;
-        let answer = change(&mut keyring)?;
-        keyring.generation += 1;
-        self.write(&keyring, &data_key, Existing::Replace)?;
-        Ok(answer)
+        let (answer, changed) = change(&mut keyring)?;
+        if changed {
+            keyring.generation += 1;
+            self.write(&keyring, &data_key, Existing::Replace)?;
+        }
+        Ok((answer, keyring.generation))
+    }
+
+    /// What [`update_if`](Self::update_if) would do; nothing is written.
+    pub fn rehearse<T>(
+        &self,
+        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), KeyringError>,
+    ) -> Result<(T, u64), KeyringError> {
+        let mut keyring = self.read()?;
+        let generation = keyring.generation;
+        change(&mut keyring).map(|(answer, changed)| (answer, generation + u64::from(changed)))
     }
 
     /// Waits for the lock, which the kernel drops with the returned file.
@@ -240,7 +267,12 @@ impl Store {
             .flatten()
             .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
             .collect::<Result<_, _>>()?;
-        let keyring = Keyring { generation: body.generation, keys, mac: tag };
+        let api_keys = body
+            .api_keys
+            .into_iter()
+            .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
+            .collect::<Result<_, _>>()?;
+        let keyring = Keyring { generation: body.generation, keys, api_keys, mac: tag };
         match memory {
             Some(memory) if !memory.allows(&keyring) => Err(KeyringError::RolledBack {
                 path: path(),
@@ -269,6 +301,11 @@ impl Store {
             model_keys: records(KeyUse::Model),
             signer_keys: records(KeyUse::Signer),
             ca_keys: records(KeyUse::Ca),
+            api_keys: keyring
+                .api_keys
+                .iter()
+                .map(|key| apikey::Record::seal(key, keyring.generation, &secret_key))
+                .collect(),
         };
         let body = serde_json::value::to_raw_value(&body).map_err(malformed)?;
         let tag = mac::tag(&kdf::expand(data_key, &[MAC_INFO]), &[body.get().as_bytes()]);
@@ -337,133 +374,4 @@ fn context(kid: &str, usage: KeyUse, algorithm: Algorithm, generation: u64) -> V
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests edit the file that this module must cope with")]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::keyring::{NewKey, Overlap};
-
-    fn scratch() -> (tempfile::TempDir, Store) {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::new(directory.path(), RootKey::generate());
-        let keyring = || {
-            let mut keyring = Keyring::default();
-            for (usage, id) in
-                [(KeyUse::Token, "t"), (KeyUse::Request, "r"), (KeyUse::Model, "m"), (KeyUse::Signer, "s")]
-            {
-                let owner = (usage == KeyUse::Request).then(|| "owner".into());
-                keyring.create(NewKey { usage, id: Some(id.into()), owner }, 100)?;
-            }
-            keyring.rotate(KeyUse::Token, None, Overlap::Standard, 200)?;
-            keyring.rotate(KeyUse::Model, None, Overlap::Standard, 200)?;
-            keyring.revoke("m", true, 300)?;
-            keyring.add_ca("ca", vec![1, 2, 3].into(), 400)?;
-            Ok::<_, KeyringError>(keyring)
-        };
-        store.create(keyring).unwrap();
-        (directory, store)
-    }
-
-    /// All that a key says, its secret included.
-    fn told(key: &Key) -> String {
-        format!("{key:?} {:?}", key.secret.expose())
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let (_directory, store) = scratch();
-        let first = store.read().unwrap();
-        assert_eq!((first.generation, first.keys.len()), (1, 7));
-        store.update(|_| Ok(())).unwrap();
-        let second = store.read().unwrap();
-        assert_eq!(second.generation, 2);
-        assert!(first.keys.iter().map(told).eq(second.keys.iter().map(told)));
-    }
-
-    #[test]
-    fn each_generation_encrypts_secrets_anew() {
-        let (_directory, store) = scratch();
-        let records = |store: &Store| -> Envelope {
-            serde_json::from_slice(&std::fs::read(&store.path).unwrap()).unwrap()
-        };
-        let body = |envelope: &Envelope| -> Body { serde_json::from_str(envelope.keyring.get()).unwrap() };
-        let before = body(&records(&store));
-        store.update(|_| Ok(())).unwrap();
-        let after = body(&records(&store));
-        for (old, new) in before.keys.iter().zip(&after.keys) {
-            assert_eq!((&old.kid, old.sealed_at + 1), (&new.kid, new.sealed_at));
-            assert_ne!(old.secret, new.secret);
-        }
-    }
-
-    /// Edits the file as one can who holds the data key: with a MAC that fits.
-    fn edit(store: &Store, change: impl FnOnce(&mut Body)) {
-        let text = std::fs::read(&store.path).unwrap();
-        let mut envelope: Envelope = serde_json::from_slice(&text).unwrap();
-        let wrapped = BASE64.decode(envelope.data_key.as_bytes()).unwrap();
-        let data_key = cobblestone::open(store.root.key(), WRAP_CONTEXT, &wrapped).unwrap();
-        let data_key = Secret::from_slice(data_key.expose()).unwrap();
-        let mut body: Body = serde_json::from_str(envelope.keyring.get()).unwrap();
-        change(&mut body);
-        envelope.keyring = serde_json::value::to_raw_value(&body).unwrap();
-        let tag = mac::tag(&kdf::expand(&data_key, &[MAC_INFO]), &[envelope.keyring.get().as_bytes()]);
-        envelope.mac = HEXLOWER.encode(&tag);
-        std::fs::write(&store.path, serde_json::to_vec(&envelope).unwrap()).unwrap();
-        store.seen.forget().unwrap();
-    }
-
-    #[test]
-    fn a_secret_opens_only_as_the_key_that_it_was_made_for() {
-        let edits: [(&str, fn(&mut Body)); 5] = [
-            ("another's secret", |body| body.model_keys[0].secret = body.model_keys[1].secret.clone()),
-            ("another kid", |body| body.model_keys[0].kid.push('x')),
-            ("another use", |body| body.model_keys[0].usage = KeyUse::Request),
-            ("another algorithm", |body| body.model_keys[0].algorithm = Algorithm::HmacSha256),
-            ("another generation", |body| body.model_keys[0].sealed_at += 1),
-        ];
-        for (what, change) in edits {
-            let (_directory, store) = scratch();
-            edit(&store, |_| {});
-            store.read().unwrap();
-            edit(&store, change);
-            assert!(matches!(store.read(), Err(KeyringError::Unauthentic { .. })), "{what}");
-        }
-    }
-
-    fn overwritten(bytes: &[u8]) -> (tempfile::TempDir, Store, Vec<u8>) {
-        let (directory, store) = scratch();
-        let good = std::fs::read(&store.path).unwrap();
-        std::fs::write(&store.path, bytes).unwrap();
-        (directory, store, good)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
-            let (_directory, store, _) = overwritten(&bytes);
-            prop_assert!(store.read().is_err());
-        }
-
-        #[test]
-        fn a_keyring_with_one_byte_changed_is_refused(
-            at in any::<prop::sample::Index>(),
-            bit in 0..8_u32,
-        ) {
-            let (_directory, store, mut text) = overwritten(b"");
-            let at = at.index(text.len() - 1);
-            text[at] ^= 1_u8 << bit;
-            std::fs::write(&store.path, &text).unwrap();
-            prop_assert!(store.read().is_err(), "byte {at}: {}", String::from_utf8_lossy(&text));
-        }
-
-        #[test]
-        fn any_memory_is_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let (directory, store) = scratch();
-            let path = directory.path().join("state/keyring-seen");
-            std::fs::write(path, bytes).unwrap();
-            let _ = store.read();
-        }
-    }
-}
+mod tests;

@@ -2,13 +2,15 @@
 //!
 //! What always holds:
 //! - a secret stands in the file only encrypted, bound to its key's id, use,
-//!   algorithm and the generation that wrote it;
+//!   algorithm and the generation that wrote it; an API key does not stand there at
+//!   all, only its digest, encrypted likewise;
 //! - the whole file carries a MAC, so a state cannot be edited by hand;
 //! - writers take turns under a lock, and each acknowledged change has a
 //!   generation of its own, one higher than the last;
 //! - a reader sees a whole file, old or new;
 //! - no reader goes back to a generation older than one seen before.
 
+mod apikey;
 mod error;
 mod file;
 mod key;
@@ -17,9 +19,10 @@ mod rotation;
 mod seen;
 mod watch;
 
+pub use apikey::{ApiKey, Network, NewApiKey, NoApiKey, Presented, RevokedApiKey, is_meant};
 pub use error::KeyringError;
 pub use file::{Keyring, Store};
 pub use key::{Algorithm, Jwk, Key, KeyState, KeyUse};
 pub use root::RootKey;
-pub use rotation::{Created, DEFAULT_MAX_TOKEN_LIFETIME, NewKey, Overlap, Rotated};
+pub use rotation::{Created, DEFAULT_MAX_TOKEN_LIFETIME, NewKey, Overlap, Revoked, Rotated};
 pub use watch::{Stamp, Watch};

@@ -35,6 +35,15 @@ pub struct Created {
     pub kid: String,
 }
 
+/// The outcome of [`Keyring::revoke`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The key.
+    pub key: Created,
+    /// Whether that changed the keyring: not, where it was so already.
+    pub changed: bool,
+}
+
 /// How long a replaced key is still accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlap {
@@ -168,16 +177,17 @@ impl Keyring {
         name: &str,
         compromised: bool,
         now: UnixSeconds,
-    ) -> Result<Created, KeyringError> {
+    ) -> Result<Revoked, KeyringError> {
         let key = self
             .keys
             .iter_mut()
             .find(|key| key.answers_to(name))
             .ok_or_else(|| KeyringError::NoSuchKey { id: name.to_owned() })?;
+        let changed = key.state != KeyState::Revoked || (compromised && !key.compromised);
         key.state = KeyState::Revoked;
         key.revoked.get_or_insert(now);
         key.compromised |= compromised;
-        Ok(Created { id: key.id.clone(), kid: key.kid.clone() })
+        Ok(Revoked { key: Created { id: key.id.clone(), kid: key.kid.clone() }, changed })
     }
 }
 

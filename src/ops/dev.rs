@@ -7,12 +7,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::HomeError;
+use super::issue::{IssueRequest, issue};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
 use crate::container::{Kek, Metadata, Named, ONNX, SealSpec, seal};
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
-use crate::pki::{Authority, Name};
+use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Name, Subtree};
 use crate::progress::Progress;
 use crate::runtime::{DataType, TensorSpec};
 use crate::secret::{Secret, SecretBytes};
@@ -94,11 +95,27 @@ impl DevHome {
         }
         let names = ["localhost", "127.0.0.1", "::1"].map(str::parse::<Name>);
         let names: Vec<Name> = names.into_iter().flatten().collect();
-        let authority = Authority::create("sealserve development", &names, self.now)?;
-        let leaf = authority.issue_server(&names, self.now)?;
-        fs::write(&self.ca(), authority.root_certificate().as_bytes(), fs::PUBLIC, Existing::Replace)?;
-        fs::write(&key, leaf.key.expose(), fs::SECRET, Existing::Replace)?;
-        Ok(fs::write(&chain, leaf.chain.as_bytes(), fs::PUBLIC, Existing::Replace)?)
+        let permitted: Vec<_> = names.iter().map(Subtree::from).collect();
+        let authority = Authority::create(
+            &AuthorityRequest {
+                title: "sealserve development",
+                permitted: &permitted,
+                root_lifetime: None,
+                issuing_lifetime: None,
+            },
+            self.now,
+        )?;
+        let root = authority.root.certificate().pem();
+        fs::write(&self.ca(), root.as_bytes(), fs::PUBLIC, Existing::Replace)?;
+        let request = IssueRequest {
+            signer: &authority.issuing,
+            leaf: LeafRequest { holder: Holder::Server(&names), lifetime: None, force: false },
+            inventory: None,
+            certificate: Some(&chain),
+            key: Some(&key),
+            existing: Existing::Replace,
+        };
+        issue(&request, self.now).map(drop)
     }
 
     /// Encrypts the model at `path`, in memory, as `name`.

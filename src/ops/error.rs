@@ -1,5 +1,7 @@
 //! What can go wrong with a home as a whole.
 
+use std::path::PathBuf;
+
 use crate::container::ContainerError;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
@@ -21,18 +23,29 @@ pub enum HomeError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Container(#[from] ContainerError),
+    #[error("there is an authority already: its key '{key}' is in the keyring")]
+    AuthorityExists { key: String },
+    #[error("the home '{}' has no authority", home.display())]
+    NoAuthority { home: PathBuf },
 }
 
 impl Diagnose for HomeError {
     fn kind(&self) -> Kind {
         match self {
             Self::Keyring(error) => error.kind(),
+            Self::Pki(error) => error.kind(),
             _ => Kind::Failed,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::AuthorityExists { .. } => {
+                Some("it was left as it is; --out-dir DIR makes one elsewhere".into())
+            }
+            Self::NoAuthority { .. } => Some(
+                "make one with `sealserve cert ca create`, or name one with --ca-cert and --ca-key".into(),
+            ),
             Self::File(error) => error.hint(),
             Self::Keyring(error) => error.hint(),
             Self::Pki(error) => error.hint(),

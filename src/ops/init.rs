@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::HomeError;
+use super::issue::{IssueRequest, issue};
+use super::{HomeError, authority};
 use crate::clock::UnixSeconds;
 use crate::config::Home;
 use crate::fs::{self, Existing};
 use crate::keyring::{KeyUse, Keyring, NewKey, RootKey, Store};
-use crate::pki::{Authority, Name, PkiError};
+use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Name, PkiError, Subtree};
 
 /// What the home shall be.
 pub struct InitRequest<'a> {
@@ -49,7 +50,7 @@ pub fn init(request: &InitRequest<'_>) -> Result<InitReport, HomeError> {
     })?;
     Ok(InitReport {
         home: home.path().to_owned(),
-        ca: home.pki().join("ca.pem"),
+        ca: authority::root_file(home),
         config: home.config(),
         model_key,
     })
@@ -57,15 +58,26 @@ pub fn init(request: &InitRequest<'_>) -> Result<InitReport, HomeError> {
 
 /// Writes everything but the keyring, and returns that.
 fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<Keyring, HomeError> {
-    let authority = Authority::create("sealserve", names, now)?;
-    let leaf = authority.issue_server(names, now)?;
-    let public = |name: &str, text: String| {
-        fs::write(&home.pki().join(name), text.as_bytes(), fs::PUBLIC, Existing::Replace)
+    let permitted: Vec<_> = names.iter().map(Subtree::from).collect();
+    let request = AuthorityRequest {
+        title: "sealserve",
+        permitted: &permitted,
+        root_lifetime: None,
+        issuing_lifetime: None,
     };
-    public("ca.pem", authority.root_certificate())?;
-    public("issuing.pem", authority.intermediate_certificate())?;
-    public("server.pem", leaf.chain)?;
-    fs::write(&home.pki().join("server.key"), leaf.key.expose(), fs::SECRET, Existing::Replace)?;
+    let authority = Authority::create(&request, now)?;
+    authority::write_certificates(home, &authority)?;
+    let (certificate, key) = (home.pki().join("server.pem"), home.pki().join("server.key"));
+    let request = IssueRequest {
+        signer: &authority.issuing,
+        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, force: false },
+        inventory: Some(&authority::inventory(home)),
+        certificate: Some(&certificate),
+        key: Some(&key),
+        // What an attempt that failed has left.
+        existing: Existing::Replace,
+    };
+    issue(&request, now)?;
     if home.config().symlink_metadata().is_err() {
         fs::write(&home.config(), config(first).as_bytes(), fs::PUBLIC, Existing::Refuse)?;
     }
@@ -79,9 +91,7 @@ fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<K
     keyring.create(key(KeyUse::Token, "token-1", None), now)?;
     keyring.create(key(KeyUse::Request, "ci", Some("ci")), now)?;
     keyring.create(key(KeyUse::Model, "model-1", None), now)?;
-    let (root_key, issuing_key) = authority.keys();
-    keyring.add_ca("ca-root", root_key, now)?;
-    keyring.add_ca("ca-issuing", issuing_key, now)?;
+    authority::add_keys(&mut keyring, &authority, now)?;
     Ok(keyring)
 }
 
@@ -102,6 +112,10 @@ audience = "https://{host}"
 [tls]
 certificate = "pki/server.pem"
 key = "pki/server.key"
+
+# Requests may be signed: "off", "optional" or "required".
+# [signing]
+# mode = "required"
 
 # One table for each model; `sealserve model encrypt` makes the file.
 # [[model]]

@@ -1,10 +1,24 @@
 //! Work that combines several domains. A request goes in, a report comes out;
 //! nothing here prints.
 
+mod authority;
 mod dev;
 mod error;
+mod files;
 mod init;
+mod issue;
+mod rotate;
+mod send;
+mod staged;
 
+pub use authority::{create_authority, inventory, open_authority, read_certificates};
 pub use dev::{DevHome, DevRequest, sample};
 pub use error::HomeError;
+pub use files::{Found, find, sealed_for};
 pub use init::{InitReport, InitRequest, init};
+pub use issue::{IssueRequest, issue, write_authority};
+pub use rotate::{Item, Outcome, Reencrypted, reencrypt, rewrap};
+pub use send::{
+    Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,
+    send,
+};

@@ -72,6 +72,11 @@ impl Output {
         let _ = writeln!(io::stdout(), "{text}");
     }
 
+    /// Whether documents are JSON.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
     /// Whether only errors and warnings are wanted.
     pub fn is_quiet(&self) -> bool {
         self.quiet

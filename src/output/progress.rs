@@ -4,37 +4,50 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::Progress;
 
+const UNKNOWN: &str = "{msg} {decimal_bytes} {decimal_bytes_per_sec}";
+const BYTES: &str = "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
+const FILES: &str = "{msg} {bar:30} {pos}/{len} files {eta}";
+
 /// A bar on stderr that goes away when it is dropped.
-pub struct Bar(ProgressBar);
+pub struct Bar {
+    bar: ProgressBar,
+    /// How it looks once the total is known.
+    known: &'static str,
+}
 
 impl Bar {
     pub(super) fn new(label: &str, shown: bool) -> Self {
         if !shown {
-            return Self(ProgressBar::hidden());
+            return Self { bar: ProgressBar::hidden(), known: BYTES };
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_message(label.to_owned());
-        bar.set_style(style("{msg} {decimal_bytes} {decimal_bytes_per_sec}"));
-        Self(bar)
+        bar.set_style(style(UNKNOWN));
+        Self { bar, known: BYTES }
+    }
+
+    /// The same bar, counting files and not bytes.
+    #[must_use]
+    pub fn of_files(mut self) -> Self {
+        self.known = FILES;
+        self
     }
 }
 
 impl Progress for Bar {
     fn total(&self, total: u64) {
-        self.0.set_length(total);
-        self.0.set_style(style(
-            "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
-        ));
+        self.bar.set_length(total);
+        self.bar.set_style(style(self.known));
     }
 
-    fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
+    fn advance(&self, amount: u64) {
+        self.bar.inc(amount);
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 

@@ -1,76 +1,243 @@
-//! Root and intermediate, and what they sign.
+//! Who signs: a root, an intermediate, or any authority out of files. Nothing
+//! leaves this module before it was read again and verified like a stranger's.
 
-use rcgen::{CertifiedIssuer, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::{Name, profile};
+use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
+
+use super::finding::{Check, Level};
+use super::lifetime::{self, Kind, Within, validity};
+use super::verify::{Purpose, Question, verify};
+use super::{Certificate, Name, PkiError, Principal, Subtree, profile, read};
 use crate::clock::UnixSeconds;
 use crate::crypto::random;
-use crate::error::Diagnose;
 use crate::secret::SecretBytes;
 
-/// Why no certificate could be made.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each message says it")]
-pub enum PkiError {
-    #[error("a server certificate needs at least one name")]
-    NoName,
-    #[error("cannot make a certificate")]
-    Certificate(#[from] rcgen::Error),
+/// A certificate with the key that may sign in its name.
+pub struct Signer {
+    certificate: Certificate,
+    /// Those above it, as far as they are known, the nearest first.
+    above: Vec<Certificate>,
+    issuer: Issuer<'static, KeyPair>,
 }
 
-impl Diagnose for PkiError {}
-
-/// A root and its intermediate, with their keys.
+/// A root and its intermediate.
 pub struct Authority {
-    root: CertifiedIssuer<'static, KeyPair>,
-    intermediate: CertifiedIssuer<'static, KeyPair>,
+    /// Signs intermediates only.
+    pub root: Signer,
+    /// Signs leaves only.
+    pub issuing: Signer,
+    /// What the caller should know of it.
+    pub warnings: Vec<String>,
+}
+
+/// What an authority shall be.
+#[derive(Debug)]
+pub struct AuthorityRequest<'a> {
+    /// Begins its name.
+    pub title: &'a str,
+    /// What it may vouch for; everything where this is empty.
+    pub permitted: &'a [Subtree],
+    /// How long the root lasts, if not for [`lifetime::ROOT`].
+    pub root_lifetime: Option<Duration>,
+    /// How long the intermediate lasts, if not for [`lifetime::INTERMEDIATE`].
+    pub issuing_lifetime: Option<Duration>,
+}
+
+/// Whom a leaf is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder<'a> {
+    /// A server that answers to these names.
+    Server(&'a [Name]),
+    /// A client.
+    Client(&'a Principal),
+}
+
+/// What a leaf shall be.
+#[derive(Debug, Clone, Copy)]
+pub struct LeafRequest<'a> {
+    /// Whom it is for.
+    pub holder: Holder<'a>,
+    /// How long it lasts, if not as long as is usual for its kind.
+    pub lifetime: Option<Duration>,
+    /// Even if that is longer than clients may accept.
+    pub force: bool,
 }
 
 /// A leaf certificate with its key.
 pub struct Leaf {
-    /// The chain as a TLS server sends it: leaf, then intermediate. PEM.
+    /// The certificate.
+    pub certificate: Certificate,
+    /// The chain as a TLS peer sends it: leaf, then intermediates. PEM.
     pub chain: String,
-    /// The private key, PKCS#8, PEM.
+    /// The private key, PKCS#8 in PEM.
     pub key: SecretBytes,
+    /// What the caller should know of it.
+    pub warnings: Vec<String>,
 }
 
 impl Authority {
-    /// A new root and intermediate that can vouch for `names` and what lies below them.
-    pub fn create(title: &str, names: &[Name], now: UnixSeconds) -> Result<Self, PkiError> {
+    /// A new root and intermediate.
+    pub fn create(request: &AuthorityRequest<'_>, now: UnixSeconds) -> Result<Self, PkiError> {
+        let AuthorityRequest { title, permitted, .. } = request;
         // Two authorities of one title must not share a name: verifiers find issuers by it.
         let tag = data_encoding::HEXLOWER.encode(&random::bytes::<4>());
-        let key = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256);
-        let root = profile::root(&format!("{title} root {tag}"), names, now);
-        let root = CertifiedIssuer::self_signed(root, key()?)?;
-        let intermediate = profile::intermediate(&format!("{title} issuing {tag}"), names, now);
-        let intermediate = CertifiedIssuer::signed_by(intermediate, key()?, &root)?;
-        Ok(Self { root, intermediate })
-    }
+        let asked = request.root_lifetime;
+        let (time, mut warnings) = validity(Kind::Authority, asked, lifetime::ROOT, None, false, now)?;
+        let params = profile::authority(title, &format!("root {tag}"), 1, permitted, time);
+        let key = new_key()?;
+        let root = Certificate::from_rcgen(&params.self_signed(&key)?)?;
+        let root = Signer::assemble(vec![root], key)?;
+        root.require_sound(&root.certificate, None, now)?;
 
-    /// Issues a server certificate for `names`.
-    pub fn issue_server(&self, names: &[Name], now: UnixSeconds) -> Result<Leaf, PkiError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let leaf = profile::server(names, now)?.signed_by(&key, issuer(&self.intermediate))?;
-        Ok(Leaf { chain: leaf.pem() + &self.intermediate.pem(), key: SecretBytes::from(key.serialize_pem()) })
-    }
-
-    /// The root certificate, PEM: what clients trust.
-    pub fn root_certificate(&self) -> String {
-        self.root.pem()
-    }
-
-    /// The intermediate certificate, PEM.
-    pub fn intermediate_certificate(&self) -> String {
-        self.intermediate.pem()
-    }
-
-    /// The private keys of root and intermediate, PKCS#8 DER.
-    pub fn keys(&self) -> (SecretBytes, SecretBytes) {
-        let key = |issuer: &Issuer<'_, KeyPair>| SecretBytes::from(issuer.key().serialize_der());
-        (key(&self.root), key(&self.intermediate))
+        let (asked, usual) = (request.issuing_lifetime, lifetime::INTERMEDIATE);
+        let (time, more) = validity(Kind::Authority, asked, usual, Some(root.within()), false, now)?;
+        let params = profile::authority(title, &format!("issuing {tag}"), 0, permitted, time);
+        let key = new_key()?;
+        let issuing = root.sign(&params, &key, None, now)?;
+        let issuing = Signer::assemble(vec![issuing, root.certificate.clone()], key)?;
+        warnings.extend(more);
+        Ok(Self { root, issuing, warnings })
     }
 }
 
-fn issuer<'a>(authority: &'a CertifiedIssuer<'static, KeyPair>) -> &'a Issuer<'static, KeyPair> {
-    authority
+impl Signer {
+    /// The authority whose certificate is the first of `certificates`, and whose key
+    /// `key` holds. The others are those above it. `origin` is what messages call the key.
+    pub fn load(certificates: Vec<Certificate>, key: &SecretBytes, origin: &str) -> Result<Self, PkiError> {
+        Self::assemble(certificates, read::private_key(key, origin)?)
+    }
+
+    pub(super) fn assemble(mut certificates: Vec<Certificate>, key: KeyPair) -> Result<Self, PkiError> {
+        if certificates.is_empty() {
+            return Err(PkiError::NoCertificate { origin: "the authority".into(), private_key: false });
+        }
+        let certificate = certificates.remove(0);
+        let facts = &certificate.facts;
+        let refused = |reason| PkiError::NotAnAuthority { subject: facts.subject.clone(), reason };
+        if !facts.ca {
+            return Err(refused("its basicConstraints do not say that it may"));
+        }
+        if !facts.allows("keyCertSign") {
+            return Err(refused("its keyUsage does not allow it"));
+        }
+        if key.public_key_raw() != facts.key.raw {
+            return Err(PkiError::KeyMismatch { subject: facts.subject.clone() });
+        }
+        // Its name and key identifier are taken from the certificate, however it was made.
+        let issuer = Issuer::from_ca_cert_der(&certificate.der().into(), key)
+            .map_err(|_| PkiError::IssuerName { subject: facts.subject.clone() })?;
+        Ok(Self { certificate, above: certificates, issuer })
+    }
+
+    /// Its certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Its private key, PKCS#8 DER.
+    pub fn key(&self) -> SecretBytes {
+        SecretBytes::from(self.issuer.key().serialize_der())
+    }
+
+    /// Its private key, PKCS#8 in PEM.
+    pub fn key_pem(&self) -> SecretBytes {
+        SecretBytes::from(self.issuer.key().serialize_pem())
+    }
+
+    /// Whether it signs itself.
+    pub fn is_root(&self) -> bool {
+        self.certificate.is_self_issued()
+    }
+
+    /// Issues a leaf with a new key.
+    pub fn issue(&self, request: &LeafRequest<'_>, now: UnixSeconds) -> Result<Leaf, PkiError> {
+        let LeafRequest { holder, lifetime, force } = *request;
+        let (kind, usual, purpose) = match holder {
+            Holder::Server(_) => (Kind::Server, lifetime::SERVER, Purpose::Server),
+            Holder::Client(_) => (Kind::Client, lifetime::CLIENT, Purpose::Client),
+        };
+        let (time, warnings) = validity(kind, lifetime, usual, Some(self.within()), force, now)?;
+        let params = match holder {
+            Holder::Server(names) => profile::server(names, time)?,
+            Holder::Client(principal) => profile::client(principal, time)?,
+        };
+        let key = new_key()?;
+        let certificate = self.sign(&params, &key, Some(purpose), now)?;
+        let sent = std::iter::once(&self.certificate).chain(&self.above).filter(|c| !c.is_self_issued());
+        let chain = std::iter::once(&certificate).chain(sent).map(Certificate::pem).collect();
+        Ok(Leaf { chain, key: SecretBytes::from(key.serialize_pem()), warnings, certificate })
+    }
+
+    /// Signs `params` for `key`, and verifies what came out.
+    pub(super) fn sign(
+        &self,
+        params: &CertificateParams,
+        key: &KeyPair,
+        purpose: Option<Purpose>,
+        now: UnixSeconds,
+    ) -> Result<Certificate, PkiError> {
+        let signed = Certificate::from_rcgen(&params.signed_by(key, &self.issuer)?)?;
+        self.require_sound(&signed, purpose, now)?;
+        Ok(signed)
+    }
+
+    /// Fails unless `signed`, by this authority, would hold before any verifier. The
+    /// library that signs reproduces the authority's name from its parts, derives key
+    /// identifiers, and has defaults that nobody wants: what counts is what came out.
+    fn require_sound(
+        &self,
+        signed: &Certificate,
+        purpose: Option<Purpose>,
+        now: UnixSeconds,
+    ) -> Result<(), PkiError> {
+        let subject = || self.certificate.facts.subject.clone();
+        if signed.facts.issuer_der != self.certificate.facts.subject_der {
+            return Err(PkiError::IssuerName { subject: subject() });
+        }
+        let chain: Vec<_> = [signed, &self.certificate].into_iter().chain(&self.above).cloned().collect();
+        // Where no root is known, the authority itself must do.
+        let root = chain.iter().rev().find(|certificate| certificate.is_self_issued());
+        let anchors = [root.unwrap_or(&self.certificate).clone()];
+        let (named, impostor) = (None, false);
+        let question = Question { chain: &chain, anchors: &anchors, purpose, named, impostor, at: now };
+        let mut findings = verify(&question).findings;
+        findings.retain(|finding| finding.level == Level::Error);
+        if findings.iter().any(|finding| finding.check == Check::NameConstraints) {
+            let permitted: BTreeSet<_> =
+                chain[1..].iter().flat_map(|c| &c.facts.permitted).map(|n| plain(n)).collect();
+            let permitted: Vec<_> = permitted.into_iter().collect();
+            let holder = signed.facts.holder();
+            return Err(PkiError::OutsideConstraints {
+                holder,
+                subject: subject(),
+                permitted: permitted.join(", "),
+            });
+        }
+        if findings.is_empty() { Ok(()) } else { Err(PkiError::Unsound { findings }) }
+    }
+
+    fn within(&self) -> Within<'_> {
+        let facts = &self.certificate.facts;
+        Within { subject: &facts.subject, not_before: facts.not_before, not_after: facts.not_after }
+    }
+}
+
+impl Certificate {
+    pub(super) fn from_rcgen(made: &rcgen::Certificate) -> Result<Self, PkiError> {
+        Self::parse(made.der())
+            .map_err(|detail| PkiError::NotACertificate { origin: "the new certificate".into(), detail })
+    }
+}
+
+/// A P-256 key. Its PKCS#8 is version 1, which OpenSSL 3.0 reads; that of an Ed25519
+/// key would be version 2, which it does not.
+pub(super) fn new_key() -> Result<KeyPair, PkiError> {
+    Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+}
+
+/// A general name without its kind.
+fn plain(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(_, name)| name)
 }

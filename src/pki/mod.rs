@@ -1,12 +1,40 @@
-//! A private PKI (RFC 5280): root, intermediate, server certificates.
+//! A private PKI (RFC 5280): authorities, certificates for servers and clients,
+//! the inventory of what was issued, and a strict look at any certificate.
+//! docs/pki.md describes profiles and formats.
 //!
-//! What always holds: the root signs intermediates only; an intermediate signs
-//! leaves only, and only for the names that it is constrained to; every
-//! certificate has a random serial number and names its issuer's key.
+//! What always holds:
+//! - the root signs intermediates only; an intermediate signs leaves only, and only
+//!   for the names that it is constrained to;
+//! - every certificate has a random serial number, names its issuer's key, and ends
+//!   no later than its issuer;
+//! - nothing that was signed leaves this module before its whole chain was verified;
+//! - what is read from a certificate is bounded, and shown without control characters.
 
 mod authority;
+mod certificate;
+mod checks;
+mod error;
+mod finding;
+mod inventory;
+pub mod lifetime;
 mod name;
+mod path;
+mod principal;
+mod probe;
 mod profile;
+mod read;
+mod text;
+mod verify;
 
-pub use authority::{Authority, Leaf, PkiError};
-pub use name::Name;
+pub use authority::{Authority, AuthorityRequest, Holder, Leaf, LeafRequest, Signer};
+pub use certificate::{Certificate, Facts, PublicKey};
+pub use error::PkiError;
+pub use inventory::{Entry, Inventory, Issued};
+pub use name::{Name, Subtree};
+pub use principal::Principal;
+pub use probe::{Endpoint, Shown, probe};
+pub use read::{MAX_FILE, certificates};
+pub use verify::{Check, Finding, Level, Named, Purpose, Question, Verdict, verify};
+
+#[cfg(test)]
+mod tests;

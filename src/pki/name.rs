@@ -1,4 +1,4 @@
-//! A name that a server answers to.
+//! What a server answers to, and what an authority may vouch for.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,6 +11,13 @@ pub enum Name {
     Dns(String),
     /// An address.
     Ip(IpAddr),
+}
+
+impl Name {
+    /// Whether it stands for many names.
+    pub fn is_wildcard(&self) -> bool {
+        matches!(self, Self::Dns(name) if name.starts_with("*."))
+    }
 }
 
 impl FromStr for Name {
@@ -45,6 +52,57 @@ impl fmt::Display for Name {
     }
 }
 
+/// A part of the space of names (RFC 5280, section 4.2.1.10): a domain with all
+/// that lies below it, or a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subtree {
+    /// A host name and all names below it.
+    Domain(String),
+    /// All addresses that share the first so many bits of this one.
+    Network(IpAddr, u8),
+}
+
+impl From<&Name> for Subtree {
+    fn from(name: &Name) -> Self {
+        match name {
+            Name::Dns(name) => Self::Domain(name.trim_start_matches("*.").to_owned()),
+            Name::Ip(address) => Self::Network(*address, if address.is_ipv4() { 32 } else { 128 }),
+        }
+    }
+}
+
+impl FromStr for Subtree {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((address, prefix)) = text.split_once('/') else {
+            return Ok(Self::from(&text.parse::<Name>()?));
+        };
+        let refused = || format!("'{text}' is no network such as 10.0.0.0/8");
+        let address: IpAddr = address.parse().map_err(|_| refused())?;
+        let prefix: u8 = prefix.parse().map_err(|_| refused())?;
+        let host_bits = match address {
+            IpAddr::V4(address) if prefix <= 32 => u128::from(address.to_bits()) << prefix & 0xffff_ffff,
+            IpAddr::V6(address) if prefix <= 128 => address.to_bits().checked_shl(prefix.into()).unwrap_or(0),
+            _ => return Err(refused()),
+        };
+        // Nobody can tell which of the two was meant.
+        if host_bits != 0 {
+            return Err(format!("'{text}' has bits beyond its prefix"));
+        }
+        Ok(Self::Network(address, prefix))
+    }
+}
+
+impl fmt::Display for Subtree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(name) => f.write_str(name),
+            Self::Network(address, prefix) => write!(f, "{address}/{prefix}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +114,33 @@ mod tests {
         assert!(matches!("::1".parse(), Ok(Name::Ip(_))));
         for bad in ["", "a..b", "-a", "a b", "a_b", "1.2.3", "*.*.a", "x".repeat(64).as_str()] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_subtree_is_a_domain_or_a_network() {
+        for (text, subtree) in [
+            ("models.example", Subtree::Domain("models.example".into())),
+            ("*.models.example", Subtree::Domain("models.example".into())),
+            ("10.0.0.0/8", Subtree::Network("10.0.0.0".parse().unwrap(), 8)),
+            ("10.0.0.7", Subtree::Network("10.0.0.7".parse().unwrap(), 32)),
+            ("0.0.0.0/0", Subtree::Network("0.0.0.0".parse().unwrap(), 0)),
+            ("fd00::/8", Subtree::Network("fd00::".parse().unwrap(), 8)),
+            ("::/0", Subtree::Network("::".parse().unwrap(), 0)),
+            ("::1/128", Subtree::Network("::1".parse().unwrap(), 128)),
+        ] {
+            assert_eq!(text.parse(), Ok(subtree), "{text}");
+        }
+        for bad in ["", "10.0.0.0/33", "10.0.0.7/8", "fd00::1/8", "::/129", "a/8", "10.0.0.0/", "10.0.0.0/-1"]
+        {
+            assert!(bad.parse::<Subtree>().is_err(), "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_parsed_without_panic(text in ".{0,80}") {
+            let _ = (text.parse::<Name>().is_ok(), text.parse::<Subtree>().is_ok());
         }
     }
 }

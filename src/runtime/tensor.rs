@@ -193,6 +193,36 @@ macro_rules! each_type {
     };
 }
 
+pub(super) use each_type;
+
+/// The elements that `$elements` gives, whatever `$data_type` they are of; strings are
+/// made by `$strings`, where that is another expression.
+macro_rules! of_type {
+    ($data_type:expr, $elements:expr) => {
+        $crate::runtime::tensor::of_type!($data_type, $elements, $elements)
+    };
+    ($data_type:expr, $elements:expr, $strings:expr) => {
+        match $data_type {
+            $crate::runtime::DataType::Bf16 => $crate::runtime::TensorData::Bf16($elements),
+            $crate::runtime::DataType::Bool => $crate::runtime::TensorData::Bool($elements),
+            $crate::runtime::DataType::Bytes => $crate::runtime::TensorData::Bytes($strings),
+            $crate::runtime::DataType::Fp16 => $crate::runtime::TensorData::Fp16($elements),
+            $crate::runtime::DataType::Fp32 => $crate::runtime::TensorData::Fp32($elements),
+            $crate::runtime::DataType::Fp64 => $crate::runtime::TensorData::Fp64($elements),
+            $crate::runtime::DataType::Int8 => $crate::runtime::TensorData::Int8($elements),
+            $crate::runtime::DataType::Int16 => $crate::runtime::TensorData::Int16($elements),
+            $crate::runtime::DataType::Int32 => $crate::runtime::TensorData::Int32($elements),
+            $crate::runtime::DataType::Int64 => $crate::runtime::TensorData::Int64($elements),
+            $crate::runtime::DataType::Uint8 => $crate::runtime::TensorData::Uint8($elements),
+            $crate::runtime::DataType::Uint16 => $crate::runtime::TensorData::Uint16($elements),
+            $crate::runtime::DataType::Uint32 => $crate::runtime::TensorData::Uint32($elements),
+            $crate::runtime::DataType::Uint64 => $crate::runtime::TensorData::Uint64($elements),
+        }
+    };
+}
+
+pub(crate) use of_type;
+
 impl TensorData {
     /// What it consists of.
     pub const fn data_type(&self) -> DataType {
@@ -236,22 +266,7 @@ impl TensorData {
 
     /// `count` elements that are zero, false or empty.
     pub fn zeros(data_type: DataType, count: usize) -> Self {
-        match data_type {
-            DataType::Bf16 => Self::Bf16(vec![bf16::ZERO; count]),
-            DataType::Bool => Self::Bool(vec![false; count]),
-            DataType::Bytes => Self::Bytes(vec![Vec::new(); count]),
-            DataType::Fp16 => Self::Fp16(vec![f16::ZERO; count]),
-            DataType::Fp32 => Self::Fp32(vec![0.0; count]),
-            DataType::Fp64 => Self::Fp64(vec![0.0; count]),
-            DataType::Int8 => Self::Int8(vec![0; count]),
-            DataType::Int16 => Self::Int16(vec![0; count]),
-            DataType::Int32 => Self::Int32(vec![0; count]),
-            DataType::Int64 => Self::Int64(vec![0; count]),
-            DataType::Uint8 => Self::Uint8(vec![0; count]),
-            DataType::Uint16 => Self::Uint16(vec![0; count]),
-            DataType::Uint32 => Self::Uint32(vec![0; count]),
-            DataType::Uint64 => Self::Uint64(vec![0; count]),
-        }
+        of_type!(data_type, std::iter::repeat_with(Default::default).take(count).collect())
     }
 }
 
@@ -267,11 +282,15 @@ impl Tensor {
     /// A tensor, or an error when `shape` does not have as many elements as `data`.
     pub fn new(name: impl Into<String>, shape: Vec<usize>, data: TensorData) -> Result<Self, RunError> {
         let name = name.into();
-        let elements = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
-        if elements != Some(data.len()) {
+        if Self::elements(&shape) != Some(data.len()) {
             return Err(RunError::Count { name, shape, elements: data.len() });
         }
         Ok(Self { name, shape, data })
+    }
+
+    /// How many elements a tensor of `shape` has, if that is a number.
+    pub fn elements(shape: &[usize]) -> Option<usize> {
+        shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
     }
 
     /// Name of the input or output.
@@ -325,31 +344,21 @@ impl Tensor {
     /// Copies a result out of ONNX Runtime's memory.
     pub(super) fn from_value(name: &str, data_type: DataType, value: &DynValue) -> Result<Self, RunError> {
         let read = || -> ort::Result<(Vec<i64>, TensorData)> {
-            macro_rules! numbers {
-                ($variant:ident) => {{
+            let dimensions;
+            let data = of_type!(
+                data_type,
+                {
                     let (shape, data) = value.try_extract_tensor()?;
-                    (shape.to_vec(), TensorData::$variant(data.to_vec()))
-                }};
-            }
-            Ok(match data_type {
-                DataType::Bf16 => numbers!(Bf16),
-                DataType::Bool => numbers!(Bool),
-                DataType::Bytes => {
+                    dimensions = shape.to_vec();
+                    data.to_vec()
+                },
+                {
                     let (shape, strings) = value.try_extract_strings()?;
-                    (shape.to_vec(), TensorData::Bytes(strings.into_iter().map(String::into_bytes).collect()))
+                    dimensions = shape.to_vec();
+                    strings.into_iter().map(String::into_bytes).collect()
                 }
-                DataType::Fp16 => numbers!(Fp16),
-                DataType::Fp32 => numbers!(Fp32),
-                DataType::Fp64 => numbers!(Fp64),
-                DataType::Int8 => numbers!(Int8),
-                DataType::Int16 => numbers!(Int16),
-                DataType::Int32 => numbers!(Int32),
-                DataType::Int64 => numbers!(Int64),
-                DataType::Uint8 => numbers!(Uint8),
-                DataType::Uint16 => numbers!(Uint16),
-                DataType::Uint32 => numbers!(Uint32),
-                DataType::Uint64 => numbers!(Uint64),
-            })
+            );
+            Ok((dimensions, data))
         };
         let (shape, data) = read().map_err(|error| RunError::Failed { message: error.to_string() })?;
         let shape = shape.into_iter().map(|n| usize::try_from(n).unwrap_or(0)).collect();

@@ -12,9 +12,9 @@ use super::fault::Fault;
 use super::looks::Looks;
 use super::refusals::Refusals;
 use crate::audit::Log;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
 use crate::clock::{Clock, rfc3339};
-use crate::config::LimitsTable;
+use crate::config::{LimitsTable, SigningMode};
 use crate::keyring::Keyring;
 use crate::serving::{ModelStatus, Registry};
 
@@ -22,6 +22,7 @@ use crate::serving::{ModelStatus, Registry};
 /// one and keeps it to its end.
 pub(super) struct Snapshot {
     pub(super) authenticator: Authenticator,
+    pub(super) request_keys: RequestKeys,
     /// Public halves only.
     pub(super) keys: Keyring,
 }
@@ -30,6 +31,8 @@ pub(super) struct Snapshot {
 pub(super) struct App {
     pub(super) registry: Registry,
     pub(super) limits: LimitsTable,
+    pub(super) signing: SigningMode,
+    pub(super) replay: Arc<ReplayMemory>,
     pub(super) audit: Log,
     pub(super) refusals: Refusals,
     pub(super) clock: Arc<dyn Clock>,
@@ -104,7 +107,15 @@ impl App {
 
     /// Whether new requests are welcome.
     pub(super) fn is_ready(&self) -> bool {
-        !self.draining.load(Ordering::Acquire) && self.keyring.stale().is_none()
+        !self.draining.load(Ordering::Acquire) && self.keyring.stale().is_none() && self.is_settled()
+    }
+
+    /// Whether a signature made now can be told from one that a server before this
+    /// one accepted.
+    pub(super) fn is_settled(&self) -> bool {
+        self.signing == SigningMode::Off
+            || self.clock.unix() >= self.replay.settled()
+            || self.snapshot.load().request_keys.is_empty()
     }
 
     pub(super) fn status(&self) -> Status {

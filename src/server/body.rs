@@ -11,11 +11,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::app::App;
 use super::fault::Fault;
+use super::gate::Caller;
+use super::signature::Check;
 
 /// A body in memory. Its share of the memory is given back when it is dropped.
 pub(super) struct Held {
     pub(super) bytes: Bytes,
-    memory: OwnedSemaphorePermit,
+    pub(super) memory: OwnedSemaphorePermit,
 }
 
 impl Held {
@@ -46,8 +48,9 @@ pub(super) async fn drain(mut body: Body) {
     let _ = timeout(Duration::from_secs(1), within).await;
 }
 
-/// Reads `body` whole.
-pub(super) async fn read(app: &App, mut body: Body) -> Result<Held, Fault> {
+/// Reads the body of the request of `caller` whole. A signed request is accepted
+/// here: after there is room for its body, before the first byte of it.
+pub(super) async fn read(app: &App, caller: &Caller, mut body: Body) -> Result<Held, Fault> {
     let limit = app.limits.body;
     let announced = body.size_hint().exact().map(usize::try_from);
     let expected = match announced {
@@ -61,9 +64,11 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Held, Fault> {
     };
     let share = u32::try_from(expected).map_err(|_| Fault::body_too_large(limit))?;
     let memory = app.body_memory.clone().try_acquire_many_owned(share).map_err(|_| Fault::no_memory())?;
+    caller.accept_signature(app)?;
 
     // Room grows with what arrives: an announcement alone takes no memory.
     let mut bytes = BytesMut::new();
+    let mut check = Check::new(caller.signed());
     let end = Instant::now() + app.limits.body_deadline.0;
     loop {
         let frame = timeout_at((Instant::now() + app.limits.body_timeout.0).min(end), body.frame())
@@ -76,11 +81,14 @@ pub(super) async fn read(app: &App, mut body: Body) -> Result<Held, Fault> {
                 drain(body).await;
                 return Err(Fault::body_too_large(limit));
             }
+            check.update(&data)?;
             if bytes.is_empty() && data.len() == expected {
+                check.finish()?;
                 return Ok(Held { bytes: data, memory });
             }
             bytes.extend_from_slice(&data);
         }
     }
+    check.finish()?;
     Ok(Held { bytes: bytes.freeze(), memory })
 }

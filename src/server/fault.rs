@@ -2,11 +2,13 @@
 //! tells nothing that the caller may not know; the detail goes to the audit log.
 
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::auth::AuthError;
+use crate::auth::{ApiKeyError, AuthError};
 use crate::runtime::RunError;
 use crate::serving::ServingError;
 
@@ -18,9 +20,16 @@ pub(super) struct Fault {
     pub(super) message: String,
     /// For the audit log only.
     pub(super) detail: Option<String>,
-    challenge: Option<&'static str>,
-    retry_after: bool,
+    /// For the audit log only, in the place of the code: what a client is not told apart.
+    pub(super) reason: Option<&'static str>,
+    /// Fields of the response that say how to do better.
+    headers: Vec<(HeaderName, &'static str)>,
 }
+
+/// Tells how to sign (RFC 9421, section 5.1).
+const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
+/// What [`crate::signing`] demands, with what every request has.
+const WANTED: &str = r#"sig=("@method" "@authority" "@path" "@query" "content-digest");created;expires;nonce;keyid;tag="sealserve""#;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -32,7 +41,7 @@ struct Body<'a> {
 impl Fault {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = bounded(message.into());
-        Self { status, code, message, detail: None, challenge: None, retry_after: false }
+        Self { status, code, message, detail: None, reason: None, headers: Vec::new() }
     }
 
     /// What the audit log says in the place of the message.
@@ -41,18 +50,50 @@ impl Fault {
         self
     }
 
-    fn challenge(mut self, challenge: &'static str) -> Self {
-        self.challenge = Some(challenge);
+    fn reason(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
         self
     }
 
-    fn retry(mut self) -> Self {
-        self.retry_after = true;
+    /// The response has this field too.
+    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, value));
         self
+    }
+
+    fn challenge(self, challenge: &'static str) -> Self {
+        self.with(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// A 401 needs a challenge, and signatures have no scheme of their own.
+    fn wants_signature(self) -> Self {
+        self.challenge(r#"Bearer realm="sealserve""#).with(ACCEPT_SIGNATURE, WANTED)
+    }
+
+    fn retry(self) -> Self {
+        self.with(RETRY_AFTER, "1")
     }
 
     pub(super) fn malformed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_input", message)
+    }
+
+    pub(super) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    /// RFC 9110, section 15.5.16: the answer says which codings there are.
+    pub(super) fn unsupported_coding() -> Self {
+        let message = "the body must be compressed once, with gzip or deflate, or not at all";
+        Self::unsupported(message).with(ACCEPT_ENCODING, "gzip, deflate")
+    }
+
+    pub(super) fn failed() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
     }
 
     pub(super) fn body_too_large(limit: usize) -> Self {
@@ -79,6 +120,11 @@ impl Fault {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable", message).retry()
     }
 
+    pub(super) fn unsigned_response() -> Self {
+        let message = "the response could not be signed";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unsigned_response", message)
+    }
+
     pub(super) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path")
     }
@@ -93,12 +139,8 @@ impl Fault {
         let mut response = (self.status, serde_json::to_vec(&body).unwrap_or_default()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(challenge) = self.challenge {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        headers
+            .extend(self.headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
         response
     }
 }
@@ -119,9 +161,23 @@ impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Self {
         let detail = error.to_string();
         match error {
-            AuthError::Missing | AuthError::ApiKey | AuthError::Scheme => {
-                Self::new(StatusCode::UNAUTHORIZED, "no_credential", "a bearer token is required")
+            AuthError::Missing | AuthError::Scheme => {
+                let message = "a credential is required: a bearer token or an API key";
+                Self::new(StatusCode::UNAUTHORIZED, "no_credential", message)
                     .challenge(r#"Bearer realm="sealserve""#)
+            }
+            // One answer for all: whoever tries keys learns nothing about any of them.
+            AuthError::ApiKey(error) => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "the API key is not accepted")
+                    .challenge(r#"Bearer realm="sealserve", error="invalid_token""#)
+                    .reason(match error {
+                        ApiKeyError::Malformed(_) => "api_key_malformed",
+                        ApiKeyError::Unknown { .. } => "api_key_unknown",
+                        ApiKeyError::Secret { .. } => "api_key_wrong_secret",
+                        ApiKeyError::Revoked { .. } => "api_key_revoked",
+                        ApiKeyError::Expired { .. } => "api_key_expired",
+                        ApiKeyError::Network { .. } => "api_key_wrong_network",
+                    })
             }
             AuthError::Several => Self::new(
                 StatusCode::BAD_REQUEST,
@@ -132,15 +188,47 @@ impl From<AuthError> for Fault {
             AuthError::Malformed => Self::new(
                 StatusCode::BAD_REQUEST,
                 "malformed_credential",
-                "Authorization must be 'Bearer' and a token",
+                "Authorization must be 'Bearer' and a token or API key",
             )
             .challenge(r#"Bearer realm="sealserve", error="invalid_request""#),
             AuthError::Token(_) => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the token is not accepted")
                     .challenge(r#"Bearer realm="sealserve", error="invalid_token""#)
             }
+            AuthError::Unsigned => {
+                Self::new(StatusCode::UNAUTHORIZED, "signature_required", "the request must be signed")
+                    .wants_signature()
+            }
+            // What a signature lacks is no secret to the caller, who is known by now.
+            AuthError::Signature(_) => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_signature", detail.clone()).wants_signature()
+            }
+            AuthError::UnknownRequestKey { .. } | AuthError::NotOwner { .. } => {
+                let message = "the signature is refused: its key is not yours";
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_signature", message).wants_signature()
+            }
+            AuthError::Replayed => {
+                Self::new(StatusCode::UNAUTHORIZED, "replayed_request", detail.clone()).wants_signature()
+            }
+            AuthError::Digest => Self::new(
+                StatusCode::BAD_REQUEST,
+                "digest_mismatch",
+                "the body is not the one that was signed",
+            ),
+            AuthError::TooSoon => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "just_started",
+                "the server has just started: sign the request again",
+            )
+            .retry(),
+            AuthError::NoncesFull => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_signatures",
+                "too many signed requests came with this key",
+            )
+            .retry(),
             AuthError::Forbidden { .. } => {
-                Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not allow this")
+                Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the credential does not allow this")
                     .challenge(r#"Bearer realm="sealserve", error="insufficient_scope""#)
             }
         }
@@ -165,17 +253,15 @@ impl From<ServingError> for Fault {
 impl From<RunError> for Fault {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
-        let invalid = |message: &str| Self::new(StatusCode::BAD_REQUEST, "invalid_input", message);
         match error {
             // What ONNX Runtime says names the model's insides, and can quote an element
             // of a tensor: it is for an operator who looks for it, not for the audit log.
             RunError::Refused { .. } => {
                 tracing::debug!(%message, "the model refused its inputs");
-                invalid("the model refuses these inputs")
+                Self::invalid("the model refuses these inputs")
             }
-            error if error.is_callers_fault() => invalid(&message),
-            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
-                .detail(message),
+            error if error.is_callers_fault() => Self::invalid(message),
+            _ => Self::failed().detail(message),
         }
     }
 }

@@ -12,8 +12,8 @@ use rustls::ServerConfig;
 use super::app::{App, Snapshot};
 use super::looks::INTERVAL;
 use super::{ServerError, tls};
-use crate::auth::Authenticator;
-use crate::config::TlsTable;
+use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
+use crate::config::{SigningTable, TlsTable};
 use crate::fs::FsError;
 use crate::keyring::{Keyring, Store, Watch};
 use crate::token::Expected;
@@ -22,14 +22,22 @@ use crate::token::Expected;
 pub(super) struct KeyringReader {
     store: Store,
     expected: Expected,
+    signing: SigningTable,
+    replay: Arc<ReplayMemory>,
     watch: Watch,
 }
 
 impl KeyringReader {
-    /// Reads from `store`, for tokens that are meant for `expected`.
-    pub(super) fn new(store: Store, expected: Expected) -> Self {
+    /// Reads from `store`, for tokens that are meant for `expected` and signatures
+    /// that `replay` remembers.
+    pub(super) fn new(
+        store: Store,
+        expected: Expected,
+        signing: SigningTable,
+        replay: Arc<ReplayMemory>,
+    ) -> Self {
         let watch = Watch::new(store.path());
-        Self { store, expected, watch }
+        Self { store, expected, signing, replay, watch }
     }
 
     /// Puts the keyring in force, if it changed since the last look that succeeded.
@@ -58,6 +66,7 @@ impl KeyringReader {
         let keyring = self.store.read()?;
         let snapshot = Snapshot {
             authenticator: Authenticator::new(&keyring, self.expected.clone())?,
+            request_keys: RequestKeys::new(&keyring, &self.replay, self.signing.window.0),
             keys: keyring.verifying_half(),
         };
         self.watch.accept(stamp);

@@ -1,18 +1,20 @@
 //! Who calls: inside this layer every request has a [`Caller`].
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::app::{App, Snapshot};
-use super::body;
 use super::fault::Fault;
-use super::ledger::{self, Account};
-use crate::auth::{AuthError, Evidence, Principal};
+use super::ledger::{self, Account, Peer};
+use super::{body, signature};
+use crate::auth::{ApiKeyError, AuthError, Evidence, Principal, SignedRequest};
 use crate::clock::UnixSeconds;
 use crate::token::TokenError;
 
@@ -22,25 +24,24 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 #[derive(Clone)]
 pub(super) struct Caller {
     pub(super) principal: Principal,
+    signed: Option<Arc<SignedRequest>>,
     snapshot: Arc<Snapshot>,
     at: UnixSeconds,
+    source: Option<IpAddr>,
 }
 
-/// Demands a credential.
-pub(super) async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    match Caller::first_seen(&app, request.headers()).await {
+/// Demands a credential, and a signature where one is needed.
+pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let account = parts.extensions.get::<Arc<Account>>().cloned().unwrap_or_default();
+    match Caller::first_seen(&app, &parts, &account).await {
         Ok(caller) => {
-            if let Some(account) = request.extensions().get::<Arc<Account>>() {
-                account.named(&caller.principal);
-            }
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, body)).await
         }
         Err(fault) => {
-            if let Some(account) = request.extensions().get::<Arc<Account>>() {
-                account.decides("authenticate", None);
-            }
-            body::drain(request.into_body()).await;
+            account.decides("authenticate", None);
+            body::drain(body).await;
             ledger::refuse(fault)
         }
     }
@@ -48,35 +49,81 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, mut request: Reque
 
 impl Caller {
     /// Identifies a caller; one whose key is not known has the keyring looked at first.
-    async fn first_seen(app: &App, headers: &HeaderMap) -> Result<Self, Fault> {
-        match Self::judged(app.trusted_snapshot()?, app, headers) {
-            Err(AuthError::Token(TokenError::UnknownKey { .. })) => {
-                app.looks.fresh().await;
-                Self::identify(app, headers)
-            }
-            other => Ok(other?),
+    async fn first_seen(app: &App, request: &Parts, account: &Account) -> Result<Self, Fault> {
+        let mut judged = Self::judge(app.trusted_snapshot()?, app, request, account);
+        if judged.as_ref().is_err_and(is_unknown) {
+            app.looks.fresh().await;
+            judged = Self::judge(app.trusted_snapshot()?, app, request, account);
         }
+        let caller = judged?;
+        // A request without a body is accepted at once, one with a body when it is read.
+        if matches!(request.method, Method::GET | Method::HEAD) {
+            caller.accept_signature(app)?;
+        }
+        Ok(caller)
     }
 
-    fn identify(app: &App, headers: &HeaderMap) -> Result<Self, Fault> {
-        Ok(Self::judged(app.trusted_snapshot()?, app, headers)?)
-    }
-
-    fn judged(snapshot: Arc<Snapshot>, app: &App, headers: &HeaderMap) -> Result<Self, AuthError> {
+    fn judge(
+        snapshot: Arc<Snapshot>,
+        app: &App,
+        request: &Parts,
+        account: &Account,
+    ) -> Result<Self, AuthError> {
         let at = app.clock.unix();
-        let evidence = Evidence {
-            authorization: headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
-            api_keys: headers.get_all(API_KEY).iter().count(),
-        };
-        let principal = snapshot.authenticator.authenticate(&evidence, at)?;
-        Ok(Self { principal, snapshot, at })
+        let source = request.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let principal = identify(&snapshot, &request.headers, source, at)?;
+        account.named(&principal);
+        let signed = signature::verify(app, &snapshot, &principal, request, at)?.map(Arc::new);
+        if let Some(signed) = &signed {
+            account.signed(signed);
+        }
+        Ok(Self { principal, signed, snapshot, at, source })
+    }
+
+    /// The request's signature, if it has one.
+    pub(super) fn signed(&self) -> Option<&SignedRequest> {
+        self.signed.as_deref()
+    }
+
+    /// Accepts a signed request, the first time only.
+    pub(super) fn accept_signature(&self, app: &App) -> Result<(), Fault> {
+        Ok(self.signed().map_or(Ok(()), |signed| signed.accept(app.clock.unix()))?)
     }
 
     /// Judges the caller again where time passed or the keyring changed: a request
     /// takes as long as its body and its turn in the queue, and a revocation does
     /// not wait for either.
     pub(super) fn still_holds(&self, app: &App, headers: &HeaderMap) -> Result<(), Fault> {
-        let same = Arc::ptr_eq(&self.snapshot, &app.trusted_snapshot()?);
-        if same && self.at == app.clock.unix() { Ok(()) } else { Self::identify(app, headers).map(drop) }
+        let (snapshot, now) = (app.trusted_snapshot()?, app.clock.unix());
+        if Arc::ptr_eq(&self.snapshot, &snapshot) && self.at == now {
+            return Ok(());
+        }
+        let principal = identify(&snapshot, headers, self.source, now)?;
+        let signed = self.signed();
+        Ok(signed.map_or(Ok(()), |signed| snapshot.request_keys.still_accept(signed, &principal, now))?)
     }
+}
+
+fn identify(
+    snapshot: &Snapshot,
+    headers: &HeaderMap,
+    source: Option<IpAddr>,
+    now: UnixSeconds,
+) -> Result<Principal, AuthError> {
+    let evidence = Evidence {
+        authorization: headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
+        api_keys: headers.get_all(API_KEY).iter().map(HeaderValue::as_bytes).collect(),
+        source,
+    };
+    snapshot.authenticator.authenticate(&evidence, now)
+}
+
+/// Whether a newer keyring may know the key.
+fn is_unknown(error: &AuthError) -> bool {
+    matches!(
+        error,
+        AuthError::Token(TokenError::UnknownKey { .. })
+            | AuthError::ApiKey(ApiKeyError::Unknown { .. })
+            | AuthError::UnknownRequestKey { .. }
+    )
 }

@@ -17,8 +17,9 @@ use tokio::sync::oneshot;
 
 use super::app::App;
 use super::fault::Fault;
+use super::signature;
 use crate::audit::{Event, Mode, Verdict};
-use crate::auth::Principal;
+use crate::auth::{Principal, SignedRequest};
 use crate::crypto::random;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,6 +37,7 @@ pub(super) struct Account(Mutex<Entry>);
 #[derive(Default)]
 struct Entry {
     principal: Option<Principal>,
+    signed: Option<Arc<SignedRequest>>,
     /// Empty: there is nothing to decide.
     action: &'static str,
     model: Option<String>,
@@ -48,6 +50,11 @@ impl Account {
         self.change(|entry| entry.principal = Some(principal.clone()));
     }
 
+    /// The request is signed, and so will the response be.
+    pub(super) fn signed(&self, request: &Arc<SignedRequest>) {
+        self.change(|entry| entry.signed = Some(Arc::clone(request)));
+    }
+
     /// The caller wants to do `action`, perhaps on `model`.
     pub(super) fn decides(&self, action: &'static str, model: Option<&str>) {
         // The path is the caller's text; the log keeps a bounded piece of it.
@@ -58,6 +65,11 @@ impl Account {
     /// The body has `bytes`.
     pub(super) fn received(&self, bytes: usize) {
         self.change(|entry| entry.request_bytes = bytes as u64);
+    }
+
+    /// The signature of the request, if it has one that holds.
+    fn signature(&self) -> Option<Arc<SignedRequest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).signed.clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut Entry)) {
@@ -76,7 +88,6 @@ pub(super) fn refuse(fault: Fault) -> Response {
 /// The layer.
 pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     app.requests.fetch_add(1, Ordering::Relaxed);
-    let hsts = app.hsts;
     // Every connection carries its peer.
     let source = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     let open = Open {
@@ -96,11 +107,15 @@ pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, ne
         response = fault.response(&request_id);
     }
     let bytes = response.body().size_hint().exact().unwrap_or(0);
+    let (app, signed) = (Arc::clone(&open.app), open.account.signature());
     if let Err(fault) = open.close(fault, response.status(), bytes).await {
         response = fault.response(&request_id);
     }
-    finish(&mut response, &request_id, hsts);
-    response
+    finish(&mut response, &request_id, app.hsts);
+    match signed {
+        Some(request) => signature::sign(&request, response, app.clock.unix()).await,
+        None => response,
+    }
 }
 
 /// 16 bytes in hex, never the same twice: random for this process, then counted.
@@ -132,7 +147,7 @@ impl Open {
         if let Some(fault) = fault {
             let failed = fault.status.is_server_error() || fault.status == StatusCode::TOO_MANY_REQUESTS;
             event.verdict = if failed { Verdict::Failed } else { Verdict::Denied };
-            event.reason = Some(fault.code);
+            event.reason = Some(fault.reason.unwrap_or(fault.code));
             event.detail = Some(fault.detail.unwrap_or(fault.message));
         }
         if stranger {
@@ -164,7 +179,8 @@ impl Open {
             principal: entry.principal.as_ref().map(|p| p.name().to_owned()),
             proof: entry.principal.as_ref().map(Principal::proof),
             key: entry.principal.as_ref().map(|p| p.key().to_owned()),
-            token: entry.principal.as_ref().map(|p| p.token().to_owned()),
+            token: entry.principal.as_ref().and_then(|p| p.token().map(ToOwned::to_owned)),
+            request_key: entry.signed.as_ref().map(|request| request.key().to_owned()),
             source: self.source,
             action,
             model: entry.model,

@@ -2,12 +2,13 @@
 //!
 //! The order of checks (design: caps, TLS, route, credential, revocation, rights,
 //! memory, body, inference) is the order of the code: `accept` lets a connection
-//! in, `gate` names the caller and records the decision, `v2` turns a request
-//! into an inference. `follow` keeps what they rely on current.
+//! in, `gate` names the caller and judges the signature, `body` takes the nonce and
+//! holds the bytes to the digest, `v2` turns a request into an inference. `follow` keeps what they rely on current.
 
 mod accept;
 mod app;
 mod body;
+mod coding;
 mod connection;
 mod control;
 mod error;
@@ -19,6 +20,7 @@ mod ledger;
 mod looks;
 mod refusals;
 mod run;
+mod signature;
 mod tls;
 mod tracked;
 mod v2;

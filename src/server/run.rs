@@ -21,6 +21,7 @@ use super::looks::Looks;
 use super::refusals::Refusals;
 use super::{ServerError, accept, control, follow, host, tls, v2};
 use crate::audit::{self, Log};
+use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{AuditMode, Config, Home};
 use crate::container::{Kek, SignaturePolicy};
@@ -33,6 +34,8 @@ use crate::serving::{self, ModelSpec, Registry};
 use crate::token::Expected;
 
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two looks at whether the server is ready.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// What a server is started with.
 pub struct Options<'a> {
@@ -69,9 +72,11 @@ pub fn run(
     let address = listener.local_addr().map_err(|source| ServerError::Start { source })?;
     let url = format!("https://{}", authority(config, address));
     let _alone = lock(home)?;
+    // The server before this one has ended, and accepts nothing any more.
+    let replay = Arc::new(ReplayMemory::new(clock.unix(), config.signing.nonces));
 
     let store = options.store.clone();
-    let Prepared { tls, reader, snapshot, registry } = prepare(options, &*clock)?;
+    let Prepared { tls, reader, snapshot, registry } = prepare(options, &*clock, &replay)?;
     store.remember(&snapshot.keys)?;
     let tls = Arc::new(ArcSwap::new(tls));
 
@@ -83,6 +88,8 @@ pub fn run(
     let app = Arc::new(App {
         registry,
         limits: config.limits,
+        signing: config.signing.mode,
+        replay,
         audit: Log::open(&config.audit.path, mode, Arc::clone(&clock))?,
         refusals: Refusals::default(),
         body_memory: Arc::new(Semaphore::new(config.limits.body_memory.min(Semaphore::MAX_PERMITS))),
@@ -104,9 +111,12 @@ pub fn run(
         let _inside = tokio.enter();
         control::bind(&home.control_socket())?
     };
-    ready(&url, &app.registry)?;
-    tracing::info!(%url, "ready");
-    let outcome = tokio.block_on(serve(&app, listener, control, tls, router));
+    tracing::info!(%url, "listening");
+    let ready = || {
+        tracing::info!(%url, "ready");
+        ready(&url, &app.registry).map_err(ServerError::from)
+    };
+    let outcome = tokio.block_on(serve(&app, listener, control, tls, router, ready));
     // What is still under way is cut here, and writes down that it was.
     tokio.shutdown_timeout(Duration::from_secs(1));
     let _ = std::fs::remove_file(home.control_socket());
@@ -118,7 +128,8 @@ pub fn run(
 /// Does everything that [`run`] does before it listens, and lets it go again.
 pub fn check(options: Options<'_>) -> Result<(), ServerError> {
     options.home.require_private()?;
-    prepare(options, &SystemClock).map(drop)
+    let replay = Arc::new(ReplayMemory::new(SystemClock.unix(), options.config.signing.nonces));
+    prepare(options, &SystemClock, &replay).map(drop)
 }
 
 /// What a server needs before its first request.
@@ -129,7 +140,11 @@ struct Prepared {
     registry: Registry,
 }
 
-fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerError> {
+fn prepare(
+    options: Options<'_>,
+    clock: &dyn Clock,
+    replay: &Arc<ReplayMemory>,
+) -> Result<Prepared, ServerError> {
     let Options { home: _, config, store, mut models, runtime, progress } = options;
     if models.is_empty() {
         return Err(ServerError::NoModel);
@@ -139,7 +154,7 @@ fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerEr
     }
     let tls = tls::config(&config.tls)?;
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
-    let mut reader = KeyringReader::new(store, expected);
+    let mut reader = KeyringReader::new(store, expected, config.signing, Arc::clone(replay));
     let (keyring, snapshot) = reader.read()?;
     let keys = model_keys(&keyring, clock.unix());
     let mut registry = Registry::default();
@@ -156,6 +171,7 @@ async fn serve(
     control: UnixListener,
     tls: Arc<ArcSwap<rustls::ServerConfig>>,
     router: Router,
+    ready: impl FnOnce() -> Result<(), ServerError>,
 ) -> Result<(), ServerError> {
     let start = |source| ServerError::Start { source };
     let mut terminate = signal(SignalKind::terminate()).map_err(start)?;
@@ -179,8 +195,18 @@ async fn serve(
         let _ = stop.send(true);
         std::future::pending::<()>().await;
     };
-    tokio::select! { () = accept => {}, () = end => {} }
-    Ok(())
+    let announce = async {
+        while !app.is_settled() {
+            tokio::time::sleep(SETTLING).await;
+        }
+        ready()?;
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = accept => Ok(()),
+        () = end => Ok(()),
+        failed = announce => failed,
+    }
 }
 
 async fn flush_refusals(app: Arc<App>) {

@@ -243,7 +243,7 @@ fn exactly_one_credential_in_the_bearer_scheme_is_taken() {
         ("nothing", vec![], none),
         ("another scheme", vec!["Authorization: Basic YW5uOnB3".to_owned()], none),
         ("another scheme with a token", vec![format!("Authorization: DPoP {token}")], none),
-        ("an API key", vec!["X-Api-Key: ss_x_y".into()], none),
+        ("an API key in another scheme", vec!["Authorization: ApiKey ss_x_y".into()], none),
         ("a scheme alone", vec!["Authorization: Bearer".into()], broken),
         ("a token alone", vec![format!("Authorization: {token}")], none),
         ("two tokens in one", vec![bearer(&format!("{token} {token}"))], broken),

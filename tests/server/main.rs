@@ -4,12 +4,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api_keys;
 mod audit;
 mod bad_input;
+mod binary;
+mod compression;
 mod credentials;
 mod lifecycle;
 mod limits;
 mod queue;
+mod signing;
 mod tls;
 
 use support::client::Client;
@@ -42,6 +46,17 @@ impl Served {
         Self::start(sandbox)
     }
 
+    /// Serves these models of testdata/models; `more` goes before their tables.
+    fn models(names: &[&str], more: &str) -> Self {
+        let sandbox = Sandbox::new();
+        let table = |name| format!("[[model]]\nname = \"{name}\"\npath = \"models/{name}.sealed\"\n");
+        sandbox.init(&format!("{more}\n{}", names.iter().map(table).collect::<String>()));
+        for name in names {
+            sandbox.encrypt(&testdata(&format!("models/{name}.onnx")), name);
+        }
+        Self::start(sandbox)
+    }
+
     fn start(sandbox: Sandbox) -> Self {
         let server = Server::start(&sandbox, &[]);
         let token = sandbox.mint("ann", "model:*:*");
@@ -55,6 +70,14 @@ impl Served {
     /// Sends `body` to digits.
     fn infer(&self, body: &str) -> Answer {
         support::infer(&self.sandbox, &self.server, "digits", &self.token, body)
+    }
+
+    /// Sends `body` to `model` with these header lines more.
+    fn post(&self, model: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let data = format!("@{}", self.sandbox.write("body", body).display());
+        let lines = headers.iter().flat_map(|header| ["-H", header]);
+        let arguments: Vec<&str> = lines.chain(["--data-binary", &data]).collect();
+        self.curl_as(&self.token, &format!("/v2/models/{model}/infer"), &arguments)
     }
 
     /// Asks for `path` with curl's `arguments`, without a credential.
@@ -89,6 +112,18 @@ fn slow(iterations: u64) -> String {
 
 /// Longer than any test waits.
 const FOREVER: u64 = 100_000_000;
+
+/// The most memory that the server ever had, in bytes.
+fn peak_memory(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[track_caller]
+fn still_answers(served: &Served) {
+    assert_eq!(served.infer(GOOD).status, 200);
+}
 
 /// Asserts a refusal: its status, its stable code, and that the body says no more
 /// than it should.

@@ -35,12 +35,17 @@ impl Client {
 
     /// Connects with `config`; the handshake is over when this returns.
     pub fn with(config: ClientConfig, server: &Server) -> io::Result<Self> {
-        let tcp = TcpStream::connect(("127.0.0.1", server.port()))?;
+        Self::to(Arc::new(config), server.port())
+    }
+
+    /// Connects to whatever listens on `port`.
+    pub fn to(config: Arc<ClientConfig>, port: u16) -> io::Result<Self> {
+        let tcp = TcpStream::connect(("127.0.0.1", port))?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
         let name = ServerName::try_from("localhost").unwrap();
-        let tls = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(tls, tcp);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
@@ -106,6 +111,12 @@ impl Client {
     pub fn ask(&mut self, request: impl AsRef<[u8]>) -> io::Result<Answer> {
         self.send(request)?;
         self.answer()
+    }
+
+    /// Says that there is nothing more to come, and leaves.
+    pub fn close(&mut self) {
+        self.0.conn.send_close_notify();
+        let _ = self.0.flush();
     }
 
     /// Waits for the other side to close, reading what it still says.

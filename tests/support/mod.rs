@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod forge;
+pub mod signer;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -133,6 +134,10 @@ impl Sandbox {
         let mut config = fs::read_to_string(&path).unwrap();
         // CI machines may have swap; that refusal has a test of its own.
         config = format!("allow_swap = true\n{config}\n{more}");
+        if !more.contains("[signing]") {
+            // What judges signatures is ready only seconds after its start.
+            config.push_str("\n[signing]\nmode = \"off\"\n");
+        }
         fs::write(path, config).unwrap();
     }
 
@@ -183,7 +188,29 @@ impl Server {
     }
 
     /// Starts `command`, which is a `serve`, perhaps under another program.
-    pub fn spawn(sandbox: &Sandbox, mut command: Command) -> Self {
+    pub fn spawn(sandbox: &Sandbox, command: Command) -> Self {
+        let (mut server, ready) = Self::launch(sandbox, command);
+        server.wait("not ready", || ready.exists());
+        let ready: serde_json::Value = serde_json::from_slice(&fs::read(ready).unwrap()).unwrap();
+        ready["url"].as_str().unwrap().clone_into(&mut server.url);
+        server
+    }
+
+    /// Starts `serve` and returns as soon as it takes connections, with the file that
+    /// will say that it is ready.
+    pub fn listening(sandbox: &Sandbox) -> (Self, PathBuf) {
+        let mut command = sandbox.sealserve();
+        command.arg("serve");
+        let (mut server, ready) = Self::launch(sandbox, command);
+        let log = server.log.clone();
+        let url =
+            || Some(fs::read_to_string(&log).ok()?.split_once("listening url=")?.1.lines().next()?.into());
+        server.wait("does not listen", || url().is_some());
+        server.url = url().unwrap();
+        (server, ready)
+    }
+
+    fn launch(sandbox: &Sandbox, mut command: Command) -> (Self, PathBuf) {
         static SERIAL: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let serial = SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (ready, log) = (sandbox.path(&format!("ready-{serial}")), sandbox.path(&format!("log-{serial}")));
@@ -196,17 +223,26 @@ impl Server {
             .arg(&ready)
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap());
-        let mut child = command.spawn().unwrap();
+        (Self { child: command.spawn().unwrap(), url: String::new(), log }, ready)
+    }
+
+    /// Waits until `holds` does, while the server runs.
+    fn wait(&mut self, what: &str, mut holds: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !ready.exists() {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("the server ended with {status}: {}", fs::read_to_string(&log).unwrap());
+        while !holds() {
+            let log = || fs::read_to_string(&self.log).unwrap();
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the server ended with {status}: {}", log());
             }
-            assert!(Instant::now() < deadline, "not ready: {}", fs::read_to_string(&log).unwrap());
+            assert!(Instant::now() < deadline, "{what}: {}", log());
             std::thread::sleep(Duration::from_millis(10));
         }
-        let ready: serde_json::Value = serde_json::from_slice(&fs::read(ready).unwrap()).unwrap();
-        Self { child, url: ready["url"].as_str().unwrap().to_owned(), log }
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     pub fn pid(&self) -> u32 {
@@ -344,8 +380,19 @@ pub fn python() -> PathBuf {
     PATH.get_or_init(|| python_with(&repository().join("tests/peers/requirements.txt"))).clone()
 }
 
+/// A Python interpreter that has KServe's client.
+pub fn python_with_kserve() -> PathBuf {
+    let requirements = repository().join("tests/peers/requirements-kserve.txt");
+    python_in(&requirements, &["--no-deps"])
+}
+
 /// A Python interpreter that has the packages of `requirements`.
 pub fn python_with(requirements: &Path) -> PathBuf {
+    python_in(requirements, &[])
+}
+
+/// The same, installed with these options of pip's.
+fn python_in(requirements: &Path, options: &[&str]) -> PathBuf {
     // Another list of packages needs another environment.
     let hash = fs::read(requirements)
         .unwrap()
@@ -355,7 +402,9 @@ pub fn python_with(requirements: &Path) -> PathBuf {
         let make = Command::new("python3").args(["-m", "venv"]).arg(path).output().unwrap();
         assert!(make.status.success(), "{}", text(&make.stderr));
         let install = Command::new(path.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--only-binary=:all:", "-r"])
+            .args(["-m", "pip", "install", "--quiet", "--only-binary=:all:"])
+            .args(options)
+            .arg("-r")
             .arg(requirements)
             .output()
             .unwrap();
@@ -370,8 +419,18 @@ pub fn peer<I: AsRef<std::ffi::OsStr>>(
     script: &str,
     arguments: impl IntoIterator<Item = I>,
 ) -> serde_json::Value {
+    peer_of(&python(), sandbox, script, arguments)
+}
+
+/// The same with another Python.
+pub fn peer_of<I: AsRef<std::ffi::OsStr>>(
+    python: &Path,
+    sandbox: &Sandbox,
+    script: &str,
+    arguments: impl IntoIterator<Item = I>,
+) -> serde_json::Value {
     let output = sandbox
-        .program(python())
+        .program(python)
         .arg(repository().join("tests/peers").join(script))
         .args(arguments)
         .output()

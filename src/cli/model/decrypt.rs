@@ -63,7 +63,9 @@ impl Decrypt {
         })?;
         drop(progress);
         if damaged {
-            context.output.warn(&format!("one of the two headers of '{name}' is damaged; encrypt it again"));
+            context.output.warn(&format!(
+                "one of the two headers of '{name}' is damaged; `sealserve model rewrap` mends it"
+            ));
         }
         context.output.note(&format!("decrypted {bytes} bytes"));
         Ok(())

@@ -45,7 +45,6 @@ impl Keys {
         context: &Context,
         default: impl FnOnce(&Keyring) -> Outcome<Vec<Kek>>,
     ) -> Outcome<Vec<Kek>> {
-        let read = |source: &Source| Ok(Kek::parse(&source.name(), source.read(256)?.expose())?);
         let mut keks: Vec<Kek> = self.files.iter().map(read).collect::<Outcome<_>>()?;
         if self.ids.is_empty() {
             return if keks.is_empty() { default(&context.store()?.read()?) } else { Ok(keks) };
@@ -79,7 +78,12 @@ impl Keys {
     }
 }
 
-fn usable(keyring: &Keyring, id: &str, context: &Context) -> Outcome<Kek> {
+/// Reads a key file.
+pub(super) fn read(source: &Source) -> Outcome<Kek> {
+    Ok(Kek::parse(&source.name(), source.read(256)?.expose())?)
+}
+
+pub(super) fn usable(keyring: &Keyring, id: &str, context: &Context) -> Outcome<Kek> {
     let key = keyring.get(id)?;
     if key.usage != KeyUse::Model {
         let (found, wanted) = (key.usage, KeyUse::Model);
@@ -91,7 +95,7 @@ fn usable(keyring: &Keyring, id: &str, context: &Context) -> Outcome<Kek> {
     }
 }
 
-fn kek(key: &Key) -> Outcome<Kek> {
+pub(super) fn kek(key: &Key) -> Outcome<Kek> {
     let secret = Secret::from_slice(key.secret.expose());
     secret.map(Kek::new).ok_or_else(|| {
         Failure::new(Kind::Failed, format!("model key '{}' of the keyring is not 32 bytes", key.id)).into()

@@ -1,12 +1,17 @@
-//! `model`: encrypt, decrypt, inspect, sign, verify.
+//! `model`: encrypt, decrypt, inspect, sign, verify; rewrap, reencrypt, recipient.
 
 mod decrypt;
 mod encrypt;
+mod files;
 mod inspect;
 mod io;
 mod keys;
 mod range;
+mod recipient;
+mod reencrypt;
+mod rewrap;
 mod sign;
+mod turnover;
 mod verify;
 
 use clap::{Args, Subcommand};
@@ -16,7 +21,7 @@ pub(super) use sign::{Signers, read_trusted};
 use super::Outcome;
 use super::context::Context;
 
-/// Encrypt and decrypt model files
+/// Encrypt and decrypt model files, and rotate their keys
 #[derive(Debug, Args)]
 pub(super) struct ModelCommand {
     #[command(subcommand)]
@@ -30,6 +35,9 @@ enum Verb {
     Inspect(inspect::Inspect),
     Sign(sign::Sign),
     Verify(verify::Verify),
+    Rewrap(rewrap::Rewrap),
+    Reencrypt(reencrypt::Reencrypt),
+    Recipient(recipient::RecipientCommand),
 }
 
 impl ModelCommand {
@@ -40,6 +48,9 @@ impl ModelCommand {
             Verb::Inspect(verb) => verb.run(context),
             Verb::Sign(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),
+            Verb::Rewrap(verb) => verb.run(context),
+            Verb::Reencrypt(verb) => verb.run(context),
+            Verb::Recipient(verb) => verb.run(context),
         }
     }
 }

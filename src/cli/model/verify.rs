@@ -11,7 +11,7 @@ use super::keys::Keys;
 use super::sign::Trusted;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{ContainerError, Kek, Sealed, SignerId, TrustedSigner};
+use crate::container::{ContainerError, Kek, Sealed, SignerId, SlotState, TrustedSigner};
 use crate::error::{Diagnose, Kind};
 use crate::output::{Document, Failure};
 use crate::progress::Progress;
@@ -39,6 +39,9 @@ struct VerifyDocument {
     plaintext_bytes: u64,
     /// The trusted signers that signed it.
     signed_by: Vec<SignerId>,
+    /// The older generation that a slot holds, where a rewrap was interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_generation: Option<u64>,
 }
 
 impl Document for VerifyDocument {
@@ -71,6 +74,11 @@ impl Verify {
             let kind = if negative { Kind::Negative } else { error.kind() };
             Failure::from(error).kind(kind)
         })?;
+        if let Some(generation) = document.stale_generation {
+            context.output.warn(&format!(
+                "a rewrap was interrupted: the keys of generation {generation} are still in the header; run it again"
+            ));
+        }
         written(context.output.document(&document))
     }
 }
@@ -83,10 +91,14 @@ fn verify<S: Read + Send>(
 ) -> Result<VerifyDocument, ContainerError> {
     let unlocked = sealed.unlock(keys)?;
     let (name, version) = (unlocked.metadata().name.clone(), unlocked.metadata().version.clone());
+    let stale_generation = unlocked.header().slots().into_iter().find_map(|slot| match slot {
+        SlotState::Stale { generation } => Some(generation),
+        _ => None,
+    });
     let (plaintext_bytes, signed_by) = if trusted.is_empty() {
         (unlocked.verify(progress)?, Vec::new())
     } else {
         unlocked.verify_signed(trusted, progress)?
     };
-    Ok(VerifyDocument { verified: true, name, version, plaintext_bytes, signed_by })
+    Ok(VerifyDocument { verified: true, name, version, plaintext_bytes, signed_by, stale_generation })
 }

@@ -243,7 +243,7 @@ fn a_full_header_is_said_to_be_full() {
     let signers: Vec<_> = (0..100).map(|_| Signer::generate()).collect();
     let before = case.bytes();
     match case.sign(&signers) {
-        Err(ContainerError::SlotFull { name, bytes: 8192 }) => {
+        Err(ContainerError::NoRoom { name }) => {
             assert_eq!(name, case.path().to_string_lossy())
         }
         other => panic!("{other:?}"),

@@ -6,30 +6,15 @@ use std::fmt;
 use half::{bf16, f16};
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
-use crate::runtime::{DataType, TensorData};
+use crate::runtime::{DataType, Tensor, TensorData, of_type};
 
 /// Reads the elements of a tensor of `shape`. Their number is checked by
 /// [`Tensor::new`](crate::runtime::Tensor::new); here it only bounds the memory.
 pub(super) fn read(text: &str, data_type: DataType, shape: &[usize]) -> serde_json::Result<TensorData> {
     // An element takes two characters at least, so a shape cannot claim more memory than its text.
-    let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).unwrap_or(usize::MAX);
+    let count = Tensor::elements(shape).unwrap_or(usize::MAX);
     let capacity = count.min(text.len() / 2 + 1);
-    Ok(match data_type {
-        DataType::Bool => TensorData::Bool(flat(text, capacity)?),
-        DataType::Bf16 => TensorData::Bf16(flat(text, capacity)?),
-        DataType::Bytes => TensorData::Bytes(flat(text, capacity)?),
-        DataType::Fp16 => TensorData::Fp16(flat(text, capacity)?),
-        DataType::Fp32 => TensorData::Fp32(flat(text, capacity)?),
-        DataType::Fp64 => TensorData::Fp64(flat(text, capacity)?),
-        DataType::Int8 => TensorData::Int8(flat(text, capacity)?),
-        DataType::Int16 => TensorData::Int16(flat(text, capacity)?),
-        DataType::Int32 => TensorData::Int32(flat(text, capacity)?),
-        DataType::Int64 => TensorData::Int64(flat(text, capacity)?),
-        DataType::Uint8 => TensorData::Uint8(flat(text, capacity)?),
-        DataType::Uint16 => TensorData::Uint16(flat(text, capacity)?),
-        DataType::Uint32 => TensorData::Uint32(flat(text, capacity)?),
-        DataType::Uint64 => TensorData::Uint64(flat(text, capacity)?),
-    })
+    Ok(of_type!(data_type, flat(text, capacity)?))
 }
 
 fn flat<T: Element>(text: &str, capacity: usize) -> serde_json::Result<Vec<T>> {

@@ -1,5 +1,6 @@
-//! The Open Inference Protocol, version 2, in JSON.
+//! The Open Inference Protocol, version 2, in JSON and with binary tensors.
 
+mod binary;
 mod json;
 mod request;
 mod response;
@@ -11,15 +12,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 
+use self::request::Media;
 use super::app::App;
 use super::body;
+use super::coding::{self, Coding};
 use super::fault::Fault;
 use super::gate::{self, Caller};
 use super::ledger::{self, Account};
@@ -81,12 +84,16 @@ struct ServerMetadata {
     name: &'static str,
     version: &'static str,
     /// Only extensions that exist.
-    extensions: [&'static str; 0],
+    extensions: [&'static str; 1],
 }
 
 async fn server_metadata(Extension(account): Extension<Arc<Account>>) -> Response {
     account.decides("server-metadata", None);
-    let metadata = ServerMetadata { name: "sealserve", version: env!("CARGO_PKG_VERSION"), extensions: [] };
+    let metadata = ServerMetadata {
+        name: "sealserve",
+        version: env!("CARGO_PKG_VERSION"),
+        extensions: ["binary_tensor_data"],
+    };
     json(StatusCode::OK, &metadata)
 }
 
@@ -183,10 +190,11 @@ async fn infer(
     body: Body,
 ) -> Response {
     let allowed = permitted(&app, &caller, &account, "infer", &[Action::Infer], target)
-        .and_then(|allowed| request::check_headers(&headers).map(|()| allowed));
+        .and_then(|allowed| Ok((allowed, Media::of(&headers)?)));
     match allowed {
-        Ok((permit, model)) => {
-            let ran = run(&app, permit, model, &account, body, || caller.still_holds(&app, &headers)).await;
+        Ok(((permit, model), media)) => {
+            let asked = Asked { app: &app, caller: &caller, account: &account, headers: &headers };
+            let ran = run(&asked, permit, model, media, body).await;
             ran.unwrap_or_else(ledger::refuse)
         }
         Err(fault) => {
@@ -196,26 +204,53 @@ async fn infer(
     }
 }
 
+/// A request on its way, its body not read yet.
+struct Asked<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    account: &'a Account,
+    headers: &'a HeaderMap,
+}
+
 async fn run(
-    app: &App,
+    asked: &Asked<'_>,
     permit: Permit,
     model: &Model,
-    account: &Account,
+    media: Media,
     body: Body,
-    still_allowed: impl Fn() -> Result<(), Fault>,
 ) -> Result<Response, Fault> {
-    let held = body::read(app, body).await?;
+    let Asked { app, caller, account, headers } = *asked;
+    let held = body::read(app, caller, body).await?;
     account.received(held.bytes.len());
-    still_allowed()?;
-    let request = request::parse(&held.bytes)?;
+    caller.still_holds(app, headers)?;
+    let held = coding::decode(app, held, media.coding).await?;
+    caller.still_holds(app, headers)?;
+    let request = request::parse(media.form, &held.bytes, model.inputs())?;
     // The tensors are copies: the text can go before the model runs.
     let size = request.inputs.iter().map(|tensor| tensor.data().memory()).sum();
     let _memory = held.become_tensors(app, size)?;
     let outputs =
         model.infer(permit, request.inputs, request.outputs, app.limits.inference_timeout.0).await?;
-    still_allowed()?;
-    let answer = response::write(model, request.id.as_deref(), &outputs)?;
-    Ok(with_type(StatusCode::OK, answer))
+    caller.still_holds(app, headers)?;
+    let answer = response::write(model, request.id.as_deref(), &outputs, &request.forms)?;
+    let (body, coding) = coding::encode(answer.body, media.wanted).await?;
+    Ok(answered(body, answer.header_length, coding))
+}
+
+/// The response to an inference, of which `header_length` bytes are JSON where more
+/// follows. That counts what it was before it was compressed.
+fn answered(body: Vec<u8>, header_length: Option<usize>, coding: Option<Coding>) -> Response {
+    let mut response = with_type(StatusCode::OK, body);
+    let headers = response.headers_mut();
+    if let Some(length) = header_length {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(binary::HEADER_LENGTH, HeaderValue::from(length));
+    }
+    if let Some(coding) = coding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    }
+    headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
+    response
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {

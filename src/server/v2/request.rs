@@ -1,19 +1,53 @@
-//! An inference request in JSON.
+//! An inference request: JSON, JSON with binary data behind it, or binary data alone.
 
 use std::borrow::Cow;
 
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::binary::{self, Data, Form};
 use super::json;
-use crate::runtime::{DataType, Tensor};
+use crate::runtime::{DataType, Tensor, TensorSpec};
+use crate::server::coding::Coding;
 use crate::server::fault::Fault;
 
-const BINARY_HEADER: HeaderName = HeaderName::from_static("inference-header-content-length");
 /// Inputs or outputs of one request.
 const MAX_TENSORS: usize = 1024;
+
+/// What the headers say of a request's body and of its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Media {
+    pub(super) form: Form,
+    /// How the body is compressed.
+    pub(super) coding: Option<Coding>,
+    /// How the answer may be compressed.
+    pub(super) wanted: Option<Coding>,
+}
+
+impl Media {
+    /// Refuses bodies in forms that are not read here, before they are read.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Fault> {
+        let form = Form::of(headers)?;
+        // `tritonclient` sends no type; `curl --data` says it sends a form. Both mean what
+        // the other headers say.
+        let foreign = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            match essence.as_str() {
+                "application/json" | "application/x-www-form-urlencoded" | "" => false,
+                "application/octet-stream" => form == Form::Json,
+                _ => true,
+            }
+        });
+        if foreign {
+            return Err(Fault::unsupported(
+                "the body must be application/json, or with Inference-Header-Content-Length application/octet-stream",
+            ));
+        }
+        Ok(Self { form, coding: Coding::of_body(headers)?, wanted: Coding::wanted(headers) })
+    }
+}
 
 /// What a client asks for.
 #[derive(Debug)]
@@ -22,6 +56,23 @@ pub(super) struct Inference {
     pub(super) inputs: Vec<Tensor>,
     /// Names; empty: all.
     pub(super) outputs: Vec<String>,
+    pub(super) forms: OutputForms,
+}
+
+/// Which outputs are wanted in binary form.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct OutputForms {
+    /// For each output that was asked for by name.
+    named: Vec<bool>,
+    /// For all, where none was.
+    all: bool,
+}
+
+impl OutputForms {
+    /// Whether the output at `position` of the answer is to be binary.
+    pub(super) fn is_binary(&self, position: usize) -> bool {
+        self.named.get(position).copied().unwrap_or(self.all)
+    }
 }
 
 /// Unknown members are ignored, as clients of other servers send some.
@@ -30,11 +81,11 @@ struct Document<'a> {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
-    parameters: Parameters,
+    parameters: Option<Parameters>,
     #[serde(borrow)]
     inputs: Vec<Input<'a>>,
     #[serde(borrow, default)]
-    outputs: Vec<Output<'a>>,
+    outputs: Option<Vec<Output<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +95,8 @@ struct Input<'a> {
     shape: Vec<usize>,
     #[serde(borrow)]
     datatype: Cow<'a, str>,
+    #[serde(default)]
+    parameters: Option<Parameters>,
     /// Read once the data type is known.
     #[serde(borrow)]
     data: Option<&'a RawValue>,
@@ -54,65 +107,64 @@ struct Output<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     #[serde(default)]
-    parameters: Parameters,
+    parameters: Option<Parameters>,
 }
 
-/// The parameters that would change the answer's form.
+/// The parameters that mean something here; each stands where its extension puts it.
 #[derive(Default, Deserialize)]
 struct Parameters {
+    /// Of an input: its data follows the JSON, so many bytes of it.
     #[serde(default)]
-    binary_data: bool,
+    binary_data_size: Option<u64>,
+    /// Of an output: whether it is wanted in binary form.
     #[serde(default)]
-    binary_data_output: bool,
+    binary_data: Option<bool>,
+    /// Of the request: the same for all outputs that do not say.
+    #[serde(default)]
+    binary_data_output: Option<bool>,
     #[serde(default)]
     classification: Option<u64>,
     #[serde(default)]
     shared_memory_region: Option<String>,
 }
 
-/// Refuses bodies in forms that are not read here, before they are read.
-pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Fault> {
-    let unsupported =
-        |message: &str| Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message);
-    if headers.contains_key(BINARY_HEADER) {
-        return Err(unsupported("the binary tensor extension is not available; send tensors as JSON"));
-    }
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(unsupported("compressed bodies are not available"));
-    }
-    // `tritonclient` sends none; `curl --data` says it sends a form. Both mean JSON here.
-    let foreign = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        !matches!(essence.as_str(), "application/json" | "application/x-www-form-urlencoded" | "")
-    });
-    if foreign { Err(unsupported("the body must be application/json")) } else { Ok(()) }
-}
-
-/// Reads the request in `body`.
-pub(super) fn parse(body: &[u8]) -> Result<Inference, Fault> {
-    let document: Document<'_> = serde_json::from_slice(body)
+/// Reads the request in `body` for a model that takes `specs`.
+pub(super) fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<Inference, Fault> {
+    let length = match form {
+        Form::Json => body.len(),
+        Form::Mixed(length) => length,
+        Form::Raw => {
+            let inputs = vec![binary::raw(specs, body)?];
+            let forms = OutputForms { named: Vec::new(), all: true };
+            return Ok(Inference { id: None, inputs, outputs: Vec::new(), forms });
+        }
+    };
+    let (text, mut data) = binary::split(body, length)?;
+    let document: Document<'_> = serde_json::from_slice(text)
         .map_err(|error| unreadable("the body is no inference request", &error))?;
-    let binary = document.parameters.binary_data_output
-        || document.outputs.iter().any(|output| output.parameters.binary_data);
-    if binary {
-        return Err(Fault::malformed("the binary tensor extension is not available; ask for JSON outputs"));
-    }
-    let other = document
-        .outputs
-        .iter()
-        .map(|output| &output.parameters)
-        .chain([&document.parameters])
-        .any(|p| p.classification.is_some() || p.shared_memory_region.is_some());
-    if other {
-        return Err(Fault::malformed("the classification and shared memory extensions are not available"));
-    }
-    if document.inputs.len() > MAX_TENSORS || document.outputs.len() > MAX_TENSORS {
+    let parameters = document.parameters.unwrap_or_default();
+    let outputs = document.outputs.unwrap_or_default();
+    if document.inputs.len() > MAX_TENSORS || outputs.len() > MAX_TENSORS {
         return Err(Fault::malformed(format!("there are more than {MAX_TENSORS} tensors")));
     }
+    let all = outputs.iter().filter_map(|output| output.parameters.as_ref());
+    let all = all.chain(document.inputs.iter().filter_map(|input| input.parameters.as_ref()));
+    if all.chain([&parameters]).any(|p| p.classification.is_some() || p.shared_memory_region.is_some()) {
+        return Err(Fault::malformed("the classification and shared memory extensions are not available"));
+    }
+    let binary = parameters.binary_data_output.unwrap_or(false);
+    let is_binary = |output: &Output<'_>| {
+        output.parameters.as_ref().and_then(|parameters| parameters.binary_data).unwrap_or(binary)
+    };
+    let forms = OutputForms { named: outputs.iter().map(is_binary).collect(), all: binary };
+    let inputs = document.inputs.into_iter().map(|input| tensor(input, &mut data));
+    let inputs = inputs.collect::<Result<_, _>>()?;
+    data.end()?;
     Ok(Inference {
         id: document.id.filter(|id| !id.is_empty()),
-        inputs: document.inputs.into_iter().map(tensor).collect::<Result<_, _>>()?,
-        outputs: document.outputs.into_iter().map(|output| output.name.into_owned()).collect(),
+        inputs,
+        outputs: outputs.into_iter().map(|output| output.name.into_owned()).collect(),
+        forms,
     })
 }
 
@@ -123,24 +175,46 @@ fn unreadable(message: &str, error: &serde_json::Error) -> Fault {
     Fault::malformed(format!("{message}: {error}")).detail(place)
 }
 
-fn tensor(input: Input<'_>) -> Result<Tensor, Fault> {
-    let Input { name, shape, datatype, data } = input;
-    let shown = || name.chars().take(64).collect::<String>();
-    let data_type: DataType = datatype
-        .parse()
-        .map_err(|_| Fault::malformed(format!("input '{}' has an unknown datatype", shown())))?;
-    let data = data.ok_or_else(|| Fault::malformed(format!("input '{}' has no data", shown())))?;
-    let data = json::read(data.get(), data_type, &shape)
-        .map_err(|error| unreadable(&format!("the data of input '{}' is no {data_type}", shown()), &error))?;
-    Ok(Tensor::new(name.into_owned(), shape, data)?)
+/// The tensor that `input` is; binary data is taken from `rest`.
+fn tensor(input: Input<'_>, rest: &mut Data<'_>) -> Result<Tensor, Fault> {
+    let Input { name, shape, datatype, parameters, data } = input;
+    let shown: String = name.chars().take(64).collect();
+    let data_type: DataType =
+        datatype.parse().map_err(|_| Fault::malformed(format!("input '{shown}' has an unknown datatype")))?;
+    match (data, parameters.and_then(|parameters| parameters.binary_data_size)) {
+        (Some(data), None) => {
+            let data = json::read(data.get(), data_type, &shape).map_err(|error| {
+                unreadable(&format!("the data of input '{shown}' is no {data_type}"), &error)
+            })?;
+            Ok(Tensor::new(name.into_owned(), shape, data)?)
+        }
+        (None, Some(size)) => binary::tensor(&name, data_type, shape, rest.take(size, &shown)?),
+        (Some(_), Some(_)) => {
+            Err(Fault::malformed(format!("input '{shown}' has both data and binary_data_size")))
+        }
+        (None, None) => Err(Fault::malformed(format!("input '{shown}' has no data"))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(body: &str) -> Result<Inference, Fault> {
+        parse(Form::Json, body.as_bytes(), &[])
+    }
+
     fn refused(body: &str) -> String {
-        parse(body.as_bytes()).unwrap_err().message
+        read(body).unwrap_err().message
+    }
+
+    /// `json`, then `data`.
+    fn mixed(json: &str, data: &[u8]) -> Result<Inference, Fault> {
+        parse(Form::Mixed(json.len()), &[json.as_bytes(), data].concat(), &[])
+    }
+
+    fn input(name: &str, rest: &str) -> String {
+        format!(r#"{{"name":"{name}","shape":[2],"datatype":"INT8",{rest}}}"#)
     }
 
     #[test]
@@ -149,7 +223,7 @@ mod tests {
             r#"{"inputs":[{"name":"x","shape":[2,2],"datatype":"FP32","data":[1,2,3,4]}]}"#,
             r#"{"inputs":[{"data":[[1,2],[3.0,4e0]],"datatype":"FP32","shape":[2,2],"name":"x"}],"id":"","unknown":7}"#,
         ] {
-            let request = parse(body.as_bytes()).unwrap();
+            let request = read(body).unwrap();
             assert_eq!(request.id, None);
             assert_eq!(request.inputs[0].data(), &crate::runtime::TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0]));
         }
@@ -172,7 +246,8 @@ mod tests {
             ),
             (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[128]}]}"#, "INT8"),
             (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1.5]}]}"#, "INT8"),
-            (r#"{"inputs":[],"parameters":{"binary_data_output":true}}"#, "binary"),
+            (r#"{"inputs":[],"parameters":{"binary_data_output":1}}"#, "expected a boolean"),
+            (r#"{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":3}}]}"#, "classification"),
             (r#"{"inputs":[],"inputs":[]}"#, "duplicate field"),
         ] {
             assert!(refused(body).contains(part), "{body}: {}", refused(body));
@@ -180,20 +255,91 @@ mod tests {
     }
 
     #[test]
+    fn binary_data_belongs_to_its_inputs_in_their_order() {
+        let binary = |name, size| input(name, &format!(r#""parameters":{{"binary_data_size":{size}}}"#));
+        let json = format!(
+            r#"{{"inputs":[{},{},{}]}}"#,
+            binary("a", 2),
+            input("b", r#""data":[5,6]"#),
+            binary("c", 2)
+        );
+        let request = mixed(&json, &[1, 2, 3, 4]).unwrap();
+        let data: Vec<_> =
+            request.inputs.iter().map(|tensor| (tensor.name(), tensor.data().clone())).collect();
+        let int8 = |values: [i8; 2]| crate::runtime::TensorData::Int8(values.into());
+        assert_eq!(data, [("a", int8([1, 2])), ("b", int8([5, 6])), ("c", int8([3, 4]))]);
+        for (data, part) in [
+            (&[1, 2, 3, 4, 5][..], "1 bytes of the body belong to no input"),
+            (&[1, 2, 3], "input 'c'"),
+            (&[], "input 'a'"),
+        ] {
+            let message = mixed(&json, data).unwrap_err().message;
+            assert!(message.contains(part), "{message}");
+        }
+        for (size, part) in [(1, "do not take 1 bytes"), (3, "do not take 3 bytes")] {
+            let json = format!(r#"{{"inputs":[{}]}}"#, binary("a", size));
+            let message = mixed(&json, &[1, 2, 3][..size]).unwrap_err().message;
+            assert!(message.contains(part), "{message}");
+        }
+        let both = input("a", r#""data":[1,2],"parameters":{"binary_data_size":2}"#);
+        assert!(mixed(&format!(r#"{{"inputs":[{both}]}}"#), &[1, 2]).unwrap_err().message.contains("both"));
+        assert!(parse(Form::Mixed(9), b"{}", &[]).unwrap_err().message.contains("larger than the body"));
+    }
+
+    #[test]
+    fn each_output_has_the_form_that_was_asked_for() {
+        let forms = |rest: &str| {
+            let request = read(&format!(r#"{{"inputs":[]{rest}}}"#)).unwrap();
+            [0, 1].map(|position| request.forms.is_binary(position))
+        };
+        let outputs = |first, second| {
+            format!(
+                r#","outputs":[{{"name":"a","parameters":{{"binary_data":{first}}}}},{{"name":"b","parameters":{second}}}]"#
+            )
+        };
+        let all = |binary| format!(r#","parameters":{{"binary_data_output":{binary}}}"#);
+        for (rest, expected) in [
+            (String::new(), [false, false]),
+            (all("true"), [true, true]),
+            (outputs("true", "{}"), [true, false]),
+            (outputs("true", "null") + &all("false"), [true, false]),
+            (outputs("false", "null") + &all("true"), [false, true]),
+            (r#","outputs":null,"parameters":null"#.into(), [false, false]),
+        ] {
+            assert_eq!(forms(&rest), expected, "{rest}");
+        }
+    }
+
+    #[test]
     fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
         let data = "[".repeat(100_000);
-        assert!(
-            parse(
-                format!(r#"{{"inputs":[{{"name":"x","shape":[1],"datatype":"FP32","data":{data}"#).as_bytes()
-            )
-            .is_err()
-        );
+        let body = format!(r#"{{"inputs":[{{"name":"x","shape":[1],"datatype":"FP32","data":{data}"#);
+        assert!(read(&body).is_err());
     }
 
     proptest::proptest! {
         #[test]
         fn never_panics(body: Vec<u8>) {
-            let _ = parse(&body);
+            let _ = parse(Form::Json, &body, &[]);
+        }
+
+        #[test]
+        fn never_panics_on_binary_data(
+            data: Vec<u8>,
+            shape: Vec<u32>,
+            size: u64,
+            length in 0..400usize,
+            kind in 0..DataType::ALL.len(),
+        ) {
+            let datatype = DataType::ALL[kind];
+            for size in [size, data.len() as u64] {
+                let json = format!(
+                    r#"{{"inputs":[{{"name":"x","shape":{shape:?},"datatype":"{datatype}","parameters":{{"binary_data_size":{size}}}}}]}}"#
+                );
+                let _ = mixed(&json, &data);
+                let body = [json.as_bytes(), &data].concat();
+                let _ = parse(Form::Mixed(length), &body, &[]);
+            }
         }
     }
 }

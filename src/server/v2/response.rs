@@ -1,8 +1,9 @@
-//! An inference answer in JSON.
+//! An inference answer: JSON, and behind it the outputs that are wanted in binary form.
 
 use axum::http::StatusCode;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
+use super::request::OutputForms;
 use crate::runtime::{Tensor, TensorData};
 use crate::server::fault::Fault;
 use crate::serving::Model;
@@ -16,36 +17,76 @@ struct Document<'a> {
     outputs: Vec<Output<'a>>,
 }
 
+/// Has either parameters or data.
 #[derive(serde::Serialize)]
 struct Output<'a> {
     name: &'a str,
     datatype: &'static str,
     shape: &'a [usize],
-    data: Data<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Parameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct Parameters {
+    /// Bytes that the data takes after the JSON.
+    binary_data_size: usize,
 }
 
 struct Data<'a>(&'a TensorData);
 
-/// The answer of `model` to the request `id`.
-pub(super) fn write(model: &Model, id: Option<&str>, outputs: &[Tensor]) -> Result<Vec<u8>, Fault> {
+/// An answer.
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+    /// How much of it is JSON, where binary data follows.
+    pub(super) header_length: Option<usize>,
+}
+
+/// The answer of `model` to the request `id`, each output in the form that was asked for.
+pub(super) fn write(
+    model: &Model,
+    id: Option<&str>,
+    outputs: &[Tensor],
+    forms: &OutputForms,
+) -> Result<Answer, Fault> {
+    let described = outputs.iter().enumerate().map(|(position, tensor)| {
+        let size = || tensor.data().byte_len().ok_or_else(too_long);
+        let binary_data_size = forms.is_binary(position).then(size).transpose()?;
+        Ok(Output {
+            name: tensor.name(),
+            datatype: tensor.data_type().name(),
+            shape: tensor.shape(),
+            parameters: binary_data_size.map(|binary_data_size| Parameters { binary_data_size }),
+            data: binary_data_size.is_none().then(|| Data(tensor.data())),
+        })
+    });
     let document = Document {
         model_name: model.id().as_str(),
         model_version: model.version(),
         id,
-        outputs: outputs
-            .iter()
-            .map(|tensor| Output {
-                name: tensor.name(),
-                datatype: tensor.data_type().name(),
-                shape: tensor.shape(),
-                data: Data(tensor.data()),
-            })
-            .collect(),
+        outputs: described.collect::<Result<_, Fault>>()?,
     };
-    serde_json::to_vec(&document).map_err(|error| {
+    let sizes = document.outputs.iter().filter_map(|output| output.parameters.as_ref());
+    let total: usize = sizes.map(|parameters| parameters.binary_data_size).sum();
+    // Room for all of it, so that the elements are copied once.
+    let mut body = Vec::with_capacity(total + 1024);
+    serde_json::to_writer(&mut body, &document).map_err(|error| {
         let message = format!("the answer has no JSON form: {error}");
         Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not_json", message)
-    })
+    })?;
+    let mut header_length = None;
+    for (_, tensor) in outputs.iter().enumerate().filter(|(position, _)| forms.is_binary(*position)) {
+        header_length.get_or_insert(body.len());
+        tensor.data().write_bytes(&mut body);
+    }
+    Ok(Answer { body, header_length })
+}
+
+fn too_long() -> Fault {
+    let message = "the answer has no binary form: a string is longer than 4 GiB";
+    Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not_binary", message)
 }
 
 impl Serialize for Data<'_> {

@@ -1,0 +1,157 @@
+//! Which signed requests were accepted already. A nonce is remembered as long as
+//! its signature could hold, and never forgotten to make room.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::AuthError;
+use crate::clock::UnixSeconds;
+use crate::crypto::digest;
+
+/// How much longer than `expires` a nonce is remembered.
+const GRACE: u64 = 5;
+/// How far ahead of this clock a signer's clock may be.
+const AHEAD: u64 = 5;
+
+/// The nonces of every request key, for as long as the server runs: a new
+/// generation of the keyring forgets none.
+#[derive(Debug)]
+pub struct ReplayMemory {
+    started: UnixSeconds,
+    /// Nonces for each key.
+    capacity: usize,
+    keys: Mutex<HashMap<String, Arc<Nonces>>>,
+}
+
+impl ReplayMemory {
+    /// Remembers nothing yet, at `started`; takes `capacity` nonces of each key.
+    pub fn new(started: UnixSeconds, capacity: usize) -> Self {
+        Self { started, capacity, keys: Mutex::default() }
+    }
+
+    /// The first second in which a signature can be made that was not accepted
+    /// before the start: whoever ran before took `created` up to five seconds ahead.
+    pub fn settled(&self) -> UnixSeconds {
+        self.started + AHEAD + 1
+    }
+
+    /// The nonces of the key `id`.
+    pub(super) fn of(&self, id: &str) -> Arc<Nonces> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(keys.entry(id.to_owned()).or_insert_with(|| Arc::new(Nonces::new(self.capacity))))
+    }
+}
+
+/// The nonces of one key.
+#[derive(Debug)]
+pub(super) struct Nonces {
+    capacity: usize,
+    seen: Mutex<Seen>,
+}
+
+/// 128 bits of a nonce's hash: nonces are as long as their makers like.
+type Mark = [u8; 16];
+
+#[derive(Debug, Default)]
+struct Seen {
+    marks: HashSet<Mark>,
+    /// The same by `expires`, to be forgotten together.
+    by_expiry: BTreeMap<UnixSeconds, Vec<Mark>>,
+    /// What expires earlier may have been forgotten, whatever the clock says now.
+    forgotten: UnixSeconds,
+}
+
+impl Nonces {
+    fn new(capacity: usize) -> Self {
+        Self { capacity, seen: Mutex::default() }
+    }
+
+    /// Takes a nonce that was not taken before. The signature, `expires` in it, must
+    /// have been verified: only the key's owner fills this memory.
+    pub(super) fn take(&self, nonce: &[u8], expires: UnixSeconds, now: UnixSeconds) -> Result<(), AuthError> {
+        let hash = digest::sha256(&[nonce]);
+        let mut mark = Mark::default();
+        mark.copy_from_slice(&hash[..16]);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.forget(now.saturating_sub(GRACE));
+        if expires < seen.forgotten || seen.marks.contains(&mark) {
+            return Err(AuthError::Replayed);
+        }
+        if seen.marks.len() >= self.capacity {
+            return Err(AuthError::NoncesFull);
+        }
+        seen.marks.insert(mark);
+        seen.by_expiry.entry(expires).or_default().push(mark);
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// Forgets what expired before `time`.
+    fn forget(&mut self, time: UnixSeconds) {
+        while let Some(oldest) = self.by_expiry.first_entry().filter(|entry| *entry.key() < time) {
+            for mark in oldest.remove() {
+                self.marks.remove(&mark);
+            }
+        }
+        self.forgotten = self.forgotten.max(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSeconds = 1_800_000_000;
+
+    #[test]
+    fn a_nonce_is_taken_once_and_by_each_key() {
+        let memory = ReplayMemory::new(NOW, 10);
+        let take = |key: &str, nonce: &[u8]| memory.of(key).take(nonce, NOW + 60, NOW);
+        assert_eq!(take("ann", b"1"), Ok(()));
+        assert_eq!(take("ann", b"1"), Err(AuthError::Replayed));
+        assert_eq!(take("ann", b"2"), Ok(()));
+        assert_eq!(take("bob", b"1"), Ok(()));
+        // Another `expires` makes no other nonce.
+        assert_eq!(memory.of("ann").take(b"1", NOW + 61, NOW), Err(AuthError::Replayed));
+    }
+
+    #[test]
+    fn it_is_remembered_until_its_signature_cannot_hold_any_more() {
+        let nonces = Nonces::new(10);
+        nonces.take(b"1", NOW + 60, NOW).unwrap();
+        for later in [NOW, NOW + 60, NOW + 65] {
+            assert_eq!(nonces.take(b"1", NOW + 60, later), Err(AuthError::Replayed), "{later}");
+        }
+        // Forgotten, but not to be had again, even if the clock is set back.
+        for time in [NOW + 66, NOW] {
+            assert_eq!(nonces.take(b"1", NOW + 60, time), Err(AuthError::Replayed), "{time}");
+        }
+        assert!(nonces.seen.lock().unwrap().marks.is_empty());
+    }
+
+    #[test]
+    fn a_full_memory_refuses_and_forgets_nothing() {
+        let nonces = Nonces::new(2);
+        nonces.take(b"1", NOW + 60, NOW).unwrap();
+        nonces.take(b"2", NOW + 61, NOW).unwrap();
+        assert_eq!(nonces.take(b"3", NOW + 60, NOW), Err(AuthError::NoncesFull));
+        assert_eq!(nonces.take(b"1", NOW + 60, NOW), Err(AuthError::Replayed));
+        // The first one's time is over; the second's is not.
+        nonces.take(b"3", NOW + 120, NOW + 66).unwrap();
+        assert_eq!(nonces.take(b"4", NOW + 120, NOW + 66), Err(AuthError::NoncesFull));
+        nonces.take(b"4", NOW + 120, NOW + 67).unwrap();
+    }
+
+    #[test]
+    fn of_many_threads_one_takes_it() {
+        let nonces = Nonces::new(100_000);
+        let taken: usize = std::thread::scope(|scope| {
+            let take =
+                || (0..1000_u32).filter(|n| nonces.take(&n.to_be_bytes(), NOW + 60, NOW).is_ok()).count();
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(taken, 1000);
+    }
+}

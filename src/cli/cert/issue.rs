@@ -1,0 +1,162 @@
+//! `cert issue`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+
+use super::describe::Description;
+use crate::cli::context::Context;
+use crate::cli::secret::{self, Source};
+use crate::cli::{Outcome, Stop, written};
+use crate::config::Span;
+use crate::error::Kind;
+use crate::fs::Existing;
+use crate::ops::{self, IssueRequest};
+use crate::output::{Document, Failure};
+use crate::pki::{self, Holder, Inventory, Leaf, LeafRequest, Name, Principal, Signer};
+
+/// Issue a certificate with a new key, for a server or for a client
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("holder").required(true).args(["server", "client"])))]
+#[command(group(ArgGroup::new("authority").args(["ca_cert", "ca_key"]).multiple(true).requires_all(["ca_cert", "ca_key"])))]
+#[command(after_help = "Examples:
+  sealserve cert issue --server models.example 10.0.0.7 --force    # renews, also under a running server
+  sealserve cert issue --client ann --lifetime 7d
+  sealserve cert issue --client ci --out-cert ci.pem --out-key ci.key
+  sealserve cert issue --server a.example --ca-cert ca/issuing.pem --ca-key ca/issuing.key \\
+    --out-cert a.pem --out-key a.key                                # no home needed
+
+In a home the files are pki/server.pem and pki/server.key, or pki/client-PRINCIPAL.pem and .key.")]
+pub(super) struct Issue {
+    /// Host names and addresses of a server
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    server: Vec<Name>,
+    /// The principal that a client is
+    #[arg(long, value_name = "PRINCIPAL")]
+    client: Option<Principal>,
+    /// How long it is valid [default: 90d for a server, 24h for a client]
+    #[arg(long)]
+    lifetime: Option<Span>,
+    /// Certificate of the authority, and after it those above [default: that of the home]
+    #[arg(long, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+    /// Key of the authority: PKCS#8, PEM or DER
+    #[arg(long, value_name = secret::FORMS)]
+    ca_key: Option<Source>,
+    /// Write the certificate and those above it to this file; - is stdout
+    #[arg(long, value_name = "FILE", requires = "out_key")]
+    out_cert: Option<PathBuf>,
+    /// Write the private key to this file (0600); - is stdout
+    #[arg(long, value_name = "FILE", requires = "out_cert")]
+    out_key: Option<PathBuf>,
+    /// Replace files that are there, and allow a lifetime that clients may refuse
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct IssuedDocument {
+    certificate: PathBuf,
+    key: PathBuf,
+    inventory: Option<PathBuf>,
+    issued: Description,
+}
+
+impl Document for IssuedDocument {
+    const SCHEMA: &'static str = "sealserve.cert.issue/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.certificate.display())
+    }
+}
+
+impl Issue {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        context.check_stdin(usize::from(self.ca_key == Some(Source::Stdin)))?;
+        self.ca_key.as_ref().map_or(Ok(()), Source::check)?;
+        let (certificate, key) = self.outputs(context)?;
+        let (signer, inventory) = self.authority(context)?;
+        let holder = match &self.client {
+            Some(principal) => Holder::Client(principal),
+            None => Holder::Server(&self.server),
+        };
+        let [certificate_file, key_file] =
+            [&certificate, &key].map(|path| Some(path.as_path()).filter(|path| *path != Path::new("-")));
+        let request = IssueRequest {
+            signer: &signer,
+            leaf: LeafRequest { holder, lifetime: self.lifetime.map(|span| span.0), force: self.force },
+            inventory: inventory.as_ref(),
+            certificate: certificate_file,
+            key: key_file,
+            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+        };
+        let leaf = ops::issue(&request, context.now())?;
+        let issued = Description::new(&leaf.certificate, context.now());
+        for warning in &leaf.warnings {
+            context.output.warn(warning);
+        }
+        let who = leaf.certificate.facts.holder();
+        context.output.note(&format!("issued a certificate for {who}, valid until {}", issued.not_after));
+        if self.ca_cert.is_some() && signer.is_root() {
+            context
+                .output
+                .warn("a root signed it; an intermediate could be replaced without every client's help");
+        }
+        if certificate_file.is_none() || key_file.is_none() {
+            return hand_out(&leaf, certificate_file.is_none(), key_file.is_none());
+        }
+        let inventory = inventory.map(|inventory| inventory.path().to_owned());
+        written(context.output.document(&IssuedDocument { certificate, key, inventory, issued }))
+    }
+
+    /// Where certificate and key go.
+    fn outputs(&self, context: &Context) -> Outcome<(PathBuf, PathBuf)> {
+        let (certificate, key) = match (&self.out_cert, &self.out_key) {
+            (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+            _ if self.ca_cert.is_some() => {
+                return Err(Failure::new(Kind::Usage, "nothing says where the certificate goes")
+                    .hint("pass --out-cert FILE --out-key FILE; - is stdout")
+                    .into());
+            }
+            _ => {
+                let stem = match &self.client {
+                    Some(principal) => format!("client-{principal}"),
+                    None => "server".into(),
+                };
+                let pki = context.home()?.pki();
+                (pki.join(format!("{stem}.pem")), pki.join(format!("{stem}.key")))
+            }
+        };
+        if certificate == key && certificate != Path::new("-") {
+            return Err(Failure::new(Kind::Usage, "certificate and key go to two files").into());
+        }
+        Ok((certificate, key))
+    }
+
+    /// Who signs, and where that is written down.
+    fn authority(&self, context: &Context) -> Outcome<(Signer, Option<Inventory>)> {
+        if let (Some(certificate), Some(key)) = (&self.ca_cert, &self.ca_key) {
+            let chain = ops::read_certificates(certificate)?;
+            let secret = key.read(pki::MAX_FILE)?;
+            return Ok((Signer::load(chain, &secret, &key.name())?, None));
+        }
+        let (home, store) = (context.home()?, context.store()?);
+        let signer = ops::open_authority(&home, &store.read()?)?;
+        Ok((signer, Some(ops::inventory(&home))))
+    }
+}
+
+/// Writes what was asked for to stdout, where no document goes then.
+fn hand_out(leaf: &Leaf, certificate: bool, key: bool) -> Outcome {
+    let mut out = io::stdout().lock();
+    let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(Stop::Output);
+    if certificate {
+        write(leaf.chain.as_bytes())?;
+    }
+    if key {
+        write(leaf.key.expose())?;
+    }
+    written(out.flush())
+}

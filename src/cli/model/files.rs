@@ -1,0 +1,153 @@
+//! Many files: how they are named, and what became of each.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::io::is_dash;
+use crate::cli::Outcome;
+use crate::cli::context::Context;
+use crate::error::Kind;
+use crate::fs;
+use crate::ops::{self, Found, Item};
+use crate::output::Failure;
+use crate::secret::SecretBytes;
+
+/// Most bytes of a list of files.
+const MAX_LIST: u64 = 64 << 20;
+
+/// Which files.
+#[derive(Debug, Args)]
+pub(super) struct Files {
+    /// Encrypted files, or directories: every *.sealed below them, links left alone
+    #[arg(value_name = "FILE", required_unless_present = "files0_from", conflicts_with = "files0_from")]
+    paths: Vec<PathBuf>,
+    /// Read the names of the files from FILE, each ended by a zero byte; - is standard input
+    #[arg(long, value_name = "FILE")]
+    files0_from: Option<PathBuf>,
+}
+
+impl Files {
+    /// Readers of standard input.
+    pub(super) fn stdin_readers(&self) -> usize {
+        usize::from(self.files0_from.as_deref().is_some_and(is_dash))
+    }
+
+    /// Finds them; none at all is a failure.
+    pub(super) fn find(&self) -> Outcome<Vec<Found>> {
+        let paths = match &self.files0_from {
+            Some(list) => listed(list)?,
+            None => self.paths.clone(),
+        };
+        let found = ops::find(&paths);
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let said = if let Some(list) = &self.files0_from {
+            format!("'{}' names no file", list.display())
+        } else {
+            let names: Vec<_> = paths.iter().map(|path| format!("'{}'", path.display())).collect();
+            format!("there is no *.sealed file below {}", names.join(", "))
+        };
+        let failure = Failure::new(Kind::Failed, said);
+        Err(failure.hint("name the files, or a directory that holds some").into())
+    }
+}
+
+fn listed(list: &Path) -> Outcome<Vec<PathBuf>> {
+    let bytes = if is_dash(list) { stdin()? } else { fs::read(list, MAX_LIST)? };
+    let names = bytes.expose().split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
+}
+
+fn stdin() -> Outcome<SecretBytes> {
+    Ok(fs::read(Path::new("/dev/stdin"), MAX_LIST)?)
+}
+
+/// What became of one file, in documents.
+#[derive(Serialize)]
+pub(super) struct Row<T> {
+    path: PathBuf,
+    /// `done`, `skipped` or `failed`.
+    status: &'static str,
+    /// Why it was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(flatten)]
+    detail: Option<T>,
+    #[serde(flatten)]
+    failure: Option<Failure>,
+}
+
+/// What became of all of them.
+#[derive(Serialize)]
+pub(super) struct Rows<T> {
+    done: usize,
+    skipped: usize,
+    failed: usize,
+    dry_run: bool,
+    files: Vec<Row<T>>,
+}
+
+impl<T> Rows<T> {
+    /// Turns what the work reports into what documents say.
+    pub(super) fn new<U>(items: Vec<Item<U>>, dry_run: bool, detail: impl Fn(U) -> T) -> Self {
+        let mut rows = Self { done: 0, skipped: 0, failed: 0, dry_run, files: Vec::new() };
+        for Item { path, outcome } in items {
+            let (count, status) = match &outcome {
+                ops::Outcome::Done(_) => (&mut rows.done, "done"),
+                ops::Outcome::Skipped(_) | ops::Outcome::Link => (&mut rows.skipped, "skipped"),
+                ops::Outcome::Failed(_) => (&mut rows.failed, "failed"),
+            };
+            *count += 1;
+            let mut row = Row { path, status, reason: None, detail: None, failure: None };
+            match outcome {
+                ops::Outcome::Done(report) => row.detail = Some(detail(report)),
+                ops::Outcome::Skipped(report) => {
+                    row.reason = Some("it is so already");
+                    row.detail = Some(detail(report));
+                }
+                ops::Outcome::Link => row.reason = Some("a symbolic link is followed only when it is named"),
+                ops::Outcome::Failed(error) => row.failure = Some(error.into()),
+            }
+            rows.files.push(row);
+        }
+        rows
+    }
+
+    /// The details of what was done.
+    pub(super) fn done(&self) -> impl Iterator<Item = (&Path, &T)> {
+        let done = self.files.iter().filter(|row| row.status == "done");
+        done.filter_map(|row| Some((row.path.as_path(), row.detail.as_ref()?)))
+    }
+
+    /// One line a file: what became of it, and its path.
+    pub(super) fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.files.iter().try_for_each(|row| writeln!(out, "{:<8}{}", row.status, row.path.display()))
+    }
+
+    /// Says why files failed, and makes the whole a failure where one did.
+    pub(super) fn conclude(&self, context: &Context, verb: &str) -> Outcome {
+        let would = if self.dry_run { "would be " } else { "" };
+        context
+            .output
+            .note(&format!("{} {would}{verb}, {} skipped, {} failed", self.done, self.skipped, self.failed));
+        let failures: Vec<_> = self.files.iter().filter_map(|row| row.failure.as_ref()).collect();
+        match failures[..] {
+            [] => Ok(()),
+            [only] if self.files.len() == 1 => Err(only.clone().into()),
+            _ => {
+                for failure in failures {
+                    context.output.failure(failure);
+                }
+                let said = format!("{} of {} files could not be {verb}", self.failed, self.files.len());
+                let failure = Failure::new(Kind::Failed, said);
+                Err(failure.hint("when that is mended, run it again for those that failed").into())
+            }
+        }
+    }
+}

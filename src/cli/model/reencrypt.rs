@@ -1,0 +1,118 @@
+//! `model reencrypt`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::files::{Files, Rows};
+use super::turnover::{NewKey, OldKeys};
+use crate::cli::context::Context;
+use crate::cli::{Outcome, written};
+use crate::container::KeyId;
+use crate::ops::{self, Reencrypted};
+use crate::output::Document;
+
+/// Encrypt files again under new data keys, as a key that leaked demands
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve model reencrypt models/                     # for the active key
+  sealserve model reencrypt --key-file old.key --new-key-file new.key digits.sealed
+
+Each file is replaced at once when all of it is authentic and written; nothing in the clear
+touches the disk. The new file has a new data key and a new artifact id, is sealed for the new key
+alone, and keeps name, version, time of the first sealing, mode and owner. It keeps no signature
+record, since those vouch for the old payload: sign it again. Older copies (backups, snapshots,
+other hard links) still open with the old key. A key in any state, compromised ones included, may
+open the files for this.")]
+pub(super) struct Reencrypt {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    old: OldKeys,
+    #[command(flatten)]
+    new: NewKey,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct ReencryptDocument {
+    new_key: KeyId,
+    #[serde(flatten)]
+    rows: Rows<ReencryptedDocument>,
+}
+
+#[derive(Serialize)]
+struct ReencryptedDocument {
+    old_artifact_id: String,
+    /// None after a dry run.
+    artifact_id: Option<String>,
+    recipients: Vec<KeyId>,
+    removed: Vec<KeyId>,
+    signatures_dropped: usize,
+    other_links: u64,
+    owner_kept: bool,
+}
+
+impl From<Reencrypted> for ReencryptedDocument {
+    fn from(report: Reencrypted) -> Self {
+        Self {
+            old_artifact_id: report.old_artifact_id,
+            artifact_id: report.artifact_id,
+            recipients: report.recipients,
+            removed: report.removed,
+            signatures_dropped: report.signatures_dropped,
+            other_links: report.other_links,
+            owner_kept: report.owner_kept,
+        }
+    }
+}
+
+impl Document for ReencryptDocument {
+    const SCHEMA: &'static str = "sealserve.model.reencrypt/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.rows.text(out)
+    }
+}
+
+impl Reencrypt {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        let readers = [self.files.stdin_readers(), self.old.stdin_readers(), self.new.stdin_readers()];
+        context.check_stdin(readers.iter().sum())?;
+        let (old, new) = (self.old.read(context)?, self.new.read(context)?);
+        // A rewrap may have come first.
+        let mut keys = old.keys;
+        keys.push(new.clone());
+        let files = self.files.find()?;
+        let progress = context.output.progress("encrypting again");
+        let items = ops::reencrypt(files, &keys, std::slice::from_ref(&new), self.dry_run, &progress);
+        drop(progress);
+        let rows = Rows::new(items, self.dry_run, ReencryptedDocument::from);
+        let document = ReencryptDocument { new_key: new.id(), rows };
+        for (path, file) in document.rows.done() {
+            warn(context, &path.display().to_string(), file);
+        }
+        written(context.output.document(&document))?;
+        document.rows.conclude(context, "encrypted again")
+    }
+}
+
+/// Says what is not as it was, beyond what was asked for.
+fn warn(context: &Context, path: &str, file: &ReencryptedDocument) {
+    let warn = |what: String| context.output.warn(&what);
+    if file.signatures_dropped > 0 {
+        warn(format!(
+            "'{path}' had {} signature(s), which vouched for the old payload; sign it again",
+            file.signatures_dropped
+        ));
+    }
+    if file.other_links > 0 {
+        warn(format!("'{path}' had {} other name(s), which still lead to the old file", file.other_links));
+    }
+    if !file.owner_kept {
+        warn(format!("'{path}' belongs to whoever ran this now: only root may give it back"));
+    }
+}

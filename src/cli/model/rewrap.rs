@@ -1,0 +1,113 @@
+//! `model rewrap`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::files::{Files, Rows};
+use super::turnover::{self, NewKey, OldKeys};
+use crate::cli::context::Context;
+use crate::cli::{Outcome, written};
+use crate::container::{Kek, KeyId, RecipientChange, Rewritten};
+use crate::ops;
+use crate::output::Document;
+
+/// Replace the key that opens files by another, in milliseconds whatever their size
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve model rewrap models/                        # from every key of the home to the active one
+  sealserve model rewrap --key model-1 models/          # from one key, also a retired or revoked one
+  sealserve model rewrap --key-file old.key --new-key-file new.key digits.sealed
+  find /srv -name '*.sealed' -print0 | sealserve model rewrap --files0-from -
+
+The data key of a file stays the same. Whoever had the old key and any copy of the file may know
+it, so for a key that leaked this is not enough: use `sealserve model reencrypt`. A key that was
+revoked opens nothing else, and may be named here to move files off it; one that was revoked as
+compromised is refused, unless --rewrap-only --insecure.
+
+Other recipients stay. Files that are done are skipped, so an interrupted run is simply run again.
+That also mends a header slot that was torn, with the same key as --key-file and --new-key-file
+where no recipient shall change.")]
+pub(super) struct Rewrap {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    old: OldKeys,
+    #[command(flatten)]
+    new: NewKey,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Rewrap also files of a key that leaked, though their data keys may be known
+    #[arg(long = "rewrap-only", requires = "insecure")]
+    leaked_too: bool,
+    /// Confirm --rewrap-only
+    #[arg(long, requires = "leaked_too")]
+    insecure: bool,
+}
+
+#[derive(Serialize)]
+struct RewrapDocument {
+    new_key: KeyId,
+    #[serde(flatten)]
+    rows: Rows<RewrittenDocument>,
+}
+
+/// What became of a file's header.
+#[derive(Serialize)]
+pub(super) struct RewrittenDocument {
+    generation: u64,
+    added: Vec<KeyId>,
+    removed: Vec<KeyId>,
+    recipients: Vec<KeyId>,
+    /// Whether a header slot that was torn or left behind is whole again.
+    healed: bool,
+    /// Names of the file; all of them show the change.
+    links: u64,
+}
+
+impl From<Rewritten> for RewrittenDocument {
+    fn from(rewritten: Rewritten) -> Self {
+        let Rewritten { generation, added, removed, recipients, healed, links, .. } = rewritten;
+        let recipients = recipients.into_iter().map(|recipient| recipient.key_id).collect();
+        Self { generation, added, removed, recipients, healed, links }
+    }
+}
+
+impl Document for RewrapDocument {
+    const SCHEMA: &'static str = "sealserve.model.rewrap/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.rows.text(out)
+    }
+}
+
+impl Rewrap {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        let readers = [self.files.stdin_readers(), self.old.stdin_readers(), self.new.stdin_readers()];
+        context.check_stdin(readers.iter().sum())?;
+        let (old, new) = (self.old.read(context)?, self.new.read(context)?);
+        let change = self.change(&old.keys, old.leaked, &new)?;
+        let mut keys = old.keys;
+        keys.push(new.clone());
+        let files = self.files.find()?;
+        let progress = context.output.progress("rewrapping").of_files();
+        let items = ops::rewrap(files, &keys, &change, self.dry_run, &progress);
+        drop(progress);
+        let rows = Rows::new(items, self.dry_run, RewrittenDocument::from);
+        let document = RewrapDocument { new_key: new.id(), rows };
+        written(context.output.document(&document))?;
+        document.rows.conclude(context, "rewrapped")
+    }
+
+    fn change(&self, old: &[Kek], leaked: Vec<KeyId>, new: &Kek) -> Outcome<RecipientChange> {
+        let named = self.old.are_named();
+        let remove: Vec<KeyId> = old.iter().map(Kek::id).filter(|id| *id != new.id()).collect();
+        let leaked = if self.leaked_too { Vec::new() } else { leaked };
+        match leaked.iter().find(|id| named && remove.contains(id)) {
+            Some(id) => Err(turnover::leaked(id).into()),
+            None => Ok(RecipientChange { add: vec![new.clone()], remove, leaked }),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the grammar of the file cannot say: which values make sense.
+
+use std::time::Duration;
+
+use super::file::{Config, LimitsTable, ModelTable, SigningTable};
+
+/// The longest window that a nonce is remembered for.
+const LONGEST_WINDOW: Duration = Duration::from_mins(5);
+
+/// Fails with what is wrong.
+pub(super) fn values(config: &Config) -> Result<(), String> {
+    if config.issuer.is_empty() || config.audience.is_empty() {
+        return Err("issuer and audience must not be empty".into());
+    }
+    limits(&config.limits)?;
+    signing(&config.signing)?;
+    for (index, model) in config.models.iter().enumerate() {
+        self::model(model)?;
+        if config.requires_signature(model) && config.trusted_signers(model).is_empty() {
+            return Err(format!(
+                "model '{}': a signature is required, but trusted_signers is empty",
+                model.name
+            ));
+        }
+        if config.models[..index].iter().any(|other| other.name == model.name) {
+            return Err(format!("model '{}' is there twice", model.name));
+        }
+    }
+    Ok(())
+}
+
+fn limits(limits: &LimitsTable) -> Result<(), String> {
+    if [limits.connections, limits.connections_per_address, limits.body, limits.headers].contains(&0) {
+        return Err("a limit of 0 would let nothing in".into());
+    }
+    let spans = [
+        limits.handshake_timeout,
+        limits.header_timeout,
+        limits.body_timeout,
+        limits.body_deadline,
+        limits.inference_timeout,
+    ];
+    if spans.iter().any(|span| span.0.is_zero()) {
+        return Err("a time-out of 0 would let nothing in".into());
+    }
+    if u32::try_from(limits.body).is_err() {
+        return Err("limits.body must be less than 4 GiB".into());
+    }
+    if limits.body > limits.body_memory {
+        return Err("limits.body is larger than limits.body_memory".into());
+    }
+    between("limits.headers", limits.headers, 8 << 10, 256 << 10)
+}
+
+fn signing(signing: &SigningTable) -> Result<(), String> {
+    let window = signing.window.0;
+    if window < Duration::from_secs(1) || window > LONGEST_WINDOW {
+        return Err("signing.window must be from 1s to 300s".into());
+    }
+    between("signing.nonces", signing.nonces, 1, 100_000_000)
+}
+
+fn model(model: &ModelTable) -> Result<(), String> {
+    let name = &model.name;
+    if !is_model_name(name) || !is_model_name(&model.version) {
+        return Err(format!("model '{name}': name and version take 1 to 128 of a-z A-Z 0-9 . _ -"));
+    }
+    for (key, value, most) in
+        [("sessions", model.sessions, 256), ("threads", model.threads, 1024), ("queue", model.queue, 1 << 20)]
+    {
+        between(&format!("model '{name}': {key}"), value, 1, most)?;
+    }
+    Ok(())
+}
+
+/// Names stand in URLs and in scopes, so they hold nothing that either escapes.
+fn is_model_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn between(key: &str, value: usize, least: usize, most: usize) -> Result<(), String> {
+    let within = (least..=most).contains(&value);
+    if within { Ok(()) } else { Err(format!("{key} must be from {least} to {most}")) }
+}

@@ -1,0 +1,409 @@
+//! Headers that are rewritten in place: what an interruption leaves opens with
+//! the old key or the new one, and the payload is never touched.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::container::body::Body;
+use crate::container::preamble::Preamble;
+use crate::container::slot;
+use crate::fs::{Existing, SECRET};
+
+fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
+    let path = dir.join("f");
+    crate::fs::write(&path, bytes, SECRET, Existing::Replace).unwrap();
+    path
+}
+
+fn from_to(old: u8, new: u8) -> RecipientChange {
+    RecipientChange { add: vec![kek(new)], remove: vec![kek(old).id()], leaked: Vec::new() }
+}
+
+fn rewrite(path: &Path, change: &RecipientChange) -> Result<Rewritten, ContainerError> {
+    Rewrite::recipients(path, &[kek(1), kek(2)][..], change, false)
+}
+
+fn opens(bytes: &[u8], key: u8) -> Result<Vec<u8>, ContainerError> {
+    let unlocked = Sealed::from_bytes("f", bytes)?.unlock(&kek(key))?;
+    Ok(unlocked.read_to_memory(&Silent)?.expose().to_vec())
+}
+
+#[test]
+fn a_rewrap_replaces_the_key_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = sealed_with(&plaintext(3 * CHUNK), &[kek(1), kek(9)], &metadata());
+    let path = put(dir.path(), &before);
+    let rewritten = rewrite(&path, &from_to(1, 2)).unwrap();
+    assert_eq!((rewritten.added, rewritten.removed), (vec![kek(2).id()], vec![kek(1).id()]));
+    assert_eq!((rewritten.generation, rewritten.changed, rewritten.healed), (2, true, false));
+
+    let after = std::fs::read(&path).unwrap();
+    assert_eq!(after[..SLOT_A], before[..SLOT_A]);
+    assert!(after[PAYLOAD..] == before[PAYLOAD..]);
+    assert_eq!(after[SLOT_A..SLOT_B], after[SLOT_B..PAYLOAD]);
+    assert!(matches!(opens(&after, 1), Err(ContainerError::NoKey { .. })));
+    for key in [2, 9] {
+        assert!(opens(&after, key).unwrap() == plaintext(3 * CHUNK));
+    }
+    let sealed = Sealed::open(&path).unwrap();
+    assert_eq!(sealed.unlock(&kek(2)).unwrap().verify(&Silent).unwrap(), 3 * CHUNK as u64);
+
+    // A second time there is nothing to do.
+    let again = rewrite(&path, &from_to(1, 2)).unwrap();
+    assert!(!again.changed && again.generation == 2);
+    assert!(std::fs::read(&path).unwrap() == after);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = sealed(10);
+    let path = put(dir.path(), &before);
+    let would = Rewrite::recipients(&path, &kek(1), &from_to(1, 2), true).unwrap();
+    assert!(would.changed && would.generation == 2);
+    assert!(std::fs::read(&path).unwrap() == before);
+}
+
+/// A file before and after a rewrap from key 1 to key 2. It has so many other
+/// recipients that its header covers several sectors, and each byte of it moves.
+fn before_and_after() -> (Vec<u8>, Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    let keys: Vec<_> = [1].into_iter().chain(20..44).map(kek).collect();
+    let before = sealed_with(&plaintext(CHUNK + 9), &keys, &metadata());
+    assert_eq!(Preamble::parse(&before).unwrap().slot_len as usize, SLOT);
+    let path = put(dir.path(), &before);
+    rewrite(&path, &from_to(1, 2)).unwrap();
+    (before, std::fs::read(path).unwrap())
+}
+
+/// What a power failure may leave of a slot whose writing began: any of its
+/// sectors new and the others old.
+fn torn(old: &[u8], new: &[u8], is_new: impl Fn(usize) -> bool) -> Vec<u8> {
+    let pairs = old.chunks(512).zip(new.chunks(512)).enumerate();
+    pairs.flat_map(|(i, (old, new))| if is_new(i) { new } else { old }).copied().collect()
+}
+
+/// The file as it is when the writing of `slot` is interrupted. The slot that was
+/// not authenticated is B, so it is written first.
+fn interrupted(before: &[u8], after: &[u8], slot: SlotName, torn: &[u8]) -> Vec<u8> {
+    let slots = match slot {
+        SlotName::B => [&before[SLOT_A..SLOT_B], torn],
+        SlotName::A => [torn, &after[SLOT_B..PAYLOAD]],
+    };
+    [&before[..SLOT_A], slots[0], slots[1], &before[PAYLOAD..]].concat()
+}
+
+/// Old or new key opens it, and where it is tried, which takes a disk's time, the
+/// next rewrap makes it whole.
+fn survives(what: &str, bytes: &[u8], heal: bool) {
+    let unlocks = |key| Sealed::from_bytes("f", bytes).and_then(|sealed| sealed.unlock(&kek(key)));
+    unlocks(1).or_else(|_| unlocks(2)).unwrap_or_else(|error| panic!("{what}: {error}"));
+    if !heal {
+        return;
+    }
+    let plain = plaintext(CHUNK + 9);
+    assert!(opens(bytes, 1).or_else(|_| opens(bytes, 2)).unwrap() == plain, "{what}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = put(dir.path(), bytes);
+    rewrite(&path, &from_to(1, 2)).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let healed = std::fs::read(path).unwrap();
+    assert_eq!(healed[SLOT_A..SLOT_B], healed[SLOT_B..PAYLOAD], "{what}");
+    assert!(healed[PAYLOAD..] == bytes[PAYLOAD..], "{what}");
+    assert!(opens(&healed, 2).unwrap() == plain && opens(&healed, 1).is_err(), "{what}");
+}
+
+#[test]
+fn every_torn_write_of_either_slot_is_survived_and_healed() {
+    let (before, after) = before_and_after();
+    for (name, old) in [(SlotName::B, &before[SLOT_B..PAYLOAD]), (SlotName::A, &before[SLOT_A..SLOT_B])] {
+        let new = &after[SLOT_A..SLOT_B];
+        // Prefixes of what differs: all at both ends, a sample between.
+        let differing: Vec<_> = (1..=SLOT).filter(|length| old[length - 1] != new[length - 1]).collect();
+        assert!(differing.len() > 3000);
+        let last = differing.len() - 40;
+        for (i, length) in differing.into_iter().enumerate() {
+            if i < 100 || i > last || i % 17 == 0 {
+                let torn = [&new[..length], &old[length..]].concat();
+                let what = format!("{name} prefix {length}");
+                survives(&what, &interrupted(&before, &after, name, &torn), i % 97 == 0);
+            }
+        }
+        // Sectors in any order: each alone, each but one, and a sample of the rest.
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        for round in 0..96_usize {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let is_new = |sector: usize| match round {
+                0..16 => sector == round,
+                16..32 => sector != round - 16,
+                _ => state >> (sector + 20) & 1 == 1,
+            };
+            let torn = torn(old, new, is_new);
+            survives(
+                &format!("{name} sectors {round}"),
+                &interrupted(&before, &after, name, &torn),
+                round % 6 == 0,
+            );
+        }
+    }
+}
+
+/// The order of writes is the whole point: had the authenticated slot been written
+/// first, a torn one beside a damaged one would be the end of the file.
+#[test]
+fn the_slot_that_was_not_authenticated_is_written_first() {
+    for (damaged, first) in [(SLOT_A, SlotName::A), (SLOT_B, SlotName::B)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = sealed(10);
+        bytes[damaged + 9] ^= 1;
+        let path = put(dir.path(), &bytes);
+        let rewrite = Rewrite::begin(&path, &kek(1)).unwrap();
+        assert_eq!(rewrite.order(), [first, if first == SlotName::A { SlotName::B } else { SlotName::A }]);
+        drop(rewrite);
+        let healed = Rewrite::recipients(&path, &kek(1), &RecipientChange::default(), false).unwrap();
+        assert!(healed.healed && healed.changed && healed.generation == 2);
+        assert_eq!(verify(&std::fs::read(&path).unwrap()).unwrap(), 10);
+    }
+}
+
+#[test]
+fn nothing_is_written_where_something_is_not_authentic() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = sealed(CHUNK);
+    let other = sealed(CHUNK);
+    let flipped = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let forged = |at: usize| {
+        let preamble = Preamble::parse(&good).unwrap();
+        let mut slot = good[SLOT_A..SLOT_B].to_vec();
+        slot[at] ^= 1;
+        slot::tests::checksum_again(&preamble, &mut slot);
+        [&good[..SLOT_A], &slot, &slot, &good[PAYLOAD..]].concat()
+    };
+    let cases = [
+        ("wrapped key", forged(40)),
+        ("generation", forged(11)),
+        ("metadata", forged(180)),
+        ("payload's commitment", flipped(PAYLOAD + 30)),
+        ("payload's salt", flipped(PAYLOAD)),
+        ("another's payload", [&good[..PAYLOAD], &other[PAYLOAD..]].concat()),
+        ("no payload", good[..PAYLOAD + 10].to_vec()),
+        ("a payload cut at a chunk's edge", good[..good.len() - TAG].to_vec()),
+    ];
+    for (what, bytes) in cases {
+        let path = put(dir.path(), &bytes);
+        let error = rewrite(&path, &from_to(1, 2)).unwrap_err();
+        assert!(error.is_fault(), "{what}: {error}");
+        assert!(std::fs::read(&path).unwrap() == bytes, "{what}");
+    }
+    let path = put(dir.path(), &good);
+    let error = Rewrite::recipients(&path, &kek(3), &from_to(1, 2), false).unwrap_err();
+    assert!(matches!(error, ContainerError::NoKey { .. }));
+    assert!(std::fs::read(&path).unwrap() == good);
+}
+
+#[test]
+fn impossible_changes_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = sealed(10);
+    let path = put(dir.path(), &good);
+    let last = RecipientChange { remove: vec![kek(1).id()], ..RecipientChange::default() };
+    assert!(matches!(rewrite(&path, &last), Err(ContainerError::LastRecipient { .. })));
+
+    let leaked = RecipientChange { leaked: vec![kek(1).id()], ..from_to(1, 2) };
+    let error = rewrite(&path, &leaked).unwrap_err();
+    assert!(matches!(error, ContainerError::Leaked { key, .. } if key == kek(1).id()));
+    assert!(crate::error::Diagnose::hint(&error).unwrap().contains("model reencrypt"));
+
+    let many = (10..100).map(kek).collect();
+    let crowd = RecipientChange { add: many, ..RecipientChange::default() };
+    let error = rewrite(&path, &crowd).unwrap_err();
+    assert!(matches!(error, ContainerError::NoRoom { .. }));
+    assert!(crate::error::Diagnose::hint(&error).unwrap().contains("model reencrypt"));
+    assert!(std::fs::read(&path).unwrap() == good);
+}
+
+/// A key that leaked counts also where only an interrupted rewrap left it.
+#[test]
+fn a_leaked_key_in_a_stale_slot_counts() {
+    let (before, after) = before_and_after();
+    let stale = interrupted(&before, &after, SlotName::A, &before[SLOT_A..SLOT_B]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = put(dir.path(), &stale);
+    let sealed = Sealed::open(&path).unwrap();
+    assert!(sealed.header().has_recipient(&kek(1).id()) && sealed.header().has_recipient(&kek(2).id()));
+    assert!(!sealed.header().is_whole());
+    let leaked = RecipientChange { leaked: vec![kek(1).id()], ..from_to(1, 2) };
+    assert!(matches!(rewrite(&path, &leaked), Err(ContainerError::Leaked { .. })));
+}
+
+/// A file for key 1 whose header is `change`d, by a holder of its data key.
+fn with_body(change: impl FnOnce(&mut Body)) -> Vec<u8> {
+    let bytes = sealed(10);
+    let preamble = Preamble::parse(&bytes).unwrap();
+    let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
+    let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
+    let mut body = slot.body;
+    change(&mut body);
+    let slot = slot::write(&preamble, &body.encode().unwrap(), &data_key).unwrap();
+    [&bytes[..SLOT_A], &slot, &slot, &bytes[PAYLOAD..]].concat()
+}
+
+/// The size of the payload does not matter: it would take hours to read this one.
+#[test]
+fn a_terabyte_is_rewrapped_like_a_kilobyte() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = put(dir.path(), &sealed(10));
+    let file = File::options().write(true).open(&path).unwrap();
+    file.set_len((CHUNKS + TAG) as u64 + (1 << 26) * SEALED_CHUNK as u64).unwrap();
+    assert!(rewrite(&path, &from_to(1, 2)).unwrap().changed);
+    assert!(Sealed::open(&path).unwrap().unlock(&kek(2)).is_ok());
+}
+
+#[test]
+fn signatures_and_other_recipients_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = SignatureRecord { signer: SignerId([4; 16]), signature: [5; 64] };
+    let age = Recipient { kind: RecipientKind::Age, key_id: KeyId([6; 16]), blob: vec![7; 300] };
+    let bytes = with_body(|body| {
+        body.signatures.push(record.clone());
+        body.recipients.insert(0, age.clone());
+    });
+    let path = put(dir.path(), &bytes);
+    let rewritten = rewrite(&path, &from_to(1, 2)).unwrap();
+    assert_eq!(rewritten.recipients[0], age);
+    let sealed = Sealed::open(&path).unwrap();
+    assert_eq!(sealed.header().signatures(), [record]);
+    assert_eq!(sealed.unlock(&kek(2)).unwrap().metadata(), &metadata());
+}
+
+#[test]
+fn the_last_generation_is_not_counted_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = with_body(|body| body.generation = u64::MAX);
+    let path = put(dir.path(), &bytes);
+    assert!(matches!(rewrite(&path, &from_to(1, 2)), Err(ContainerError::Exhausted { .. })));
+    assert!(std::fs::read(path).unwrap() == bytes);
+}
+
+/// Readers take no lock. A slot that looks torn to one because it is just being
+/// written is looked at again, and not called damaged.
+#[test]
+fn a_reader_does_not_take_a_slot_that_is_being_written_for_damage() {
+    let (before, after) = before_and_after();
+    let dir = tempfile::tempdir().unwrap();
+    let path = put(dir.path(), &before);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // What rewraps write, in their order, without the time that a disk takes.
+            let file = File::options().write(true).open(&path).unwrap();
+            let (old, new) = (&before[SLOT_A..SLOT_B], &after[SLOT_A..SLOT_B]);
+            while !done.load(Ordering::Relaxed) {
+                for slot in [new, old] {
+                    for offset in [SLOT_B, SLOT_A] {
+                        file.write_all_at(slot, offset as u64).unwrap();
+                        std::thread::sleep(std::time::Duration::from_micros(20));
+                    }
+                }
+            }
+        });
+        for _ in 0..10_000 {
+            let sealed = Sealed::open(&path);
+            done.store(sealed.is_err(), Ordering::Relaxed);
+            let torn = sealed.unwrap().header().damaged_slot();
+            done.store(torn.is_some(), Ordering::Relaxed);
+            assert_eq!(torn, None);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn writers_take_turns_and_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = put(dir.path(), &sealed(10));
+    let add = |key| RecipientChange { add: vec![kek(key)], ..RecipientChange::default() };
+    std::thread::scope(|scope| {
+        for key in 2..12 {
+            let (path, change) = (&path, add(key));
+            scope.spawn(move || rewrite(path, &change).unwrap());
+        }
+    });
+    let sealed = Sealed::open(&path).unwrap();
+    assert_eq!((sealed.header().generation(), sealed.header().recipients().len()), (11, 11));
+    assert!(sealed.header().is_whole());
+}
+
+#[test]
+fn what_is_encrypted_again_has_nothing_in_common_but_its_content() {
+    for length in LENGTHS {
+        let plain = plaintext(length);
+        let given = Metadata { size: Some(length as u64), ..metadata() };
+        let old = sealed_with(&plain, &[kek(1), kek(9)], &given);
+        let mut new = Vec::new();
+        let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
+        let summary = unlocked.reseal(Named::new("out", &mut new), &[kek(2)], &Silent).unwrap();
+        assert_eq!((summary.plaintext_bytes, summary.sealed_bytes), (length as u64, new.len() as u64));
+        assert_eq!(new.len(), old.len());
+        assert_ne!(new[16..32], old[16..32], "artifact id");
+        assert_ne!(new[PAYLOAD..CHUNKS], old[PAYLOAD..CHUNKS]);
+        let same = new[CHUNKS..].chunks(SEALED_CHUNK).zip(old[CHUNKS..].chunks(SEALED_CHUNK));
+        assert!(same.into_iter().all(|(new, old)| new != old), "{length}");
+        assert!(opens(&new, 2).unwrap() == plain, "{length}");
+        assert!(opens(&new, 1).is_err() && opens(&new, 9).is_err());
+        let unlocked = Sealed::from_bytes("f", &new).unwrap().unlock(&kek(2)).unwrap();
+        assert_eq!(unlocked.metadata(), &given);
+        // The old data key opens nothing of the new file.
+        let mixed = [&old[..PAYLOAD], &new[PAYLOAD..]].concat();
+        assert_fault(&mixed, &Fault::Commitment);
+    }
+}
+
+#[test]
+fn metadata_of_a_later_version_are_carried_over() {
+    let json = br#"{"name":"a","version":"1","media_type":"t","created":"c","licence":{"x":[1]}}"#;
+    let old = with_body(|_| ());
+    let preamble = Preamble::parse(&old).unwrap();
+    let slot = slot::Slot::parse(&preamble, SlotName::A, &old[SLOT_A..SLOT_B]).unwrap().unwrap();
+    let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
+    let later = crate::crypto::cobblestone::seal(&data_key, &preamble.context("meta"), json);
+    let body = Body { metadata: later, ..slot.body };
+    let slot = slot::write(&preamble, &body.encode().unwrap(), &data_key).unwrap();
+    let old = [&old[..SLOT_A], &slot, &slot, &old[PAYLOAD..]].concat();
+
+    let mut new = Vec::new();
+    let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
+    unlocked.reseal(Named::new("out", &mut new), &[kek(2)], &Silent).unwrap();
+    let preamble = Preamble::parse(&new).unwrap();
+    let slot = slot::Slot::parse(&preamble, SlotName::A, &new[SLOT_A..SLOT_B]).unwrap().unwrap();
+    let data_key = slot.body.recipients[0].unwrap(&kek(2), &preamble).unwrap();
+    let carried = crate::crypto::cobblestone::open(&data_key, &preamble.context("meta"), &slot.body.metadata);
+    assert_eq!(carried.unwrap().expose(), json);
+}
+
+#[test]
+fn damage_is_not_encrypted_again() {
+    let bytes = sealed(70 * CHUNK);
+    let cases = [
+        (CHUNKS + 5, Fault::Chunk(0)),
+        (CHUNKS + 65 * SEALED_CHUNK, Fault::Chunk(65)),
+        (bytes.len() - 1, Fault::LastChunk(70)),
+        (PAYLOAD + 3, Fault::Commitment),
+    ];
+    let reseal = |bytes: &[u8]| {
+        let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
+        fault(unlocked.reseal(Named::new("out", io::sink()), &[kek(2)], &Silent).unwrap_err())
+    };
+    for (at, expected) in cases {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        assert_eq!(reseal(&bytes), expected);
+    }
+    assert_eq!(reseal(&bytes[..bytes.len() - TAG]), Fault::LastChunkMissing(69));
+}

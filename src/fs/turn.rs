@@ -1,0 +1,114 @@
+//! One writer at a time: an existing file under an exclusive lock.
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::FsError;
+
+/// How often a file that was replaced while its lock was awaited is looked up again.
+const ATTEMPTS: usize = 100;
+
+/// What is done with a file during a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It is read, and then replaced by another.
+    Replace,
+    /// It is changed in place.
+    Write,
+}
+
+/// Opens the regular file at `path` and waits for its lock, which the kernel
+/// drops with the returned file. A symbolic link is refused: what it leads to can
+/// change between a look and the next.
+pub fn turn(path: &Path, access: Access) -> Result<File, FsError> {
+    // A pipe or a device must not block, or do something, when it is opened.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    for _ in 0..ATTEMPTS {
+        let found = path.symlink_metadata().map_err(FsError::io("open", path))?;
+        if !found.is_file() {
+            return Err(FsError::NotRegular { path: path.to_owned() });
+        }
+        let file = File::options()
+            .read(true)
+            .write(access == Access::Write)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)
+            .map_err(FsError::io("open", path))?;
+        file.lock().map_err(FsError::io("lock", path))?;
+        let locked = file.metadata().map_err(FsError::io("read", path))?;
+        // Whoever had the lock may have put another file in its place.
+        if path.symlink_metadata().is_ok_and(|now| is_same(&now, &locked)) {
+            return Ok(file);
+        }
+    }
+    Err(FsError::Busy { path: path.to_owned() })
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::fs::{Existing, SECRET, write};
+
+    #[test]
+    fn a_turn_ends_when_the_file_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write(&path, b"x", SECRET, Existing::Refuse).unwrap();
+        let first = turn(&path, Access::Write).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                turn(&path, Access::Replace).unwrap();
+                assert!(done.load(Ordering::SeqCst));
+            });
+            // However long the other is given, it does not come first.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            done.store(true, Ordering::SeqCst);
+            drop(first);
+        });
+    }
+
+    #[test]
+    fn who_waited_for_a_file_that_was_replaced_gets_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write(&path, b"old", SECRET, Existing::Refuse).unwrap();
+        let first = turn(&path, Access::Replace).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| turn(&path, Access::Write).unwrap().metadata().unwrap().ino());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            write(&path, b"new", SECRET, Existing::Replace).unwrap();
+            let new = path.metadata().unwrap().ino();
+            assert_ne!(first.metadata().unwrap().ino(), new);
+            drop(first);
+            assert_eq!(waiting.join().unwrap(), new);
+        });
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_does_not_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name| dir.path().join(name);
+        write(&path("file"), b"x", SECRET, Existing::Refuse).unwrap();
+        symlink("file", path("link")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), fifo, mode, 0).unwrap();
+        for name in ["link", "pipe", ""] {
+            for access in [Access::Replace, Access::Write] {
+                assert!(matches!(turn(&path(name), access), Err(FsError::NotRegular { .. })), "{name}");
+            }
+        }
+        assert!(turn(&path("absent"), Access::Write).unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,236 @@
+//! Undoes the compression of a request's body, piece by piece.
+
+use std::sync::Arc;
+
+use bytes::Buf;
+use flate2::{Decompress, FlushDecompress, Status};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Coding, PIECE, elsewhere};
+use crate::server::app::App;
+use crate::server::body::Held;
+use crate::server::fault::Fault;
+
+/// Undoes `coding`. What comes out takes its own share of the memory for bodies, and
+/// the text that it came from gives its share back.
+pub(in crate::server) async fn decode(app: &App, held: Held, coding: Option<Coding>) -> Result<Held, Fault> {
+    let Some(coding) = coding else { return Ok(held) };
+    let mut inflation = Inflation::of(held, coding, Arc::clone(&app.body_memory), app.limits.body)?;
+    if inflation.step()? {
+        return Ok(inflation.end());
+    }
+    elsewhere(move || {
+        while !inflation.step()? {}
+        Ok(inflation.end())
+    })
+    .await
+}
+
+/// A body that is being decompressed.
+struct Inflation {
+    inflater: Decompress,
+    input: Held,
+    output: Vec<u8>,
+    /// The share of `output`.
+    memory: OwnedSemaphorePermit,
+    pool: Arc<Semaphore>,
+    limit: usize,
+}
+
+impl Inflation {
+    fn of(input: Held, coding: Coding, pool: Arc<Semaphore>, limit: usize) -> Result<Self, Fault> {
+        let memory = Arc::clone(&pool).try_acquire_many_owned(0).map_err(|_| Fault::no_memory())?;
+        let inflater = match coding {
+            Coding::Gzip => Decompress::new_gzip(15),
+            Coding::Deflate => Decompress::new(true),
+        };
+        Ok(Self { inflater, input, output: Vec::new(), memory, pool, limit })
+    }
+
+    fn end(self) -> Held {
+        Held { bytes: self.output.into(), memory: self.memory }
+    }
+
+    /// Decompresses a piece; whether it was the last.
+    fn step(&mut self) -> Result<bool, Fault> {
+        if self.output.len() == self.output.capacity() {
+            self.grow()?;
+        }
+        let piece = &self.input.bytes[..self.input.bytes.len().min(PIECE)];
+        let (read, written) = (self.inflater.total_in(), self.output.len());
+        let status = self
+            .inflater
+            .decompress_vec(piece, &mut self.output, FlushDecompress::None)
+            .map_err(|_| Fault::malformed("the body cannot be decompressed"))?;
+        let read = usize::try_from(self.inflater.total_in() - read).unwrap_or(usize::MAX);
+        self.input.bytes.advance(read.min(self.input.bytes.len()));
+        if self.output.len() > self.limit {
+            return Err(Fault::body_too_large(self.limit));
+        }
+        match status {
+            Status::StreamEnd if self.input.bytes.is_empty() => Ok(true),
+            Status::StreamEnd => Err(Fault::malformed("something follows the compressed body")),
+            Status::Ok | Status::BufError if read == 0 && self.output.len() == written => {
+                Err(Fault::malformed("the compressed body ends early"))
+            }
+            Status::Ok | Status::BufError => Ok(false),
+        }
+    }
+
+    /// Makes room, up to the limit and one byte more, which shows that a body is too large.
+    fn grow(&mut self) -> Result<(), Fault> {
+        let capacity = (self.output.capacity() * 2).max(PIECE).min(self.limit.saturating_add(1));
+        let share = capacity.min(self.limit).saturating_sub(self.memory.num_permits());
+        let share = u32::try_from(share).map_err(|_| Fault::no_memory())?;
+        let share = Arc::clone(&self.pool).try_acquire_many_owned(share).map_err(|_| Fault::no_memory())?;
+        self.memory.merge(share);
+        self.output.reserve_exact(capacity - self.output.len());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use bytes::Bytes;
+    use flate2::{Compression, write};
+
+    use super::*;
+
+    const BOTH: [Coding; 2] = [Coding::Gzip, Coding::Deflate];
+    const LIMIT: usize = 1 << 20;
+    const POOL: usize = 4 << 20;
+
+    /// Decompresses `body`; what is left in the pool must be what it was without the result.
+    fn inflate(coding: Coding, body: &[u8]) -> Result<Vec<u8>, Fault> {
+        inflate_within(POOL, coding, body)
+    }
+
+    fn inflate_within(pool: usize, coding: Coding, body: &[u8]) -> Result<Vec<u8>, Fault> {
+        let semaphore = Arc::new(Semaphore::new(pool));
+        let share = u32::try_from(body.len()).unwrap();
+        let memory = Arc::clone(&semaphore).try_acquire_many_owned(share).unwrap();
+        let held = Held { bytes: Bytes::copy_from_slice(body), memory };
+        let work = || {
+            let mut inflation = Inflation::of(held, coding, Arc::clone(&semaphore), LIMIT)?;
+            while !inflation.step()? {
+                assert!(inflation.output.len() <= LIMIT);
+                assert!(inflation.memory.num_permits() >= inflation.output.capacity().min(LIMIT));
+            }
+            let held = inflation.end();
+            // The text has given its share back, and the result has its own.
+            assert_eq!(semaphore.available_permits() + held.memory.num_permits(), pool);
+            assert!(held.memory.num_permits() >= held.bytes.len());
+            Ok(held.bytes.to_vec())
+        };
+        let outcome = work();
+        assert_eq!(semaphore.available_permits(), pool);
+        outcome
+    }
+
+    /// Bytes that do not compress to nothing.
+    fn sample(length: usize) -> Vec<u8> {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 28).to_le_bytes()[0]
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn what_was_compressed_comes_back() {
+        for coding in BOTH {
+            for length in [0, 1, 1023, PIECE - 1, PIECE, PIECE + 1, LIMIT - 1, LIMIT] {
+                let body = sample(length);
+                assert!(
+                    inflate(coding, &coding.deflate(&body).unwrap()).unwrap() == body,
+                    "{coding:?} {length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_at_the_limit() {
+        for coding in BOTH {
+            for length in [LIMIT + 1, LIMIT * 8] {
+                let bomb = coding.deflate(&vec![0; length]).unwrap();
+                let fault = inflate(coding, &bomb).unwrap_err();
+                assert_eq!((fault.status.as_u16(), fault.code), (413, "body_too_large"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_out_must_have_its_place_in_memory() {
+        for coding in BOTH {
+            let body = coding.deflate(&sample(LIMIT)).unwrap();
+            let fault = inflate_within(LIMIT, coding, &body).unwrap_err();
+            assert_eq!((fault.status.as_u16(), fault.code), (503, "no_body_memory"));
+            assert!(inflate_within(LIMIT + body.len(), coding, &body).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_not_whole_and_alone_is_refused() {
+        let plain = sample(100_000);
+        for coding in BOTH {
+            let body = coding.deflate(&plain).unwrap();
+            let bare = {
+                let mut writer = write::DeflateEncoder::new(Vec::new(), Compression::fast());
+                writer.write_all(&plain).unwrap();
+                writer.finish().unwrap()
+            };
+            let changed = |at: usize| {
+                let mut changed = body.clone();
+                changed[at] ^= 1;
+                changed
+            };
+            for (what, body) in [
+                ("nothing", vec![]),
+                ("only a beginning", body[..1].to_vec()),
+                ("half of it", body[..body.len() / 2].to_vec()),
+                ("no checksum", body[..body.len() - 8].to_vec()),
+                ("all but a byte", body[..body.len() - 1].to_vec()),
+                ("one byte more", [&body[..], b"\0"].concat()),
+                ("twice", body.repeat(2)),
+                ("another magic number", changed(0)),
+                ("another method", changed(2)),
+                ("another content", changed(body.len() / 2)),
+                // gzip: the last byte of CRC-32; zlib: of Adler-32's high half.
+                ("a wrong checksum", changed(body.len() - 5 + usize::from(coding == Coding::Deflate))),
+                ("a wrong end", changed(body.len() - 1)),
+                ("a bare stream", bare),
+                ("no compression", plain.clone()),
+                (
+                    "the other coding",
+                    BOTH.iter().find(|other| **other != coding).unwrap().deflate(&plain).unwrap(),
+                ),
+            ] {
+                let fault = inflate(coding, &body).map(|body| body.len()).unwrap_err();
+                assert_eq!(
+                    (fault.status.as_u16(), fault.code),
+                    (400, "malformed_request"),
+                    "{coding:?}: {what}"
+                );
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(body: Vec<u8>) {
+            for coding in BOTH {
+                let _ = inflate(coding, &body);
+                // Behind a header that is right, damage is found later.
+                let head: &[u8] = match coding {
+                    Coding::Gzip => b"\x1f\x8b\x08\0\0\0\0\0\0\xff",
+                    Coding::Deflate => b"\x78\x9c",
+                };
+                let _ = inflate(coding, &[head, &body].concat());
+            }
+        }
+    }
+}

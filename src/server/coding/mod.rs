@@ -1,0 +1,288 @@
+//! Compressed bodies (RFC 9110, section 8.4): gzip and deflate, both ways. What comes
+//! is bounded by what it becomes, so a bomb costs no more than any other body.
+
+mod inflate;
+
+use std::sync::{Arc, LazyLock};
+
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use flate2::{Compression, write};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+pub(super) use self::inflate::decode;
+use super::fault::Fault;
+
+/// An answer below this is sent as it is: it fits into one packet either way.
+const LEAST: usize = 1024;
+/// Work up to this many bytes, read or written, stays on the thread that asks: it
+/// takes less than a millisecond.
+const PIECE: usize = 64 << 10;
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// RFC 1952, one member.
+    Gzip,
+    /// RFC 1950: deflate in the zlib format. The bare form that some mean by this
+    /// name is not read; no client of the protocol sends it.
+    Deflate,
+}
+
+impl Coding {
+    /// Its name in headers.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        // RFC 9110, section 8.4.1.3: x-gzip is gzip.
+        ["gzip", "x-gzip"]
+            .iter()
+            .any(|gzip| name.eq_ignore_ascii_case(gzip))
+            .then_some(Self::Gzip)
+            .or_else(|| name.eq_ignore_ascii_case("deflate").then_some(Self::Deflate))
+    }
+
+    /// The coding of a request's body, if it has one; more than one is not undone.
+    pub(super) fn of_body(headers: &HeaderMap) -> Result<Option<Self>, Fault> {
+        let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+        let (first, second) = (codings.next(), codings.next());
+        let Some(first) = first else { return Ok(None) };
+        let name = first.to_str().unwrap_or_default();
+        if second.is_none() && name.eq_ignore_ascii_case("identity") {
+            return Ok(None);
+        }
+        let coding = Self::named(name).filter(|_| second.is_none());
+        coding.map(Some).ok_or_else(Fault::unsupported_coding)
+    }
+
+    /// The coding that a client wants for the answer, if it wants one. Where it likes
+    /// both alike it gets gzip; a client that says that it likes `identity` no less
+    /// gets that.
+    pub(super) fn wanted(headers: &HeaderMap) -> Option<Self> {
+        let mut listed = Vec::new();
+        for value in headers.get_all(ACCEPT_ENCODING) {
+            for element in value.to_str().unwrap_or_default().split(',') {
+                let mut parts = element.split(';').map(str::trim);
+                let name = parts.next().unwrap_or_default();
+                let weight = parts.find_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('='));
+                listed.push((name, weight.map_or(1.0, quality)));
+            }
+        }
+        let weight = |of: &dyn Fn(&str) -> bool| listed.iter().find(|(name, _)| of(name)).map(|(_, w)| *w);
+        let of_coding = |coding| {
+            weight(&|name| Self::named(name) == Some(coding)).or(weight(&|name| name == "*")).unwrap_or(0.0)
+        };
+        let (gzip, deflate) = (of_coding(Self::Gzip), of_coding(Self::Deflate));
+        let (coding, best) = if gzip >= deflate { (Self::Gzip, gzip) } else { (Self::Deflate, deflate) };
+        let identity = weight(&|name| name.eq_ignore_ascii_case("identity")).unwrap_or(0.0);
+        (best > identity).then_some(coding)
+    }
+
+    fn deflate(self, body: &[u8]) -> std::io::Result<Vec<u8>> {
+        use std::io::Write;
+        // Rarely does a tensor of numbers become less than half of it.
+        let output = Vec::with_capacity(body.len() / 2);
+        match self {
+            Self::Gzip => {
+                let mut writer = write::GzEncoder::new(output, Compression::fast());
+                writer.write_all(body)?;
+                writer.finish()
+            }
+            Self::Deflate => {
+                let mut writer = write::ZlibEncoder::new(output, Compression::fast());
+                writer.write_all(body)?;
+                writer.finish()
+            }
+        }
+    }
+}
+
+/// A weight from 0 to 1; what is none means that the coding is not wanted.
+fn quality(text: &str) -> f32 {
+    text.parse().ok().filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0)
+}
+
+/// Compresses an answer as its client wants it; what would not become smaller stays as
+/// it is. Says what was done.
+pub(super) async fn encode(
+    body: Vec<u8>,
+    wanted: Option<Coding>,
+) -> Result<(Vec<u8>, Option<Coding>), Fault> {
+    let Some(coding) = wanted.filter(|_| body.len() >= LEAST) else { return Ok((body, None)) };
+    let is_small = body.len() <= PIECE;
+    let work = move || match coding.deflate(&body) {
+        Ok(smaller) if smaller.len() < body.len() => Ok((smaller, Some(coding))),
+        _ => Ok((body, None)),
+    };
+    if is_small { work() } else { elsewhere(work).await }
+}
+
+/// Does long work away from the threads that serve all connections, and no more of it
+/// at once than there are cores: those threads then still get their turn.
+async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+        Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)))
+    });
+    let core = Arc::clone(&CORES).acquire_owned().await;
+    let outcome = spawn_blocking(move || {
+        // Held to the end of the work, also where its request has gone.
+        let _core = core;
+        work()
+    });
+    outcome.await.unwrap_or_else(|error| Err(Fault::failed().detail(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use axum::http::HeaderValue;
+    use axum::http::header::HeaderName;
+    use flate2::read::{GzDecoder, ZlibDecoder};
+
+    use super::*;
+
+    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn one_coding_is_read_from_the_headers_and_no_other() {
+        let of = |values: &[&str]| Coding::of_body(&headers(CONTENT_ENCODING, values));
+        for (values, coding) in [
+            (&[][..], None),
+            (&["identity"], None),
+            (&["Identity"], None),
+            (&["gzip"], Some(Coding::Gzip)),
+            (&["GZIP"], Some(Coding::Gzip)),
+            (&["x-gzip"], Some(Coding::Gzip)),
+            (&["deflate"], Some(Coding::Deflate)),
+        ] {
+            assert_eq!(of(values).unwrap(), coding, "{values:?}");
+        }
+        for values in [
+            &["br"][..],
+            &["zstd"],
+            &["compress"],
+            &[""],
+            &["gzip, gzip"],
+            &["gzip,"],
+            &["identity, gzip"],
+            &["gzip", "gzip"],
+            &["identity", "identity"],
+            &["gzip;q=1"],
+        ] {
+            let fault = of(values).unwrap_err();
+            assert_eq!(fault.status.as_u16(), 415, "{values:?}");
+            assert_eq!(fault.response("").headers()[ACCEPT_ENCODING], "gzip, deflate");
+        }
+    }
+
+    #[test]
+    fn a_client_gets_the_coding_that_it_likes_best() {
+        let (gzip, deflate) = (Some(Coding::Gzip), Some(Coding::Deflate));
+        for (values, coding) in [
+            (&[][..], None),
+            (&[""], None),
+            (&["br"], None),
+            (&["gzip"], gzip),
+            (&["deflate"], deflate),
+            (&["deflate, gzip, br, zstd"], gzip),
+            (&["deflate", "gzip"], gzip),
+            (&["X-GZIP ; Q=0.5"], gzip),
+            (&["gzip;q=0.5, deflate;q=0.501"], deflate),
+            (&["gzip;q=0"], None),
+            (&["gzip;q=0.000, deflate;q=0.001"], deflate),
+            (&["*"], gzip),
+            (&["*;q=0"], None),
+            (&["gzip;q=0, *"], deflate),
+            (&["identity"], None),
+            (&["identity, gzip"], None),
+            (&["identity;q=0.5, gzip"], gzip),
+            (&["identity;q=0.5, gzip;q=0.4"], None),
+            (&["identity;q=0, gzip;q=0.1"], gzip),
+            (&["gzip;q=1.1"], None),
+            (&["gzip;q=-1"], None),
+            (&["gzip;q=NaN"], None),
+            (&["gzip;q=inf"], None),
+            (&["gzip;q=x"], None),
+            (&["gzip;q="], None),
+            (&[",,;;=,gzip;level=9;q=1,"], gzip),
+        ] {
+            assert_eq!(Coding::wanted(&headers(ACCEPT_ENCODING, values)), coding, "{values:?}");
+        }
+    }
+
+    fn plain(coding: Coding, body: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        match coding {
+            Coding::Gzip => GzDecoder::new(body).read_to_end(&mut plain).unwrap(),
+            Coding::Deflate => ZlibDecoder::new(body).read_to_end(&mut plain).unwrap(),
+        };
+        plain
+    }
+
+    #[tokio::test]
+    async fn small_answers_and_those_that_do_not_shrink_stay_as_they_are() {
+        for coding in [Coding::Gzip, Coding::Deflate] {
+            for (length, compressed) in [(LEAST - 1, false), (LEAST, true), (1 << 20, true)] {
+                let body = vec![7; length];
+                let (encoded, done) = encode(body.clone(), Some(coding)).await.unwrap();
+                assert_eq!(done, compressed.then_some(coding), "{length}");
+                if compressed {
+                    assert!(encoded.len() < length / 10 && plain(coding, &encoded) == body);
+                } else {
+                    assert_eq!(encoded, body);
+                }
+            }
+            let noise: Vec<u8> = (0..LEAST / 16).flat_map(|_| crate::crypto::random::bytes::<16>()).collect();
+            assert_eq!(encode(noise.clone(), Some(coding)).await.unwrap(), (noise, None));
+        }
+        assert_eq!(encode(vec![7; 1 << 20], None).await.unwrap().1, None);
+    }
+
+    #[tokio::test]
+    async fn no_more_long_work_is_done_at_once_than_there_are_cores() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let work = || {
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            tokio::spawn(elsewhere(move || {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            }))
+        };
+        let all: Vec<_> = (0..4 * cores).map(|_| work()).collect();
+        for one in all {
+            one.await.unwrap().unwrap();
+        }
+        assert!(most.load(Ordering::SeqCst) <= cores);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(value: Vec<u8>) {
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                let mut map = HeaderMap::new();
+                map.insert(ACCEPT_ENCODING, value.clone());
+                map.insert(CONTENT_ENCODING, value);
+                let _ = (Coding::wanted(&map), Coding::of_body(&map));
+            }
+        }
+    }
+}

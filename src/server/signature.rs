@@ -1,0 +1,113 @@
+//! Signed requests and responses (RFC 9421), between HTTP and `auth`.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::{HOST, HeaderName, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::response::Response;
+use http_body_util::BodyExt;
+
+use super::app::{App, Snapshot};
+use super::fault::Fault;
+use crate::auth::{AuthError, Principal, SignedRequest};
+use crate::clock::UnixSeconds;
+use crate::config::SigningMode;
+use crate::crypto::digest::Sha256;
+use crate::signing::{self, RequestHead, ResponseHead};
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+
+/// Judges the signature of `request`, which `principal` sent; none where none is
+/// there and none is needed.
+pub(super) fn verify(
+    app: &App,
+    snapshot: &Snapshot,
+    principal: &Principal,
+    request: &Parts,
+    now: UnixSeconds,
+) -> Result<Option<SignedRequest>, AuthError> {
+    if app.signing == SigningMode::Off {
+        return Ok(None);
+    }
+    match signing::read(&head(request))? {
+        Some(received) => snapshot.request_keys.verify(received, principal, now).map(Some),
+        None if app.signing == SigningMode::Required => Err(AuthError::Unsigned),
+        None => Ok(None),
+    }
+}
+
+/// A request that does not say exactly once whom it is for has no authority, which
+/// nobody can have signed.
+fn head(request: &Parts) -> RequestHead<'_> {
+    let Parts { method, uri, headers, .. } = request;
+    // HTTP/2 and the absolute form say it in the URI; that comes before Host (RFC 9112, section 3.2.2).
+    let authority = uri.authority().map_or_else(|| host(headers), Authority::as_str);
+    RequestHead { method, authority, path: uri.path(), query: uri.query(), headers }
+}
+
+/// The only Host field.
+fn host(headers: &HeaderMap) -> &str {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
+        (Some(Ok(host)), None) => host,
+        _ => "",
+    }
+}
+
+/// Compares a body with what was signed while it arrives.
+pub(super) struct Check<'s> {
+    signed: Option<&'s SignedRequest>,
+    hash: Sha256,
+}
+
+impl<'s> Check<'s> {
+    pub(super) fn new(signed: Option<&'s SignedRequest>) -> Self {
+        Self { signed, hash: Sha256::new() }
+    }
+
+    pub(super) fn update(&mut self, data: &[u8]) -> Result<(), Fault> {
+        match self.signed.map(SignedRequest::digest) {
+            None => {}
+            Some(Some(_)) => self.hash.update(data),
+            // It was signed as a request without a body.
+            Some(None) if data.is_empty() => {}
+            Some(None) => return Err(AuthError::Digest.into()),
+        }
+        Ok(())
+    }
+
+    /// Fails unless the body that came is the one that was signed.
+    pub(super) fn finish(self) -> Result<(), Fault> {
+        match self.signed.and_then(SignedRequest::digest) {
+            Some(digest) if *digest != self.hash.finish() => Err(AuthError::Digest.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Signs `response` as the answer to `request`; it must be complete.
+pub(super) async fn sign(request: &SignedRequest, response: Response, now: UnixSeconds) -> Response {
+    let (mut parts, body) = response.into_parts();
+    // Bodies are in memory already; one that is not cannot be signed.
+    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+        return Fault::unsigned_response().response("");
+    };
+    if !body.is_empty() {
+        parts.headers.insert(CONTENT_DIGEST, signing::content_digest(&body));
+    }
+    let head = ResponseHead { status: parts.status, headers: &parts.headers };
+    match request.sign_response(&head, now) {
+        Ok(fields) => {
+            parts.headers.append(SIGNATURE_INPUT, fields.input);
+            parts.headers.append(SIGNATURE, fields.signature);
+            Response::from_parts(parts, Body::from(body))
+        }
+        Err(error) => {
+            tracing::error!(%error, "a response could not be signed");
+            Fault::unsigned_response().response("")
+        }
+    }
+}
