@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::process::Output;
 
@@ -284,4 +285,29 @@ fn cryptography_opens_our_payload_and_we_open_its() {
         sandbox.ok(["model", "decrypt", &path(&spliced), "--key-file", kek_path, "-o", &path(&opened)]);
         assert!(std::fs::read(&opened).unwrap() == plain, "{size}");
     }
+}
+
+#[test]
+fn the_documented_python_client_signs_and_gets_signed_answers() {
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits("[signing]\nmode = \"required\"");
+    let server = Server::start(&sandbox, &[]);
+    sandbox.write_secret("token", sandbox.mint("ci", "model:digits:infer"));
+    sandbox.ok(["key", "export", "ci", "-o", sandbox.path("ci.key").to_str().unwrap()]);
+    let page = fs::read_to_string(repository().join("docs/request-signing.md")).unwrap();
+    let script = page.split_once("\n```python\n").unwrap().1.split_once("\n```").unwrap().0;
+    let body = fs::read_to_string(testdata("digits-request.json")).unwrap();
+    assert!(script.contains(r#"json={"inputs": []}"#));
+    let script = script.replace(r#"json={"inputs": []}"#, &format!("json={body}"));
+    let output = sandbox
+        .program(python())
+        .args(["-c", &script, &format!("{}/v2/models/digits/infer", server.url)])
+        .args([sandbox.home().join("pki/ca.pem"), sandbox.path("token")])
+        .arg("ci")
+        .arg(sandbox.path("ci.key"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["outputs"][0]["shape"], serde_json::json!([1, 10]), "{answer}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::file::{Config, KeysTable, LimitsTable, ModelTable, SigningTable};
 
 /// The longest window that a nonce is remembered for.
-const LONGEST_WINDOW: Duration = Duration::from_secs(300);
+const LONGEST_WINDOW: Duration = Duration::from_mins(5);
 
 /// Fails with what is wrong.
 pub(super) fn values(config: &Config) -> Result<(), String> {
@@ -17,6 +17,12 @@ pub(super) fn values(config: &Config) -> Result<(), String> {
     keys(&config.keys)?;
     for (index, model) in config.models.iter().enumerate() {
         self::model(model)?;
+        if config.requires_signature(model) && config.trusted_signers(model).is_empty() {
+            return Err(format!(
+                "model '{}': a signature is required, but trusted_signers is empty",
+                model.name
+            ));
+        }
         if config.models[..index].iter().any(|other| other.name == model.name) {
             return Err(format!("model '{}' is there twice", model.name));
         }

@@ -43,6 +43,12 @@ impl Keyring {
             .ok_or_else(|| KeyringError::NoSuchKey { id: name.to_owned() })
     }
 
+    /// The state of the key `kid`, if it is here and nothing that it made is accepted.
+    pub fn refuses(&self, kid: &str, now: UnixSeconds) -> Option<KeyState> {
+        let key = self.keys.iter().find(|key| key.kid == kid)?;
+        Some(key.state_at(now)).filter(|state| !state.is_accepted())
+    }
+
     /// The active key for `usage`; of several, the newest.
     pub fn active(&self, usage: KeyUse) -> Result<&Key, KeyringError> {
         self.keys
@@ -93,6 +99,8 @@ struct Body {
     keys: Vec<Record>,
     hmac_keys: Vec<Record>,
     model_keys: Vec<Record>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signer_keys: Vec<Record>,
     ca_keys: Vec<Record>,
     /// Left out where there are none: then a program that knows none of them reads on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -253,7 +261,7 @@ impl Store {
         // Authentic from here on: what does not parse was written by another version.
         let body: Body = serde_json::from_str(envelope.keyring.get()).map_err(malformed)?;
         let secret_key = kdf::expand(&data_key, &[SECRET_INFO]);
-        let records = [body.keys, body.hmac_keys, body.model_keys, body.ca_keys];
+        let records = [body.keys, body.hmac_keys, body.model_keys, body.signer_keys, body.ca_keys];
         let keys = records
             .into_iter()
             .flatten()
@@ -291,6 +299,7 @@ impl Store {
             keys: records(KeyUse::Token),
             hmac_keys: records(KeyUse::Request),
             model_keys: records(KeyUse::Model),
+            signer_keys: records(KeyUse::Signer),
             ca_keys: records(KeyUse::Ca),
             api_keys: keyring
                 .api_keys

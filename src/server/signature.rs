@@ -1,8 +1,10 @@
 //! Signed requests and responses (RFC 9421), between HTTP and `auth`.
 
 use axum::body::Body;
+use axum::http::HeaderMap;
 use axum::http::header::{HOST, HeaderName, HeaderValue};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::response::Response;
 use http_body_util::BodyExt;
 
@@ -42,54 +44,47 @@ pub(super) fn verify(
 fn head(request: &Parts) -> RequestHead<'_> {
     let Parts { method, uri, headers, .. } = request;
     // HTTP/2 and the absolute form say it in the URI; that comes before Host (RFC 9112, section 3.2.2).
-    let authority = match uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => {
-            let mut hosts = headers.get_all(HOST).iter();
-            match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
-                (Some(Ok(host)), None) => host,
-                _ => "",
-            }
-        }
-    };
+    let authority = uri.authority().map_or_else(|| host(headers), Authority::as_str);
     RequestHead { method, authority, path: uri.path(), query: uri.query(), headers }
 }
 
-/// Compares a body with the digest that was signed while it arrives.
-pub(super) enum Check<'s> {
-    /// The request is not signed.
-    Unsigned,
-    /// It was signed as one without a body.
-    Empty,
-    Digest(&'s SignedRequest, Sha256),
+/// The only Host field.
+fn host(headers: &HeaderMap) -> &str {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
+        (Some(Ok(host)), None) => host,
+        _ => "",
+    }
+}
+
+/// Compares a body with what was signed while it arrives.
+pub(super) struct Check<'s> {
+    signed: Option<&'s SignedRequest>,
+    hash: Sha256,
 }
 
 impl<'s> Check<'s> {
     pub(super) fn new(signed: Option<&'s SignedRequest>) -> Self {
-        match signed {
-            None => Self::Unsigned,
-            Some(signed) if signed.digest().is_none() => Self::Empty,
-            Some(signed) => Self::Digest(signed, Sha256::new()),
-        }
+        Self { signed, hash: Sha256::new() }
     }
 
     pub(super) fn update(&mut self, data: &[u8]) -> Result<(), Fault> {
-        match self {
-            Self::Unsigned => {}
-            Self::Empty if data.is_empty() => {}
-            Self::Empty => return Err(AuthError::Digest.into()),
-            Self::Digest(_, hash) => hash.update(data),
+        match self.signed.map(SignedRequest::digest) {
+            None => {}
+            Some(Some(_)) => self.hash.update(data),
+            // It was signed as a request without a body.
+            Some(None) if data.is_empty() => {}
+            Some(None) => return Err(AuthError::Digest.into()),
         }
         Ok(())
     }
 
     /// Fails unless the body that came is the one that was signed.
     pub(super) fn finish(self) -> Result<(), Fault> {
-        let same = match self {
-            Self::Unsigned | Self::Empty => true,
-            Self::Digest(signed, hash) => signed.digest() == Some(&hash.finish()),
-        };
-        if same { Ok(()) } else { Err(AuthError::Digest.into()) }
+        match self.signed.and_then(SignedRequest::digest) {
+            Some(digest) if *digest != self.hash.finish() => Err(AuthError::Digest.into()),
+            _ => Ok(()),
+        }
     }
 }
 

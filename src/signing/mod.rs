@@ -19,8 +19,6 @@ mod input;
 mod key;
 mod request;
 mod response;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 
@@ -56,3 +54,6 @@ pub struct SignatureFields {
     /// Value of `Signature`.
     pub signature: HeaderValue,
 }
+
+#[cfg(test)]
+mod tests;

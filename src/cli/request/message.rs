@@ -41,7 +41,7 @@ const OURS: [&str; 7] = [
 #[derive(Debug, Args)]
 pub(super) struct Message {
     /// Where it goes, path and query included
-    url: Target,
+    url: String,
     /// Method [default: GET; with --data POST]
     #[arg(long, short = 'X', help_heading = "Request")]
     method: Option<Method>,
@@ -49,7 +49,7 @@ pub(super) struct Message {
     #[arg(long = "header", short = 'H', value_name = "FIELD", help_heading = "Request")]
     headers: Vec<String>,
     /// The body: @FILE, @- for stdin, or the text itself
-    #[arg(long, short = 'd', help_heading = "Request")]
+    #[arg(long, short = 'd', help_heading = "Request", allow_hyphen_values = true)]
     data: Option<String>,
     /// Access token, for the Authorization field
     #[arg(long, value_name = FORMS, help_heading = "Request")]
@@ -78,6 +78,8 @@ impl Message {
 
     /// The request, without a signature; also whether its Content-Type is our default.
     pub(super) fn read(&self, purpose: Purpose) -> Outcome<(Outgoing, bool)> {
+        // Not clap's to parse, which would repeat a password that stands in it.
+        let target: Target = self.url.parse()?;
         let mut headers = HeaderMap::new();
         for text in &self.headers {
             match text.strip_prefix('@') {
@@ -108,7 +110,7 @@ impl Message {
         }
         let body = match self.data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
             None => Bytes::new(),
-            Some((_, Some(path))) => Bytes::copy_from_slice(read(path, BODY_LIMIT)?.expose()),
+            Some((_, Some(path))) => std::mem::take(read(path, BODY_LIMIT)?.expose_mut()).into(),
             Some((text, None)) => Bytes::copy_from_slice(text.as_bytes()),
         };
         let json = purpose == Purpose::Make && !body.is_empty() && !headers.contains_key(CONTENT_TYPE);
@@ -117,7 +119,7 @@ impl Message {
         }
         let default = if self.data.is_some() { Method::POST } else { Method::GET };
         let method = self.method.clone().unwrap_or(default);
-        Ok((Outgoing { target: self.url.clone(), method, headers, body }, json))
+        Ok((Outgoing { target, method, headers, body }, json))
     }
 }
 
@@ -159,7 +161,8 @@ fn add(headers: &mut HeaderMap, name: HeaderName, mut value: HeaderValue, purpos
         return Err(Failure::new(Kind::Usage, message).hint("leave it out").into());
     }
     value.set_sensitive(SECRET.contains(&name));
-    headers.append(name, value);
+    // `append` would panic beyond the map's capacity.
+    headers.try_append(name, value).map_err(|_| Failure::new(Kind::Usage, "there are too many fields"))?;
     Ok(())
 }
 

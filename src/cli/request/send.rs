@@ -21,6 +21,8 @@ use crate::ops::{self, Identity, Proof, SendReport, SendRequest, Signer, Trust};
 use crate::output::{Document, Failure};
 
 const KEY_LIMIT: u64 = 64 << 10;
+/// The longest answer.
+const RESPONSE_LIMIT: usize = 256 << 20;
 
 /// Send a request with all its proofs, and print the answer's body
 #[derive(Debug, Args)]
@@ -130,6 +132,7 @@ impl Send {
             insecure: self.insecure,
             timeout: self.timeout.0,
             retries: self.retry,
+            response_limit: RESPONSE_LIMIT,
             clock: &SystemClock,
         })?;
         if report.proof == Proof::Unsigned {

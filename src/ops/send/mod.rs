@@ -30,8 +30,6 @@ use crate::signing::{
     verify_response,
 };
 
-/// The longest answer that is taken in.
-const RESPONSE_LIMIT: usize = 256 << 20;
 /// The longest time between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
@@ -123,6 +121,8 @@ pub struct SendRequest<'a> {
     pub timeout: Duration,
     /// How often it is tried again where that is safe.
     pub retries: u32,
+    /// The longest body of an answer that is taken in.
+    pub response_limit: usize,
     /// Now.
     pub clock: &'a dyn Clock,
 }
@@ -198,8 +198,8 @@ async fn attempt(request: &SendRequest<'_>, connector: &Connector) -> Result<Sen
     let message = message(&request.outgoing, headers)?;
     let exchange = async {
         match connected {
-            Connected::Tls(stream) => exchange(*stream, message, &authority()).await,
-            Connected::Plain(stream) => exchange(stream, message, &authority()).await,
+            Connected::Tls(stream) => exchange(*stream, message, &authority(), request.response_limit).await,
+            Connected::Plain(stream) => exchange(stream, message, &authority(), request.response_limit).await,
         }
     };
     let left = limit.saturating_sub(begun.elapsed());
@@ -238,6 +238,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     message: http::Request<Full<Bytes>>,
     authority: &str,
+    limit: usize,
 ) -> Result<(http::response::Parts, Bytes), SendError> {
     let failed = |source| SendError::exchange(authority, source);
     let (mut sender, connection) =
@@ -245,9 +246,9 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     // It ends with the connection; what it could say, the answer says too.
     tokio::spawn(connection);
     let (head, body) = sender.send_request(message).await.map_err(failed)?.into_parts();
-    let body = Limited::new(body, RESPONSE_LIMIT).collect().await.map_err(|error| {
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            return SendError::ResponseTooLarge { limit: RESPONSE_LIMIT };
+            return SendError::ResponseTooLarge { limit };
         }
         match error.downcast::<hyper::Error>() {
             Ok(error) => failed(*error),
@@ -281,3 +282,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests;

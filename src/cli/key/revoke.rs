@@ -1,0 +1,120 @@
+//! `key revoke`
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::{Outcome, written};
+use crate::keyring::{KeyUse, Keyring, Revoked};
+use crate::ops;
+use crate::output::Document;
+/// Kill a key: what it made is accepted nowhere from now on
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve key revoke token-1
+  sealserve key revoke model-1 --compromised    # names the files to encrypt again, and the command")]
+pub(super) struct Revoke {
+    /// The key's id or kid
+    id: String,
+    /// The secret is known to have leaked
+    #[arg(long)]
+    compromised: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct RevokedDocument {
+    id: String,
+    kid: String,
+    /// Not, where it was revoked already.
+    changed: bool,
+    generation: u64,
+    /// Files of the home that a model key still opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<PathBuf>>,
+    /// The command to run next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    dry_run: bool,
+}
+
+impl Document for RevokedDocument {
+    const SCHEMA: &'static str = "sealserve.key.revoke/v1";
+
+    fn text(&self, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Revoke {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        let (now, store) = (context.now(), context.store()?);
+        let change = |keyring: &mut Keyring| {
+            let Revoked { key, changed } = keyring.revoke(&self.id, self.compromised, now)?;
+            let usage = keyring.get(&key.kid)?.usage;
+            Ok(((key, usage, keyring.active(usage).is_ok(), changed), changed))
+        };
+        let ((revoked, usage, active, changed), generation) =
+            if self.dry_run { store.rehearse(change)? } else { store.update_if(change)? };
+        context.output.note(&match (changed, self.dry_run) {
+            (false, _) => format!("{} was revoked already (generation {generation})", revoked.id),
+            (true, true) => format!("would revoke {} (generation {generation})", revoked.id),
+            (true, false) => format!("revoked {} (generation {generation})", revoked.id),
+        });
+        if !active {
+            context.output.warn("no active key for this use is left; `sealserve key create` makes one");
+        }
+        let files = if usage == KeyUse::Model { Some(self.files(context, &revoked.kid)?) } else { None };
+        let next = files.as_deref().and_then(|files| self.next(files));
+        if let Some(next) = &next {
+            context.output.note(&format!("run next: {next}"));
+        }
+        written(context.output.document(&RevokedDocument {
+            id: revoked.id,
+            kid: revoked.kid,
+            changed,
+            generation,
+            files,
+            next,
+            dry_run: self.dry_run,
+        }))
+    }
+
+    /// Finds, and names, the files of the home that are sealed for the model key `kid`.
+    fn files(&self, context: &Context, kid: &str) -> Outcome<Vec<PathBuf>> {
+        let Ok(id) = kid.parse() else { return Ok(Vec::new()) };
+        let (files, unknown) = ops::sealed_for(&context.home()?.models(), &id);
+        for error in unknown {
+            context.output.warn(&format!("{error}, so whether it is sealed for the key is not known"));
+        }
+        for file in &files {
+            context.output.note(&format!("sealed for it: {}", file.display()));
+        }
+        let others = if self.compromised {
+            "other files, older copies and backups of these stay readable to whoever has it"
+        } else {
+            "files elsewhere that are sealed for it do not open any more"
+        };
+        context.output.note(others);
+        Ok(files)
+    }
+
+    /// A key that leaked demands new data keys; one that only goes, new wrappings.
+    fn next(&self, files: &[PathBuf]) -> Option<String> {
+        let names: Vec<_> = files.iter().map(|file| shell_word(&file.to_string_lossy())).collect();
+        let verb =
+            if self.compromised { "reencrypt".to_owned() } else { format!("rewrap --key {}", self.id) };
+        (!names.is_empty()).then(|| format!("sealserve model {verb} {}", names.join(" ")))
+    }
+}
+
+/// A word as a shell reads it back.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:@%,=".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
