@@ -143,14 +143,12 @@ impl Last<'_> {
 
     /// The response that says `fault`; if it cannot be signed it is one all the same.
     async fn refusal(&self, fault: &Fault) -> Response {
-        match self.complete(fault.response(&self.request_id)).await {
-            Ok(response) => response,
-            Err(_) => {
-                let mut response = fault.response(&self.request_id);
-                finish(&mut response, &self.request_id, self.app.hsts);
-                response
-            }
+        if let Ok(response) = self.complete(fault.response(&self.request_id)).await {
+            return response;
         }
+        let mut response = fault.response(&self.request_id);
+        finish(&mut response, &self.request_id, self.app.hsts);
+        response
     }
 }
 
