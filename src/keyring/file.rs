@@ -147,17 +147,22 @@ impl Store {
         &self.path
     }
 
-    /// Writes the first generation, with the keys that `make` returns; an existing
-    /// keyring is an error, and then `make` is not called.
-    pub fn create<E: From<KeyringError>>(&self, make: impl FnOnce() -> Result<Keyring, E>) -> Result<(), E> {
+    /// Writes the first generation, with the keys that `make` returns, and returns what
+    /// it returned with them; an existing keyring is an error, and then `make` is not called.
+    pub fn create<T, E: From<KeyringError>>(
+        &self,
+        make: impl FnOnce() -> Result<(Keyring, T), E>,
+    ) -> Result<T, E> {
         let _turn = self.turn()?;
         if self.path.symlink_metadata().is_ok() {
             return Err(KeyringError::Exists { path: self.path.clone() }.into());
         }
-        let first = Keyring { generation: 1, ..make()? };
+        let (keyring, answer) = make()?;
+        let first = Keyring { generation: 1, ..keyring };
         // A home that is made anew has no history.
         self.seen.forget()?;
-        Ok(self.write(&first, &random::secret(), Existing::Refuse)?)
+        self.write(&first, &random::secret(), Existing::Refuse)?;
+        Ok(answer)
     }
 
     /// Reads the keyring, and refuses one that is older than one seen before.
@@ -186,10 +191,10 @@ impl Store {
 
     /// As [`update`](Self::update), where `change` also says whether it changed
     /// anything: if not, nothing is written. Returns the generation that is in force.
-    pub fn update_if<T>(
+    pub fn update_if<T, E: From<KeyringError>>(
         &self,
-        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), KeyringError>,
-    ) -> Result<(T, u64), KeyringError> {
+        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), E>,
+    ) -> Result<(T, u64), E> {
         let _turn = self.turn()?;
         fs::sweep(&self.path);
         let (mut keyring, data_key) = self.read_with_key()?;

@@ -53,12 +53,12 @@ impl DevHome {
         match dev.store.read() {
             Ok(_) => {}
             Err(KeyringError::Absent { .. }) => {
-                dev.store.create(|| -> Result<Keyring, KeyringError> {
+                dev.store.create(|| -> Result<_, KeyringError> {
                     let mut keyring = Keyring::default();
                     for (usage, id) in [(KeyUse::Token, "dev-token"), (KeyUse::Model, "dev-model")] {
                         keyring.create(NewKey { usage, id: Some(id.into()), owner: None }, now)?;
                     }
-                    Ok(keyring)
+                    Ok((keyring, ()))
                 })?;
             }
             Err(error) => return Err(error.into()),

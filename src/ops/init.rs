@@ -42,11 +42,10 @@ pub fn init(request: &InitRequest<'_>) -> Result<InitReport, HomeError> {
     let InitRequest { home, root, names, now } = request;
     let first = names.first().ok_or(PkiError::NoName)?;
     home.create()?;
-    let mut model_key = String::new();
-    Store::new(home.path(), root.clone()).create(|| -> Result<Keyring, HomeError> {
+    let model_key = Store::new(home.path(), root.clone()).create(|| -> Result<_, HomeError> {
         let keyring = fill(home, names, first, *now)?;
-        model_key.clone_from(&keyring.active(KeyUse::Model)?.id);
-        Ok(keyring)
+        let model_key = keyring.active(KeyUse::Model)?.id.clone();
+        Ok((keyring, model_key))
     })?;
     Ok(InitReport {
         home: home.path().to_owned(),

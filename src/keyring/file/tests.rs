@@ -32,7 +32,7 @@ fn scratch() -> (tempfile::TempDir, Store) {
         let plain = NewApiKey { label: None, lifetime: None, networks: Vec::new(), ..new_api_key() };
         let id = keyring.create_api_key(plain, 600)?.0.id.clone();
         keyring.revoke_api_key(&id, true, 700)?;
-        Ok::<_, KeyringError>(keyring)
+        Ok::<_, KeyringError>((keyring, ()))
     };
     store.create(keyring).unwrap();
     (directory, store)
