@@ -1,5 +1,8 @@
 //! Bad input, secrets in the wrong place, and what `request verify` finds wrong.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::Value;
 
 use crate::{KEY, bad, good, sandbox};
@@ -19,13 +22,54 @@ fn a_secret_is_neither_argument_nor_output() {
     let secrets = "--token-file ../token --api-key-file ../apikey";
     let said = good(&sandbox, &format!("sign URL KEY {secrets}"));
     assert!(said.contains("\"authorization\" \"x-api-key\"") && !said.contains("token-of-ci"), "{said}");
-    let said = good(&sandbox, &format!("sign URL KEY {secrets} --reveal"));
+    let said = good(&sandbox, &format!("sign URL KEY {secrets} --reveal -o -"));
     assert!(said.contains("Authorization: Bearer token-of-ci\nX-Api-Key: ss_key\n"), "{said}");
     // A file may hold it, and a key given in the place of its file is not repeated.
     sandbox.write_secret("cwd/fields", "Authorization: Bearer hunter2\n");
     assert!(!good(&sandbox, "sign URL KEY -H @fields").contains("hunter2"));
     let said = bad(&sandbox, 2, &format!("sign URL --sign-key-file {KEY} --sign-key-id ci"));
     assert!(!said.contains(KEY), "{said}");
+}
+
+#[test]
+fn fields_with_a_secret_are_kept_private() {
+    let sandbox = sandbox();
+    let sign = "sign URL KEY --token-file ../token --reveal";
+    let said = bad(&sandbox, 2, sign);
+    assert!(said.contains("not written to a pipe") && !said.contains("token-of-ci"), "{said}");
+    assert_eq!(good(&sandbox, &format!("{sign} -o fields")), "");
+    let path = sandbox.path("cwd/fields");
+    let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+    let fields = fs::read_to_string(&path).unwrap();
+    assert!(fields.starts_with("Authorization: Bearer token-of-ci\n") && fields.contains("Signature: "));
+    assert_eq!(mode(), 0o600);
+    assert!(bad(&sandbox, 1, &format!("{sign} -o fields")).contains("exists already"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), fields);
+    let document = good(&sandbox, &format!("{sign} -o fields --force --format json"));
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!((&document["out"], &document["headers"]), (&"fields".into(), &Value::Null));
+    assert_eq!(mode(), 0o600);
+    good(&sandbox, "verify URL -H @fields --sign-key-file ../ci.key");
+
+    for name in ["Authorization", "x-api-key", "COOKIE", "Proxy-Authorization"] {
+        fs::write(&path, format!("Accept: */*\n{name}: hunter2\n")).unwrap();
+        for (mode, taken) in [(0o644, false), (0o640, false), (0o600, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            if taken {
+                good(&sandbox, "sign URL KEY -H @fields");
+                continue;
+            }
+            for verb in ["sign URL KEY", "verify URL", "send URL"] {
+                let said = bad(&sandbox, 4, &format!("{verb} -H @fields"));
+                let field = format!("the field '{}' holds a secret", name.to_lowercase());
+                assert!(said.contains(&field) && said.contains("chmod 600 fields"), "{said}");
+                assert!(!said.contains("hunter2"), "{said}");
+            }
+        }
+    }
+    // Others need not be.
+    sandbox.write("cwd/plain", "Accept: */*\n");
+    good(&sandbox, "sign URL KEY -H @plain");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::cli::Outcome;
-use crate::cli::secret::{FORMS, Source};
+use crate::cli::secret::{FORMS, Source, refused};
 use crate::error::Kind;
 use crate::fs;
 use crate::ops::{Outgoing, Target};
@@ -91,10 +91,7 @@ impl Message {
                     add(&mut headers, name, value, purpose)?;
                 }
                 Some(path) => {
-                    let lines = read(path, FIELDS_LIMIT)?;
-                    let lines = std::str::from_utf8(lines.expose()).map_err(|_| no_field())?;
-                    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-                        let (name, value) = field(line)?;
+                    for (name, value) in fields(path)? {
                         add(&mut headers, name, value, purpose)?;
                     }
                 }
@@ -129,6 +126,22 @@ fn read(path: &str, limit: u64) -> Outcome<SecretBytes> {
         "-" => Source::Stdin.read(limit),
         path => Ok(fs::read(Path::new(path), limit)?),
     }
+}
+
+/// The fields in the file at `path`, which is private if one of them is a secret.
+fn fields(path: &str) -> Outcome<Vec<(HeaderName, HeaderValue)>> {
+    let (lines, private) = match path {
+        "-" => (Source::Stdin.read(FIELDS_LIMIT)?, Ok(())),
+        path => fs::read_judged(Path::new(path), FIELDS_LIMIT)?,
+    };
+    let lines = std::str::from_utf8(lines.expose()).map_err(|_| no_field())?;
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    let fields: Vec<_> = lines.map(field).collect::<Outcome<_>>()?;
+    if let Some((name, _)) = fields.iter().find(|(name, _)| SECRET.contains(name)) {
+        let said = |error| refused(error).context(format!("the field '{name}' holds a secret"));
+        private.map_err(said)?;
+    }
+    Ok(fields)
 }
 
 /// A line such as curl takes. Never quoted: it may hold a secret.
