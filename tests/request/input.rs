@@ -80,7 +80,19 @@ fn bad_input_is_refused_with_its_reason() {
     sandbox.write_secret("cwd/empty", "");
     sandbox.write_secret("cwd/lines", "a\nb\n");
     sandbox.write("cwd/fields", "no colon\n");
-    sandbox.write("cwd/many", (0..27_000).map(|n| format!("a{n}:\n")).collect::<String>());
+    let many = |count: usize, name: &str| (0..count).map(|n| name.replace('#', &n.to_string())).collect();
+    for (name, lines) in [
+        // Their capacity is that of http's map: one more of any kind would not fit.
+        ("full", many(24_576, "a#:\n")),
+        ("many", many(30_000, "a#:\n")),
+        ("same", many(60_000, "a:\n")),
+        ("most", many(1000, "a#:\n")),
+        ("more", many(1001, "a#:\n")),
+    ] {
+        let lines: String = lines;
+        sandbox.write(&format!("cwd/{name}"), lines);
+    }
+    good(&sandbox, "sign URL KEY -H @most --token-file ../token --api-key-file ../apikey -d @in.json");
     sandbox.write("cwd/signature", "Signature: sealserve=:AAAA:\n");
     for (code, line, words) in [
         (2, "sign", "<URL>"),
@@ -109,6 +121,12 @@ fn bad_input_is_refused_with_its_reason() {
         (2, "sign URL KEY -H Content-Digest:x", "leave it out"),
         (2, "sign URL KEY -H @signature", "leave it out"),
         (2, "sign URL KEY -H @many", "too many fields"),
+        (2, "sign URL KEY -H @same", "too many fields"),
+        (2, "sign URL KEY -H @full", "too many fields"),
+        (2, "sign URL KEY -H @more", "too many fields"),
+        (2, "send URL -H @full --token-file ../token", "too many fields"),
+        (2, "verify URL -H @full --api-key-file ../apikey", "too many fields"),
+        (2, "sign URL KEY -H @most -H b:1", "too many fields"),
         (1, "sign URL KEY -d @none", "none"),
         (4, "sign URL KEY --token-file none", "none"),
         (4, "sign URL KEY --token-file empty", "holds nothing"),

@@ -20,6 +20,8 @@ use crate::token;
 const BODY_LIMIT: u64 = 1 << 30;
 /// The longest file of fields.
 const FIELDS_LIMIT: u64 = 256 << 10;
+/// Most fields; a header map panics when it is asked to hold many more.
+const MOST_FIELDS: usize = 1000;
 const API_KEY_LIMIT: u64 = 1024;
 
 pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -159,6 +161,11 @@ fn no_field() -> Failure {
         .hint("-H takes one field, or @FILE with one on each line")
 }
 
+fn too_many() -> Failure {
+    Failure::new(Kind::Usage, "there are too many fields")
+        .hint(format!("a request has at most {MOST_FIELDS}"))
+}
+
 fn secret_argument(name: &HeaderName) -> Failure {
     Failure::new(Kind::Usage, format!("the field '{name}' holds a secret, which must not be an argument"))
         .hint("use --token-file or --api-key-file, or -H @FILE; what stood there may be in your shell's history: rotate it")
@@ -174,9 +181,9 @@ fn add(headers: &mut HeaderMap, name: HeaderName, mut value: HeaderValue, purpos
         return Err(Failure::new(Kind::Usage, message).hint("leave it out").into());
     }
     value.set_sensitive(SECRET.contains(&name));
-    // `append` would panic beyond the map's capacity.
-    headers.try_append(name, value).map_err(|_| Failure::new(Kind::Usage, "there are too many fields"))?;
-    Ok(())
+    // Far from the map's capacity, so that there is room for those that are added to them.
+    let added = headers.len() < MOST_FIELDS && headers.try_append(name, value).is_ok();
+    if added { Ok(()) } else { Err(too_many().into()) }
 }
 
 /// A field that stands only once.
