@@ -155,7 +155,7 @@ _sealserve() {
 
     case "${cmd}" in
         sealserve)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version init cert key token apikey model request serve status runtime"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version init cert key token apikey model request serve status runtime"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -185,7 +185,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__apikey)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version create list revoke"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version create list revoke"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -215,7 +215,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__apikey__subcmd__create)
-            opts="-o -q -h -V --subject --scope --lifetime --from --label --out --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --subject --scope --lifetime --from --label --out --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -273,7 +273,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__apikey__subcmd__list)
-            opts="-q -h -V --subject --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --subject --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -307,7 +307,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__apikey__subcmd__revoke)
-            opts="-q -h -V --key-file --compromised --dry-run --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --key-file --compromised --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -341,7 +341,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version ca issue inspect verify check"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version ca issue inspect verify check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -371,7 +371,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__ca)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version create"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version create"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -401,7 +401,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__ca__subcmd__create)
-            opts="-q -h -V --permit --title --lifetime --issuing-lifetime --out-dir --force --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --permit --title --lifetime --issuing-lifetime --out-dir --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -451,7 +451,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__check)
-            opts="-q -h -V --within --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --within --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -485,7 +485,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__inspect)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -515,7 +515,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__issue)
-            opts="-q -h -V --server --client --lifetime --ca-cert --ca-key --out-cert --out-key --force --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --server --client --lifetime --ca-cert --ca-key --out-cert --out-key --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -573,7 +573,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__verify)
-            opts="-q -h -V --ca --purpose --name --at --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --ca --purpose --name --at --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -619,13 +619,17 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__init)
-            opts="-q -h -V --name --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --name --recovery --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recovery)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -653,7 +657,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version create list rotate revoke export jwks"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version create list rotate revoke export jwks"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -683,7 +687,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__create)
-            opts="-o -q -h -V --use --id --owner --if-absent --out --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --use --id --owner --if-absent --out --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -733,7 +737,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__export)
-            opts="-o -q -h -V --out --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --out --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -771,7 +775,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__jwks)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -801,7 +805,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__list)
-            opts="-q -h -V --use --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --use --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -835,7 +839,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__revoke)
-            opts="-q -h -V --compromised --dry-run --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --compromised --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -865,7 +869,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__rotate)
-            opts="-q -h -V --use --id --overlap --emergency --dry-run --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --use --id --overlap --emergency --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -907,7 +911,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version encrypt decrypt inspect verify rewrap reencrypt recipient"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version encrypt decrypt inspect verify rewrap reencrypt recipient"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -937,7 +941,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__decrypt)
-            opts="-o -q -h -V --output --key-file --key --force --home --root-key --format --color --quiet --help --version"
+            opts="-o -i -q -h -V --output --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -956,6 +960,30 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -983,7 +1011,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__encrypt)
-            opts="-o -q -h -V --output --key-file --key --name --model-version --media-type --force --home --root-key --format --color --quiet --help --version"
+            opts="-o -r -R -q -h -V --output --key-file --key --passphrase --ask-passphrase --age-recipient --age-recipients-file --wrap-command --command-key --command-timeout --no-recovery --name --model-version --media-type --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1002,6 +1030,38 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipients-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -R)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1041,7 +1101,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__inspect)
-            opts="-q -h -V --key-file --key --home --root-key --format --color --quiet --help --version"
+            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1052,6 +1112,30 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1079,7 +1163,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__recipient)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version add remove list"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version add remove list"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1109,7 +1193,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__recipient__subcmd__add)
-            opts="-q -h -V --key-file --key --new-key-file --new-key --dry-run --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --key-file --key --new-key-file --new-key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1155,7 +1239,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__recipient__subcmd__list)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1185,7 +1269,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__recipient__subcmd__remove)
-            opts="-q -h -V --key-file --key --dry-run --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --key-file --key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1223,7 +1307,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__reencrypt)
-            opts="-q -h -V --files0-from --key-file --key --new-key-file --new-key --dry-run --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --files0-from --key-file --key --new-key-file --new-key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1273,7 +1357,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__rewrap)
-            opts="-q -h -V --files0-from --key-file --key --new-key-file --new-key --dry-run --rewrap-only --insecure --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --files0-from --key-file --key --new-key-file --new-key --dry-run --rewrap-only --insecure --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1323,7 +1407,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__verify)
-            opts="-q -h -V --key-file --key --home --root-key --format --color --quiet --help --version"
+            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1334,6 +1418,30 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1361,7 +1469,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__request)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version sign verify send"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version sign verify send"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1391,7 +1499,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__request__subcmd__send)
-            opts="-X -H -d -o -q -h -V --method --header --data --token-file --api-key-file --sign-key --sign-key-file --sign-key-id --window --allow-unsigned-response --client-cert --client-key --cacert --insecure --timeout --retry --out --force --home --root-key --format --color --quiet --help --version"
+            opts="-X -H -d -o -q -h -V --method --header --data --token-file --api-key-file --sign-key --sign-key-file --sign-key-id --window --allow-unsigned-response --client-cert --client-key --cacert --insecure --timeout --retry --out --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1497,7 +1605,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__request__subcmd__sign)
-            opts="-X -H -d -q -h -V --method --header --data --token-file --api-key-file --sign-key --sign-key-file --sign-key-id --window --reveal --home --root-key --format --color --quiet --help --version"
+            opts="-X -H -d -o -q -h -V --method --header --data --token-file --api-key-file --sign-key --sign-key-file --sign-key-id --window --reveal --out --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1551,6 +1659,14 @@ _sealserve() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --home)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1575,7 +1691,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__request__subcmd__verify)
-            opts="-X -H -d -q -h -V --method --header --data --token-file --api-key-file --sign-key --sign-key-file --sign-key-id --window --at --response --home --root-key --format --color --quiet --help --version"
+            opts="-X -H -d -q -h -V --method --header --data --token-file --api-key-file --sign-key --sign-key-file --sign-key-id --window --at --response --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1661,7 +1777,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__runtime)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version install list check"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version install list check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1691,7 +1807,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__runtime__subcmd__check)
-            opts="-q -h -V --runtime --device --insecure --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --runtime --device --insecure --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1729,7 +1845,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__runtime__subcmd__install)
-            opts="-q -h -V --from --cuda --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --from --cuda --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1763,7 +1879,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__runtime__subcmd__list)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1793,7 +1909,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__serve)
-            opts="-q -h -V --dev --config --listen --ready-file --check --ephemeral --runtime --device --insecure --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --dev --config --listen --ready-file --check --ephemeral --runtime --device --insecure --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1847,7 +1963,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__status)
-            opts="-q -h -V --wait --dev --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --wait --dev --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1881,7 +1997,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__token)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version mint verify inspect"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version mint verify inspect"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1911,7 +2027,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__token__subcmd__inspect)
-            opts="-q -h -V --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1941,7 +2057,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__token__subcmd__mint)
-            opts="-o -q -h -V --subject --client --scope --lifetime --issuer --audience --out --home --root-key --format --color --quiet --help --version"
+            opts="-o -q -h -V --subject --client --scope --lifetime --issuer --audience --out --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2003,7 +2119,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__token__subcmd__verify)
-            opts="-q -h -V --issuer --audience --home --root-key --format --color --quiet --help --version"
+            opts="-q -h -V --issuer --audience --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sealserve_global_optspecs
-    string join \n home= root-key= format= color= q/quiet h/help V/version
+    string join \n home= root-key= format= color= no-input q/quiet h/help V/version
 end
 
 function __fish_sealserve_needs_command
@@ -31,6 +31,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_needs_command" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_needs_command" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_needs_command" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_needs_command" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_needs_command" -s V -l version -d 'Print version'
@@ -45,6 +46,7 @@ complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "serve" -d 'Serv
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "status" -d 'Show what the server of this home is doing'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "runtime" -d 'Install and check ONNX Runtime'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l name -d 'Host name or IP address of the server; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l recovery -d 'Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -52,6 +54,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s V -l version -d 'Print version'
@@ -62,6 +65,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s V -l version -d 'Print version'
@@ -77,6 +81,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s V -l version -d 'Print version'
@@ -96,6 +101,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_see
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l force -d 'Replace files that are there, and allow a lifetime that clients may refuse'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s V -l version -d 'Print version'
@@ -106,6 +112,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
@@ -120,6 +127,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
@@ -131,6 +139,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
@@ -141,6 +150,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks" -s V -l version -d 'Print version'
@@ -162,6 +172,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l if-absent -d 'Succeed, and show nothing, when the id exists'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
@@ -173,6 +184,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -188,6 +200,7 @@ always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l emergency -d 'Allow an overlap that cuts live tokens off'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
@@ -200,6 +213,7 @@ always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l compromised -d 'The secret is known to have leaked'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
@@ -211,6 +225,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
@@ -221,6 +236,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s V -l version -d 'Print version'
@@ -231,6 +247,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s V -l version -d 'Print version'
@@ -251,6 +268,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s V -l version -d 'Print version'
@@ -263,6 +281,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
@@ -273,6 +292,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
@@ -283,6 +303,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s V -l version -d 'Print version'
@@ -302,6 +323,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
@@ -313,6 +335,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -326,6 +349,7 @@ always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l compromised -d 'The keys are known to have leaked'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
@@ -336,6 +360,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -s V -l version -d 'Print version'
@@ -349,6 +374,12 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fis
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l passphrase -d 'Passphrase, which is then the only way to open the file' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s r -l age-recipient -d 'Public key of age, age1…; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s R -l age-recipients-file -d 'File with a public key of age on each line; may be repeated' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l wrap-command -d 'Command that wraps the data key: a program, or a JSON array of program and arguments' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l command-key -d 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l name -d 'Name that the model will be served under [default: the file\'s stem]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-version -d 'Version that the model will be served as' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l media-type -d 'Media type of what is inside' -r
@@ -359,13 +390,21 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l ask-passphrase -d 'Ask for a passphrase at the terminal, twice'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l no-recovery -d 'Leave out the recovery recipients that the home\'s sealserve.toml names'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l force -d 'Replace an existing output'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s o -l output -d 'The model in the clear (0600); - is standard output [default: standard output]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s i -l age-identity -d 'File of age identities; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l unwrap-command -d 'Command that unwraps data keys: a program, or a JSON array of program and arguments' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l command-key -d 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -373,12 +412,19 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l force -d 'Replace an existing output'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s i -l age-identity -d 'File of age identities; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l unwrap-command -d 'Command that unwraps data keys: a program, or a JSON array of program and arguments' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l command-key -d 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -386,11 +432,18 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s i -l age-identity -d 'File of age identities; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l unwrap-command -d 'Command that unwraps data keys: a program, or a JSON array of program and arguments' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l command-key -d 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -398,6 +451,8 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
@@ -416,6 +471,7 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l dry-run -d 'Say what would be done, and do nothing'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l rewrap-only -d 'Rewrap also files of a key that leaked, though their data keys may be known'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l insecure -d 'Confirm --rewrap-only'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s V -l version -d 'Print version'
@@ -432,6 +488,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s V -l version -d 'Print version'
@@ -442,6 +499,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s V -l version -d 'Print version'
@@ -455,11 +513,12 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "sign" -d 'Print the header fields that sign a request, for `curl -H @FILE`'
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "verify" -d 'Check a signed request as the server does, but for replays; exit 3 when it is refused'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "verify" -d 'Check the signature of a request; exit 3 when it does not hold'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "send" -d 'Send a request with all its proofs, and print the answer\'s body'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s X -l method -d 'Method [default: GET; with --data POST]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s H -l header -d '\'Name: value\', or @FILE with one on each line; may be repeated' -r
@@ -470,6 +529,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l sign-key-file -d 'Request key in a file, as `key create --use request --out` writes it' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l sign-key-id -d 'Name under which the server knows the key in --sign-key-file' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l window -d 'How long the signature is valid, at most 5m' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s o -l out -d 'Write the fields to this new file (0600); - is stdout' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -478,6 +538,8 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l reveal -d 'Print Authorization and X-Api-Key too, with the secrets that they hold'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l force -d 'Replace the file at --out'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s V -l version -d 'Print version'
@@ -499,6 +561,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
@@ -527,6 +590,7 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l allow-unsigned-response -d 'Take an answer that is not signed, too'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l insecure -d 'Allow http to a loopback address'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l force -d 'Replace the file at --out'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s V -l version -d 'Print version'
@@ -546,6 +610,7 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l check -d 'Check configuration, keys, models and library; serve nothing'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l ephemeral -d 'Keep nothing of the development home after the end'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l insecure -d 'Load a library whose SHA-256 is not known'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s V -l version -d 'Print version'
@@ -558,6 +623,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l color -d 
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l dev -d 'The development server\'s home'
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s V -l version -d 'Print version'
@@ -568,6 +634,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s V -l version -d 'Print version'
@@ -583,6 +650,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l cuda -d 'With CUDA 13 and cuDNN 9'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s V -l version -d 'Print version'
@@ -593,6 +661,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -606,6 +675,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l insecure -d 'Load a library whose SHA-256 is not known'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'

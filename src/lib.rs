@@ -5,6 +5,7 @@ pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod container;
 pub mod crypto;

@@ -1,26 +1,37 @@
 //! What the environment and the global options say, read once and in one place.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::secret::{self, Source};
+use super::terminal::{self, Tty};
 use super::{Global, Outcome, env};
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{Config, Home};
+use crate::container::Person;
 use crate::error::Kind;
 use crate::keyring::{KeyringError, RootKey, Store};
 use crate::output::{Failure, Output};
+use crate::secret::SecretBytes;
 
 /// What every verb may need.
 pub(super) struct Context {
     pub(super) output: Output,
     home: Option<PathBuf>,
     root_key: Option<Source>,
+    no_input: bool,
     clock: SystemClock,
 }
 
 impl Context {
     pub(super) fn new(global: Global, output: Output) -> Self {
-        Self { output, home: global.home, root_key: global.root_key, clock: SystemClock }
+        Self {
+            output,
+            home: global.home,
+            root_key: global.root_key,
+            no_input: global.no_input,
+            clock: SystemClock,
+        }
     }
 
     /// Sends the server's log to stderr.
@@ -28,6 +39,16 @@ impl Context {
         let level = if self.output.is_quiet() { tracing::Level::WARN } else { tracing::Level::INFO };
         let log = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(false);
         let _ = log.with_writer(std::io::stderr).try_init();
+    }
+
+    /// Asks for a secret at the terminal; `option` is what to pass instead.
+    pub(super) fn ask_secret(&self, prompt: &str, option: &str) -> Outcome<SecretBytes> {
+        terminal::ask_secret(prompt, self.no_input, option)
+    }
+
+    /// Whoever answers what age and its plugins ask.
+    pub(super) fn person(&self) -> Arc<dyn Person> {
+        Arc::new(Tty { no_input: self.no_input })
     }
 
     pub(super) fn now(&self) -> UnixSeconds {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::{Outcome, Stop, written};
 use crate::config::Home;
+use crate::container::AgeRecipient;
 use crate::error::Kind;
 use crate::fs;
 use crate::keyring::{KeyringError, RootKey};
@@ -20,11 +21,15 @@ use crate::pki::Name;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve init --name models.example --name 10.0.0.7
-  sealserve --home /srv/sealserve --root-key /etc/sealserve/root.key init")]
+  sealserve --home /srv/sealserve --root-key /etc/sealserve/root.key init
+  sealserve init --recovery age1…        # its identity lies in a safe")]
 pub(super) struct Init {
     /// Host name or IP address of the server; may be repeated
     #[arg(long = "name", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<Name>,
+    /// Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too
+    #[arg(long = "recovery", value_name = "RECIPIENT")]
+    recovery: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -45,12 +50,22 @@ impl Document for InitDocument {
 impl Init {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let home = context.home()?;
+        let parse = |text: &String| AgeRecipient::parse(text, &context.person());
+        let recovery: Vec<_> = self.recovery.iter().map(parse).collect::<Result<_, _>>()?;
+        if !recovery.is_empty() && home.config().symlink_metadata().is_ok() {
+            return Err(configured(&home.config()).into());
+        }
+        let recovery: Vec<_> = recovery.iter().map(ToString::to_string).collect();
         let (root, file) = root_key(context, &home)?;
-        let request = InitRequest { home: &home, root, names: &self.names, now: context.now() };
+        let request =
+            InitRequest { home: &home, root, names: &self.names, recovery: &recovery, now: context.now() };
         let report = ops::init(&request)?;
         context.output.note(&format!("made the home {}", report.home.display()));
         if let Some(path) = &file {
             context.output.note(&format!("root key: {} (keep a copy in a safe place)", path.display()));
+        }
+        for recipient in &recovery {
+            context.output.note(&format!("models are encrypted for {recipient}, too"));
         }
         context.output.note(&format!("clients trust {}", report.ca.display()));
         context.output.note("next: sealserve model encrypt MODEL.onnx, then name it in sealserve.toml");
@@ -80,6 +95,12 @@ pub(super) fn root_key(context: &Context, home: &Home) -> Outcome<(RootKey, Opti
         Err(other) => return Err(other),
     };
     Ok((root, file))
+}
+
+/// What is there may say otherwise, so it is not passed over.
+fn configured(config: &Path) -> Failure {
+    Failure::new(Kind::Failed, format!("'{}' exists already", config.display()))
+        .hint("name the recipients there, as `recovery` in the table [keys]")
 }
 
 /// Whether `path` lies in `directory`, through whatever links.

@@ -16,6 +16,7 @@ mod secret;
 mod selfdoc;
 mod serve;
 mod status;
+mod terminal;
 mod token;
 mod usage;
 
@@ -53,6 +54,9 @@ struct Global {
     /// When to colour messages
     #[arg(long, global = true, value_enum, default_value_t)]
     color: ColorArg,
+    /// Never ask at the terminal: fail, and say what to pass
+    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    no_input: bool,
     /// Only errors and warnings on stderr
     #[arg(long, short, global = true, action = ArgAction::SetTrue)]
     quiet: bool,
@@ -93,7 +97,7 @@ enum Command {
     Token(token::TokenCommand),
     #[command(name = "apikey")]
     ApiKey(apikey::ApiKeyCommand),
-    Model(model::ModelCommand),
+    Model(Box<model::ModelCommand>),
     Request(Box<request::RequestCommand>),
     Serve(serve::Serve),
     Status(status::Status),

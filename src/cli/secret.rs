@@ -51,7 +51,8 @@ impl Source {
         let key = encodings.iter().any(|e| e.decode(text.as_bytes()).is_ok_and(|key| key.len() == 32));
         let token = text.starts_with("eyJ") && text.matches('.').count() == 2;
         let api_key = keyring::is_meant(&text) && text.len() >= 32;
-        if (hex || key || token || api_key) && path.symlink_metadata().is_err() {
+        let identity = text.starts_with("AGE-");
+        if (hex || key || token || api_key || identity) && path.symlink_metadata().is_err() {
             return Err(Failure::new(Kind::Usage, "a secret stands where the place of a secret belongs")
                 .hint(format!("pass {FORMS}; what stood there may be in your shell's history: rotate it"))
                 .into());
@@ -183,7 +184,8 @@ mod tests {
         let token = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
         // Also where it is cut or mistyped.
         let api_key = format!("ss_0123456789AB_{}", "x".repeat(40));
-        for secret in [&"5f".repeat(32), &"Ab3".repeat(15)[..43], token, &api_key] {
+        let identity = "AGE-SECRET-KEY-1QQPQY";
+        for secret in [&"5f".repeat(32), &"Ab3".repeat(15)[..43], token, &api_key, identity] {
             assert!(secret.parse::<Source>().unwrap().check().is_err(), "{secret}");
         }
         for place in

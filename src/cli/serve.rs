@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
 use serde::Serialize;
@@ -9,9 +10,13 @@ use serde::Serialize;
 use super::Outcome;
 use super::context::{self, Context};
 use super::runtime::{self, Choice};
+use super::secret;
+use crate::command::Program;
 use crate::config::{
-    AuditTable, Config, Home, KeyringTable, LimitsTable, RuntimeTable, SigningTable, TlsTable, TlsVersion,
+    AuditTable, Config, Home, KeyringTable, KeysTable, LimitsTable, RuntimeTable, SigningTable, TlsTable,
+    TlsVersion,
 };
+use crate::container::{External, Nobody, Others, Person};
 use crate::crypto::random;
 use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
@@ -92,12 +97,14 @@ impl Serve {
                 sessions: model.sessions,
                 threads: model.threads,
                 queue: model.queue,
+                allow_unsigned_age: config.keys.allow_unsigned_age,
             })
             .collect();
         let options = server::Options {
             home: &home,
             config: &config,
             store,
+            others: others(&config.keys)?,
             models,
             runtime,
             progress: &context.output.progress("loading models"),
@@ -143,6 +150,7 @@ impl Serve {
             limits: LimitsTable::default(),
             keyring: KeyringTable::default(),
             signing: SigningTable::default(),
+            keys: KeysTable::default(),
             audit: AuditTable { path: home.path().join("audit/audit.jsonl"), ..AuditTable::default() },
             runtime: RuntimeTable::default(),
             models: Vec::new(),
@@ -155,6 +163,7 @@ impl Serve {
             sessions: 1,
             threads: 1,
             queue: 256,
+            allow_unsigned_age: false,
         };
         if !server::memory_stays_in_memory() {
             context.output.warn("this machine has swap: the model may be written to disk");
@@ -162,6 +171,7 @@ impl Serve {
         let options = server::Options {
             home: &home,
             config: &config,
+            others: Others::default(),
             store: dev.store().clone(),
             models: vec![spec],
             runtime,
@@ -225,6 +235,23 @@ impl Serve {
         let text = serde_json::to_vec(&ready).unwrap_or_default();
         fs::write(path, &text, fs::PUBLIC, Existing::Replace)
     }
+}
+
+/// What opens models beside the keyring. Nobody is there to be asked.
+fn others(table: &KeysTable) -> Outcome<Others> {
+    let mut others = Others::default();
+    if let Some(path) = &table.age_identity {
+        let contents = fs::read_secret(path, 1 << 20).map_err(secret::refused)?;
+        let nobody: Arc<dyn Person> = Arc::new(Nobody);
+        others.age.add_file(&format!("'{}'", path.display()), &contents, &nobody)?;
+    }
+    if let Some(name) = &table.command_key {
+        let program = Program::new(&table.unwrap_command)
+            .map_err(|error| Failure::new(Kind::Usage, format!("keys.unwrap_command: {error}")))?;
+        let hear = |line: &str| tracing::info!(line, "keys.unwrap_command");
+        others.commands.push(External::new(program, name, table.command_timeout.0, hear)?);
+    }
+    Ok(others)
 }
 
 /// Chooses the device, and says which.

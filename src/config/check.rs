@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::file::{Config, LimitsTable, ModelTable, SigningTable};
+use super::file::{Config, KeysTable, LimitsTable, ModelTable, SigningTable};
 
 /// The longest window that a nonce is remembered for.
 const LONGEST_WINDOW: Duration = Duration::from_mins(5);
@@ -15,6 +15,7 @@ pub(super) fn values(config: &Config) -> Result<(), String> {
     }
     limits(&config.limits)?;
     signing(&config.signing)?;
+    keys(&config.keys)?;
     for (index, model) in config.models.iter().enumerate() {
         self::model(model)?;
         if config.models[..index].iter().any(|other| other.name == model.name) {
@@ -59,6 +60,16 @@ fn signing(signing: &SigningTable) -> Result<(), String> {
         return Err("signing.authorities are hosts, without port, scheme or brackets".into());
     }
     between("signing.nonces", signing.nonces, 1, 100_000_000)
+}
+
+fn keys(keys: &KeysTable) -> Result<(), String> {
+    if keys.unwrap_command.is_empty() != keys.command_key.is_none() {
+        return Err("keys.unwrap_command and keys.command_key go together".into());
+    }
+    if keys.command_timeout.0.is_zero() {
+        return Err("keys.command_timeout of 0 would let no command answer".into());
+    }
+    Ok(())
 }
 
 fn model(model: &ModelTable) -> Result<(), String> {

@@ -61,6 +61,9 @@ pub struct Config {
     /// Signed requests.
     #[serde(default)]
     pub signing: SigningTable,
+    /// What opens models beside the keyring, and who else is encrypted for.
+    #[serde(default)]
+    pub keys: KeysTable,
     /// The record of decisions.
     #[serde(default)]
     pub audit: AuditTable,
@@ -196,6 +199,37 @@ pub enum SigningMode {
     Required,
 }
 
+/// `[keys]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeysTable {
+    /// A file of age identities, mode 0600.
+    pub age_identity: Option<PathBuf>,
+    /// Serve also what only a public key of age opens here: anyone may have made it.
+    pub allow_unsigned_age: bool,
+    /// A program and its arguments, which unwraps data keys.
+    pub unwrap_command: Vec<String>,
+    /// The name of the key that it uses.
+    pub command_key: Option<String>,
+    /// How long it may take.
+    pub command_timeout: Span,
+    /// Public keys of age for which `model encrypt` encrypts, too.
+    pub recovery: Vec<String>,
+}
+
+impl Default for KeysTable {
+    fn default() -> Self {
+        Self {
+            age_identity: None,
+            allow_unsigned_age: false,
+            unwrap_command: Vec::new(),
+            command_key: None,
+            command_timeout: Span::seconds(30),
+            recovery: Vec::new(),
+        }
+    }
+}
+
 /// `[audit]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -282,6 +316,11 @@ impl Config {
         resolve(&mut config.tls.key);
         resolve(&mut config.audit.path);
         config.runtime.library.as_mut().map(resolve);
+        config.keys.age_identity.as_mut().map(resolve);
+        // A name without a slash is looked for on the search path.
+        if let Some(program) = config.keys.unwrap_command.first_mut().filter(|name| name.contains('/')) {
+            *program = base.join(&*program).to_string_lossy().into_owned();
+        }
         config.models.iter_mut().for_each(|model| resolve(&mut model.path));
         Ok(config)
     }

@@ -7,8 +7,8 @@ mod home;
 mod span;
 
 pub use file::{
-    AuditMode, AuditTable, Config, ConfigError, KeyringTable, LimitsTable, ModelTable, RuntimeTable,
-    SigningMode, SigningTable, TlsTable, TlsVersion,
+    AuditMode, AuditTable, Config, ConfigError, KeyringTable, KeysTable, LimitsTable, ModelTable,
+    RuntimeTable, SigningMode, SigningTable, TlsTable, TlsVersion,
 };
 pub use home::Home;
 pub use span::Span;

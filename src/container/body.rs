@@ -3,6 +3,7 @@
 use super::error::{ContainerError, Fault};
 use super::id::{KeyId, SignerId};
 use super::metadata::MESSAGE_LENGTHS;
+use super::passphrase;
 use super::recipient::{KEY_BLOB, Recipient, RecipientKind};
 use super::slot::{MAX_BODY, SlotName};
 
@@ -68,6 +69,9 @@ impl Body {
             let blob = fields.prefixed().ok_or_else(short)?.to_vec();
             if kind == RecipientKind::Key && blob.len() != KEY_BLOB {
                 return Err(malformed("a wrapped key has a wrong length"));
+            }
+            if kind == RecipientKind::Passphrase {
+                passphrase::parse_blob(&blob)?;
             }
             recipients.push(Recipient { kind, key_id, blob });
         }
@@ -146,8 +150,17 @@ pub(super) mod tests {
             if kind == RecipientKind::Key {
                 blob.resize(KEY_BLOB, 1);
             }
+            if kind == RecipientKind::Passphrase {
+                blob = passphrase_blob();
+            }
             Recipient { kind, key_id: KeyId(id), blob }
         })
+    }
+
+    /// A blob of the right length and the least cost; it opens with nothing.
+    pub(in crate::container) fn passphrase_blob() -> Vec<u8> {
+        let numbers = [8, 1, 1_u32].map(u32::to_be_bytes).concat();
+        [numbers, vec![7; passphrase::BLOB - 12]].concat()
     }
 
     /// Every body that a slot can hold, more or less.
@@ -158,6 +171,7 @@ pub(super) mod tests {
                 if recipients.iter().any(|r| r.kind == RecipientKind::Passphrase) {
                     recipients.truncate(1);
                     recipients[0].kind = RecipientKind::Passphrase;
+                    recipients[0].blob = passphrase_blob();
                 }
                 Body { generation, recipients, metadata, signatures }
             },
@@ -211,7 +225,7 @@ pub(super) mod tests {
             assert!(malformed(&body).contains(what), "{what}: {}", malformed(&body));
         }
         let mut two = good.clone();
-        two.recipients.push(recipient(RecipientKind::Passphrase));
+        two.recipients.push(Recipient { blob: passphrase_blob(), ..recipient(RecipientKind::Passphrase) });
         assert!(malformed(&two.encode().unwrap()).contains("only recipient"));
         let mut cut = with(|_| ());
         let end = cut.len();

@@ -4,7 +4,10 @@
 use std::io;
 
 use super::id::KeyId;
+use super::recipient::RecipientKind;
 use super::slot::SlotName;
+use crate::command::CommandError;
+use crate::crypto::argon2id::OutOfMemory;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
 
@@ -25,9 +28,35 @@ pub enum ContainerError {
         fault: Fault,
     },
     #[error("no key opens '{name}', which is sealed for {}; {}", list(recipients), tried_text(tried))]
-    NoKey { name: String, recipients: Vec<String>, tried: Vec<String> },
-    #[error("'{name}' is sealed only for {}, which this version cannot open", list(recipients))]
-    Unsupported { name: String, recipients: Vec<String> },
+    NoKey { name: String, recipients: Vec<String>, tried: Vec<String>, kinds: Vec<RecipientKind> },
+    #[error("the passphrase does not open '{name}'")]
+    WrongPassphrase { name: String },
+    #[error("the passphrase {what}")]
+    Passphrase { what: &'static str },
+    #[error("a passphrase must be the only recipient")]
+    PassphraseNotAlone,
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    #[error("'{text}' is no age recipient: {what}")]
+    AgeRecipient { text: String, what: String },
+    #[error("an age identity, which is a secret, stands where a recipient belongs")]
+    AgeSecret,
+    #[error("'{name}' holds no age recipients")]
+    AgeRecipientsFile { name: String },
+    #[error("cannot wrap the data key for age recipient {recipient}")]
+    AgeWrap { recipient: String, source: Box<age::EncryptError> },
+    #[error("cannot read age identities from {name}")]
+    AgeIdentities { name: String, source: Box<age::DecryptError> },
+    #[error("{name} holds no age identity")]
+    NoAgeIdentity { name: String },
+    #[error("cannot unwrap the data key of '{name}' with an age identity")]
+    AgeUnwrap { name: String, source: Box<age::DecryptError> },
+    #[error("the name of a command's key has 1 to 1024 bytes and no control characters")]
+    CommandKey,
+    #[error("cannot {operation} a data key with key '{key}'")]
+    Command { operation: &'static str, key: String, source: CommandError },
+    #[error("the answer of the command for key '{key}' {what}")]
+    CommandAnswer { key: String, what: &'static str },
     #[error("'{name}' is no regular file, so it cannot be loaded into memory")]
     NotRegular { name: String },
     #[error("'{name}' does not fit into memory: it needs {bytes} bytes")]
@@ -90,6 +119,12 @@ pub enum Fault {
     SlotsDisagree(u64),
     #[error("its data key does not authenticate under key {0}")]
     Wrapping(KeyId),
+    #[error("what key {0} wrapped is not for this file")]
+    Foreign(KeyId),
+    #[error("its passphrase recipient has a wrong length")]
+    PassphraseLength,
+    #[error("its passphrase would take {memory} KiB of memory, {passes} passes, {lanes} lanes: not allowed")]
+    PassphraseCost { memory: u32, passes: u32, lanes: u32 },
     #[error("header slot {0} does not authenticate")]
     SlotForged(SlotName),
     #[error("its metadata do not authenticate")]
@@ -147,6 +182,9 @@ impl Fault {
             Self::SlotsDisagree(_)
             | Self::SlotMalformed { .. }
             | Self::Wrapping(_)
+            | Self::Foreign(_)
+            | Self::PassphraseLength
+            | Self::PassphraseCost { .. }
             | Self::SlotForged(_)
             | Self::MetadataForged
             | Self::MetadataMalformed(_) => {
@@ -170,10 +208,21 @@ impl Diagnose for ContainerError {
             | Self::KeyLength { .. }
             | Self::KeyEncoding { .. }
             | Self::KeyIsText { .. }
-            | Self::Leaked { .. } => Kind::Credential,
-            Self::NoRecipient { .. } | Self::DuplicateRecipient { .. } | Self::MetadataField { .. } => {
-                Kind::Usage
-            }
+            | Self::Leaked { .. }
+            | Self::WrongPassphrase { .. }
+            | Self::Passphrase { .. }
+            | Self::AgeIdentities { .. }
+            | Self::NoAgeIdentity { .. }
+            | Self::AgeUnwrap { .. } => Kind::Credential,
+            Self::NoRecipient { .. }
+            | Self::DuplicateRecipient { .. }
+            | Self::PassphraseNotAlone
+            | Self::AgeRecipient { .. }
+            | Self::AgeSecret
+            | Self::AgeRecipientsFile { .. }
+            | Self::CommandKey
+            | Self::MetadataField { .. } => Kind::Usage,
+            Self::Command { source, .. } => source.kind(),
             _ => Kind::Failed,
         }
     }
@@ -186,10 +235,29 @@ impl Diagnose for ContainerError {
                 "free some space; nothing was left behind"
             }
             Self::Read { .. } | Self::Write { .. } => return None,
-            Self::NoKey { .. } => {
-                "give one of those keys with --key-file, or use the home whose keyring has it"
+            Self::NoKey { kinds, .. } => return Some(missing_key(kinds)),
+            Self::WrongPassphrase { .. } => {
+                "check layout and capitals; without the passphrase nothing opens it"
             }
-            Self::Unsupported { .. } => "a newer sealserve may open it",
+            Self::Passphrase { .. } => "four or more random words, on one line, make a good one",
+            Self::PassphraseNotAlone => "leave the other recipients out, or the passphrase",
+            Self::OutOfMemory(_) => "use a machine with more memory",
+            Self::AgeRecipient { .. } => {
+                "a recipient begins with age1; those of plugins need age-plugin-NAME on the PATH"
+            }
+            Self::AgeSecret => {
+                "`age-keygen -y FILE` shows the recipient; rotate an identity that others may have seen"
+            }
+            Self::AgeRecipientsFile { .. } => "it has one recipient, age1…, on each line",
+            Self::AgeWrap { .. } | Self::AgeUnwrap { .. } => "is the plugin installed, and its key at hand?",
+            Self::AgeIdentities { .. } | Self::NoAgeIdentity { .. } => {
+                "`age-keygen -o FILE` makes an identity file"
+            }
+            Self::CommandKey => "pass the name that the command knows the key by",
+            Self::Command { source, .. } => return source.hint(),
+            Self::CommandAnswer { .. } => {
+                "run the command by hand: it must give back what was wrapped, as it was"
+            }
             Self::NotRegular { .. } => "copy it into a file first",
             Self::TooLarge { .. } => "decrypt it as a stream, or use a machine with more memory",
             Self::KeyLength { .. } | Self::KeyEncoding { .. } => {
@@ -222,6 +290,18 @@ impl Diagnose for ContainerError {
         };
         Some(hint.to_owned())
     }
+}
+
+/// What would open a file that has recipients of these kinds.
+fn missing_key(kinds: &[RecipientKind]) -> String {
+    let ways = [
+        (RecipientKind::Key, "one of those keys with --key-file, or the home whose keyring has it"),
+        (RecipientKind::Passphrase, "--passphrase FILE or --ask-passphrase"),
+        (RecipientKind::Age, "--age-identity FILE"),
+        (RecipientKind::External, "--unwrap-command COMMAND with --command-key NAME"),
+    ];
+    let ways: Vec<_> = ways.iter().filter(|(kind, _)| kinds.contains(kind)).map(|(_, way)| *way).collect();
+    format!("pass {}", ways.join(", or "))
 }
 
 fn list(items: &[String]) -> String {

@@ -150,38 +150,44 @@ impl Header {
         keys: &(impl KeySource + ?Sized),
     ) -> Result<Opening, ContainerError> {
         let found = self
-            .recipients()
-            .iter()
-            .filter(|recipient| recipient.kind == RecipientKind::Key)
+            .of(RecipientKind::Key)
             .find_map(|recipient| Some((recipient, keys.find(&recipient.key_id)?)));
-        match found {
-            Some((recipient, kek)) => recipient
-                .unwrap(&kek, &self.preamble)
-                .and_then(|data_key| self.authenticate(recipient.key_id, data_key))
-                .map_err(Fault::of(name)),
-            None => Err(self.no_key(name, keys.describe())),
+        if let Some((recipient, kek)) = found {
+            let data_key = recipient.unwrap(&kek, &self.preamble).map_err(Fault::of(name))?;
+            return self.authenticate(recipient, data_key).map_err(Fault::of(name));
         }
+        // A command is asked last: it may cost money, or a person's time.
+        for kind in [RecipientKind::Passphrase, RecipientKind::Age, RecipientKind::External] {
+            for recipient in self.of(kind) {
+                let Some(others) = keys.others() else { continue };
+                if let Some(data_key) = others.unwrap(name, recipient, &self.preamble)? {
+                    return self.authenticate(recipient, data_key).map_err(Fault::of(name));
+                }
+            }
+        }
+        Err(self.no_key(name, keys.describe()))
+    }
+
+    fn of(&self, kind: RecipientKind) -> impl Iterator<Item = &Recipient> {
+        self.recipients().iter().filter(move |recipient| recipient.kind == kind)
     }
 
     /// Checks all that the header says. A stale slot is checked too: no
     /// interruption leaves one with a right checksum and a wrong MAC.
-    fn authenticate(&self, key_id: KeyId, data_key: Secret<32>) -> Result<Opening, Fault> {
+    fn authenticate(&self, recipient: &Recipient, data_key: Secret<32>) -> Result<Opening, Fault> {
         self.current.authenticate(&self.preamble, &data_key)?;
         if let Some(stale) = &self.stale {
             stale.authenticate(&self.preamble, &data_key)?;
         }
         let metadata = Metadata::open(&self.current.body.metadata, &self.preamble, &data_key)?;
-        Ok(Opening { key_id, data_key, metadata })
+        Ok(Opening { kind: recipient.kind, key_id: recipient.key_id, data_key, metadata })
     }
 
     fn no_key(&self, name: &str, tried: Vec<String>) -> ContainerError {
         let name = name.to_owned();
+        let kinds = self.recipients().iter().map(|recipient| recipient.kind).collect();
         let recipients = self.recipients().iter().map(ToString::to_string).collect();
-        if self.recipients().iter().any(|recipient| recipient.kind == RecipientKind::Key) {
-            ContainerError::NoKey { name, recipients, tried }
-        } else {
-            ContainerError::Unsupported { name, recipients }
-        }
+        ContainerError::NoKey { name, recipients, tried, kinds }
     }
 }
 
@@ -189,6 +195,7 @@ impl Header {
 #[derive(Debug)]
 pub(super) struct Opening {
     /// The recipient that opened it.
+    pub(super) kind: RecipientKind,
     pub(super) key_id: KeyId,
     pub(super) data_key: Secret<32>,
     pub(super) metadata: Metadata,

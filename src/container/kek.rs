@@ -4,6 +4,7 @@ use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER_PERMISSIVE
 
 use super::error::ContainerError;
 use super::id::KeyId;
+use super::openers::Others;
 use crate::crypto::{kdf, random};
 use crate::secret::Secret;
 
@@ -83,6 +84,11 @@ pub trait KeySource {
 
     /// A name for each key that is here, for the message when none fits.
     fn describe(&self) -> Vec<String>;
+
+    /// What opens recipients of other kinds.
+    fn others(&self) -> Option<&Others> {
+        None
+    }
 }
 
 impl KeySource for [Kek] {

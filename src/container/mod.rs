@@ -18,15 +18,19 @@
 //! - A header is rewritten under the file's lock, in the slot that was not just
 //!   authenticated first: a kill at any instant leaves one that opens.
 
+mod age_key;
 mod batch;
 mod body;
 mod error;
+mod external;
 mod header;
 mod id;
 mod kek;
 mod memory;
 mod metadata;
 mod open;
+mod openers;
+mod passphrase;
 mod pipeline;
 mod preamble;
 mod recipient;
@@ -39,14 +43,18 @@ mod stream;
 mod tests;
 mod workers;
 
+pub use age_key::{AgeIdentities, AgeRecipient, Nobody, Person};
 pub use body::SignatureRecord;
 pub use error::{ContainerError, Fault};
+pub use external::External;
 pub use header::{Header, SlotState};
 pub use id::{ArtifactId, KeyId, ParseIdError, SignerId};
 pub use kek::{Kek, KeySource};
 pub use metadata::{Metadata, ONNX};
 pub use open::{Sealed, Unlocked};
-pub use recipient::{Recipient, RecipientKind};
+pub use openers::{Openers, Others};
+pub use passphrase::Passphrase;
+pub use recipient::{Recipient, RecipientKind, Wrapper};
 pub use rewrite::{RecipientChange, Rewrite, Rewritten};
 pub use seal::{SealSpec, Summary, seal};
 pub use slot::SlotName;

@@ -11,6 +11,7 @@ use super::header::{Header, Opening};
 use super::id::KeyId;
 use super::kek::KeySource;
 use super::metadata::Metadata;
+use super::recipient::RecipientKind;
 use super::stream::{Named, ReadAt, read_up_to};
 use super::{memory, pipeline};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
@@ -116,6 +117,11 @@ impl<S> Unlocked<S> {
     /// What the file says about the model.
     pub fn metadata(&self) -> &Metadata {
         &self.opening.metadata
+    }
+
+    /// How it was opened.
+    pub fn kind(&self) -> RecipientKind {
+        self.opening.kind
     }
 
     /// Which key opened it.

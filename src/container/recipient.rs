@@ -2,15 +2,23 @@
 
 use std::fmt;
 
-use super::error::Fault;
+use super::age_key::AgeRecipient;
+use super::error::{ContainerError, Fault};
+use super::external::External;
 use super::id::KeyId;
 use super::kek::Kek;
+use super::passphrase::Passphrase;
 use super::preamble::Preamble;
 use crate::crypto::cobblestone;
-use crate::secret::Secret;
+use crate::crypto::digest::sha256;
+use crate::secret::{self, Secret, SecretBytes};
 
 /// Bytes of a data key wrapped by a key-encryption key: one Cobblestone message.
 pub(super) const KEY_BLOB: usize = cobblestone::PREFIX + 32 + cobblestone::TAG;
+
+/// Bytes of a data key with the hash of the preamble behind it, as it is given to what
+/// has no context to bind it to: age, and commands.
+pub(super) const BOUND_KEY: usize = 64;
 
 /// How a recipient unwraps the data key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +101,76 @@ impl fmt::Display for Recipient {
     }
 }
 
-fn wrap_context(preamble: &Preamble, kind: RecipientKind, key_id: &KeyId) -> Vec<u8> {
+/// Whom a data key is wrapped for.
+#[derive(Debug, Clone)]
+pub enum Wrapper {
+    /// The holder of a key-encryption key.
+    Key(Kek),
+    /// Whoever knows a passphrase; it must be alone.
+    Passphrase(Passphrase),
+    /// The holder of an age identity.
+    Age(AgeRecipient),
+    /// Whoever may run a command.
+    External(External),
+}
+
+impl Wrapper {
+    /// The kind of recipient that it makes.
+    pub fn kind(&self) -> RecipientKind {
+        match self {
+            Self::Key(_) => RecipientKind::Key,
+            Self::Passphrase(_) => RecipientKind::Passphrase,
+            Self::Age(_) => RecipientKind::Age,
+            Self::External(_) => RecipientKind::External,
+        }
+    }
+
+    /// The key id of that, where it is known before: a passphrase's is new each time.
+    pub fn key_id(&self) -> Option<KeyId> {
+        match self {
+            Self::Key(kek) => Some(kek.id()),
+            Self::Passphrase(_) => None,
+            Self::Age(recipient) => Some(recipient.key_id()),
+            Self::External(command) => Some(command.key_id()),
+        }
+    }
+
+    /// Wraps `data_key`.
+    pub(super) fn wrap(
+        &self,
+        preamble: &Preamble,
+        data_key: &Secret<32>,
+    ) -> Result<Recipient, ContainerError> {
+        match self {
+            Self::Key(kek) => Ok(Recipient::wrap(kek, preamble, data_key)),
+            Self::Passphrase(passphrase) => passphrase.wrap(preamble, data_key),
+            Self::Age(recipient) => recipient.wrap(preamble, data_key),
+            Self::External(command) => command.wrap(preamble, data_key),
+        }
+    }
+}
+
+impl From<Kek> for Wrapper {
+    fn from(kek: Kek) -> Self {
+        Self::Key(kek)
+    }
+}
+
+/// `data_key`, bound to the file of `preamble`.
+pub(super) fn bind(preamble: &Preamble, data_key: &Secret<32>) -> SecretBytes {
+    let mut bound = SecretBytes::with_capacity(BOUND_KEY);
+    bound.expose_mut().extend_from_slice(data_key.expose());
+    bound.expose_mut().extend_from_slice(&sha256(&[&preamble.bound()]));
+    bound
+}
+
+/// The data key that was bound to the file of `preamble`, and to no other.
+pub(super) fn unbind(preamble: &Preamble, bound: &[u8]) -> Option<Secret<32>> {
+    let (data_key, hash) = bound.split_at_checked(32)?;
+    secret::equal(hash, &sha256(&[&preamble.bound()])).then(|| Secret::from_slice(data_key))?
+}
+
+pub(super) fn wrap_context(preamble: &Preamble, kind: RecipientKind, key_id: &KeyId) -> Vec<u8> {
     let mut context = preamble.context("wrap");
     context.extend_from_slice(&kind.number().to_be_bytes());
     context.extend_from_slice(&key_id.0);

@@ -5,17 +5,17 @@
 use std::io::{Read, Write};
 
 use super::error::{ContainerError, Fault};
-use super::kek::Kek;
 use super::open::Unlocked;
 use super::pipeline;
-use super::seal::{Summary, check_keys, header};
+use super::recipient::Wrapper;
+use super::seal::{Summary, check_recipients, header};
 use super::stream::{Named, read_up_to};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK, opened_len};
 use crate::crypto::random;
 use crate::progress::Progress;
 
 impl<S: Read + Send> Unlocked<S> {
-    /// Writes the model to `output`, sealed anew for `keys`. The metadata are
+    /// Writes the model to `output`, sealed anew for `recipients`. The metadata are
     /// carried over byte for byte, members of later versions and the time of the
     /// first sealing included; signature records are not, since they vouch for the
     /// old payload. After an error `output` holds a part of a file, which the
@@ -23,11 +23,11 @@ impl<S: Read + Send> Unlocked<S> {
     pub fn reseal<W: Write + Send>(
         self,
         mut output: Named<W>,
-        keys: &[Kek],
+        recipients: &[Wrapper],
         progress: &dyn Progress,
     ) -> Result<Summary, ContainerError> {
         let name = self.input().name.clone();
-        check_keys(&name, keys)?;
+        check_recipients(&name, recipients)?;
         if let Some(total) = self.plaintext_len().map_err(Fault::of(&name))? {
             progress.total(total);
         }
@@ -37,7 +37,7 @@ impl<S: Read + Send> Unlocked<S> {
         let size = self.metadata().size;
 
         let data_key = random::secret();
-        let (preamble, mut head) = header(keys, json.expose(), &data_key)?;
+        let (preamble, recipients, mut head) = header(recipients, json.expose(), &data_key)?;
         let (new, prefix) = Cipher::new(&data_key, &preamble.context("payload"));
         head.extend_from_slice(&prefix);
 
@@ -65,7 +65,7 @@ impl<S: Read + Send> Unlocked<S> {
             }
             _ => Ok(Summary {
                 artifact_id: preamble.artifact_id,
-                recipients: keys.iter().map(Kek::id).collect(),
+                recipients,
                 plaintext_bytes,
                 sealed_bytes: head.len() as u64 + totals.written,
             }),

@@ -11,10 +11,10 @@ use super::body::Body;
 use super::error::{ContainerError, Fault};
 use super::header::SlotState;
 use super::id::KeyId;
-use super::kek::{Kek, KeySource};
+use super::kek::KeySource;
 use super::open::{Sealed, Unlocked};
 use super::preamble::REGION;
-use super::recipient::Recipient;
+use super::recipient::{Recipient, Wrapper};
 use super::slot::{self, Slot, SlotName};
 use super::stream::ReadAt;
 use crate::fs::{self, Access, FsError};
@@ -23,7 +23,7 @@ use crate::fs::{self, Access, FsError};
 #[derive(Debug, Clone, Default)]
 pub struct RecipientChange {
     /// They can open it from now on. Who can already is left as it is.
-    pub add: Vec<Kek>,
+    pub add: Vec<Wrapper>,
     /// They no longer can. Who could not anyway is no error.
     pub remove: Vec<KeyId>,
     /// Nothing is done to a file that one of these opens: the data key, which
@@ -119,10 +119,12 @@ impl Rewrite {
         let (leaving, mut staying): (Vec<_>, Vec<_>) =
             body.recipients.drain(..).partition(|recipient| change.remove.contains(&recipient.key_id));
         let mut added = Vec::new();
-        for kek in &change.add {
-            if !staying.iter().any(|recipient| recipient.key_id == kek.id()) {
-                staying.push(Recipient::wrap(kek, preamble, data_key));
-                added.push(kek.id());
+        for wrapper in &change.add {
+            let id = wrapper.key_id();
+            if !staying.iter().any(|recipient| Some(recipient.key_id) == id) {
+                let recipient = wrapper.wrap(preamble, data_key)?;
+                added.push(recipient.key_id);
+                staying.push(recipient);
             }
         }
         if staying.is_empty() {

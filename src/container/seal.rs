@@ -4,12 +4,11 @@ use std::io::{Read, Write};
 
 use super::body::Body;
 use super::error::ContainerError;
-use super::id::{ArtifactId, KeyId};
-use super::kek::Kek;
+use super::id::ArtifactId;
 use super::metadata::{self, Metadata};
 use super::pipeline;
 use super::preamble::{MIN_SLOT, Preamble};
-use super::recipient::Recipient;
+use super::recipient::{Recipient, RecipientKind, Wrapper};
 use super::slot;
 use super::stream::Named;
 use crate::crypto::cobblestone::{CHUNK, Cipher};
@@ -20,8 +19,8 @@ use crate::secret::Secret;
 /// What to seal a model with.
 #[derive(Debug, Clone, Copy)]
 pub struct SealSpec<'a> {
-    /// The keys that each can open it; at least one, none twice.
-    pub keys: &'a [Kek],
+    /// Those who each can open it; at least one, none twice, a passphrase alone.
+    pub recipients: &'a [Wrapper],
     /// What the file says about the model. A `size` is checked against the bytes
     /// that come; a `sha256` is believed.
     pub metadata: &'a Metadata,
@@ -32,8 +31,8 @@ pub struct SealSpec<'a> {
 pub struct Summary {
     /// The new file's id.
     pub artifact_id: ArtifactId,
-    /// The keys that open it.
-    pub recipients: Vec<KeyId>,
+    /// Who can open it.
+    pub recipients: Vec<Recipient>,
     /// Bytes that were read.
     pub plaintext_bytes: u64,
     /// Bytes that were written.
@@ -49,14 +48,15 @@ pub fn seal<R: Read + Send, W: Write + Send>(
     spec: &SealSpec<'_>,
     progress: &dyn Progress,
 ) -> Result<Summary, ContainerError> {
-    check_keys(&input.name, spec.keys)?;
+    check_recipients(&input.name, spec.recipients)?;
     let expected = spec.metadata.size;
     if let Some(bytes) = expected {
         progress.total(bytes);
     }
 
     let data_key = random::secret();
-    let (preamble, mut head) = header(spec.keys, &spec.metadata.encode()?, &data_key)?;
+    let json = spec.metadata.encode()?;
+    let (preamble, recipients, mut head) = header(spec.recipients, &json, &data_key)?;
     let (cipher, prefix) = Cipher::new(&data_key, &preamble.context("payload"));
     head.extend_from_slice(&prefix);
     output.stream.write_all(&head).map_err(|e| output.write_error(e))?;
@@ -68,17 +68,20 @@ pub fn seal<R: Read + Send, W: Write + Send>(
     }
     Ok(Summary {
         artifact_id: preamble.artifact_id,
-        recipients: spec.keys.iter().map(Kek::id).collect(),
+        recipients,
         plaintext_bytes: totals.read,
         sealed_bytes: head.len() as u64 + totals.written,
     })
 }
 
-pub(super) fn check_keys(name: &str, keys: &[Kek]) -> Result<(), ContainerError> {
-    if keys.is_empty() {
+pub(super) fn check_recipients(name: &str, recipients: &[Wrapper]) -> Result<(), ContainerError> {
+    if recipients.is_empty() {
         return Err(ContainerError::NoRecipient { name: name.to_owned() });
     }
-    let mut ids: Vec<_> = keys.iter().map(Kek::id).collect();
+    if recipients.len() > 1 && recipients.iter().any(|one| one.kind() == RecipientKind::Passphrase) {
+        return Err(ContainerError::PassphraseNotAlone);
+    }
+    let mut ids: Vec<_> = recipients.iter().filter_map(Wrapper::key_id).collect();
     ids.sort_unstable();
     match ids.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(ContainerError::DuplicateRecipient { key: pair[0] }),
@@ -88,26 +91,26 @@ pub(super) fn check_keys(name: &str, keys: &[Kek]) -> Result<(), ContainerError>
 
 /// Makes the preamble and all that stands before the payload.
 pub(super) fn header(
-    keys: &[Kek],
+    recipients: &[Wrapper],
     json: &[u8],
     data_key: &Secret<32>,
-) -> Result<(Preamble, Vec<u8>), ContainerError> {
-    let body = |preamble: &Preamble| {
-        Body {
-            generation: 1,
-            recipients: keys.iter().map(|kek| Recipient::wrap(kek, preamble, data_key)).collect(),
-            metadata: metadata::seal(json, preamble, data_key),
-            signatures: Vec::new(),
-        }
-        .encode()
-    };
-    // What is wrapped is bound to the slot's length, which follows from its own.
+) -> Result<(Preamble, Vec<Recipient>, Vec<u8>), ContainerError> {
     let mut preamble = Preamble { artifact_id: ArtifactId(random::bytes()), slot_len: MIN_SLOT };
-    let mut encoded = body(&preamble)?;
-    preamble.slot_len = slot::length_for(encoded.len());
-    if preamble.slot_len != MIN_SLOT {
-        encoded = body(&preamble)?;
+    loop {
+        let wrap = |wrapper: &Wrapper| wrapper.wrap(&preamble, data_key);
+        let body = Body {
+            generation: 1,
+            recipients: recipients.iter().map(wrap).collect::<Result<_, _>>()?,
+            metadata: metadata::seal(json, &preamble, data_key),
+            signatures: Vec::new(),
+        };
+        let encoded = body.encode()?;
+        // What is wrapped is bound to the slot's length, which follows from its own.
+        let wanted = slot::length_for(encoded.len());
+        if wanted <= preamble.slot_len {
+            let slot = slot::write(&preamble, &encoded, data_key)?;
+            return Ok((preamble, body.recipients, [&preamble.region()[..], &slot, &slot].concat()));
+        }
+        preamble.slot_len = wanted;
     }
-    let slot = slot::write(&preamble, &encoded, data_key)?;
-    Ok((preamble, [&preamble.region()[..], &slot, &slot].concat()))
 }

@@ -3,6 +3,8 @@
 mod damage;
 mod failures;
 mod headers;
+mod interop;
+mod recipients;
 mod rewrites;
 
 use std::io::{self, Read};
@@ -23,6 +25,10 @@ fn kek(byte: u8) -> Kek {
     Kek::new(Secret::from_fn(|key| key.fill(byte)))
 }
 
+fn wrappers(keys: &[Kek]) -> Vec<Wrapper> {
+    keys.iter().cloned().map(Wrapper::Key).collect()
+}
+
 fn metadata() -> Metadata {
     Metadata {
         name: "digits".into(),
@@ -41,7 +47,7 @@ fn plaintext(length: usize) -> Vec<u8> {
 
 fn sealed_with(plain: &[u8], keys: &[Kek], metadata: &Metadata) -> Vec<u8> {
     let mut out = Vec::new();
-    let spec = SealSpec { keys, metadata };
+    let spec = SealSpec { recipients: &wrappers(keys), metadata };
     let summary = seal(Named::new("model", plain), Named::new("out", &mut out), &spec, &Silent).unwrap();
     assert_eq!(summary.sealed_bytes, out.len() as u64);
     assert_eq!(summary.plaintext_bytes, plain.len() as u64);
@@ -128,7 +134,7 @@ fn what_is_sealed_opens_by_every_way() {
     for length in LENGTHS {
         let plain = plaintext(length);
         let mut bytes = Vec::new();
-        let spec = SealSpec { keys: &[kek(1)], metadata: &metadata() };
+        let spec = SealSpec { recipients: &[kek(1).into()], metadata: &metadata() };
         seal(Named::new("in", Trickle(&plain, 1)), Named::new("out", &mut bytes), &spec, &Silent).unwrap();
         assert_eq!(bytes.len(), PAYLOAD + PREFIX + length + (length / CHUNK + 1) * TAG);
 
@@ -178,7 +184,7 @@ fn progress_hears_of_all_plaintext() {
     let length = plain.len() as u64;
     let metadata = Metadata { size: Some(length), ..metadata() };
     let (mut bytes, heard) = (Vec::new(), Heard::default());
-    let spec = SealSpec { keys: &[kek(1)], metadata: &metadata };
+    let spec = SealSpec { recipients: &[kek(1).into()], metadata: &metadata };
     seal(Named::new("in", &plain[..]), Named::new("out", &mut bytes), &spec, &heard).unwrap();
     assert_eq!(*heard.0.lock().unwrap(), (length, length));
 

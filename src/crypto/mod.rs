@@ -1,7 +1,8 @@
-//! The only importer of `ring`. Standard constructions under names of our own,
+//! The only importer of `ring` and `argon2`. Standard constructions under names of our own,
 //! with keys as [`Secret`](crate::secret::Secret)s and no algorithm to choose.
 
 pub mod aead;
+pub mod argon2id;
 pub mod cobblestone;
 pub mod digest;
 pub mod ecdsa;

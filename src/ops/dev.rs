@@ -10,7 +10,7 @@ use super::HomeError;
 use super::issue::{IssueRequest, issue};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
-use crate::container::{Kek, Metadata, Named, ONNX, SealSpec, seal};
+use crate::container::{Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
 use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Name, Subtree};
@@ -133,7 +133,8 @@ impl DevHome {
             size: Some(size),
             sha256: None,
         };
-        let spec = SealSpec { keys: kek.as_slice(), metadata: &metadata };
+        let recipients: Vec<_> = kek.into_iter().map(Wrapper::Key).collect();
+        let spec = SealSpec { recipients: &recipients, metadata: &metadata };
         let mut sealed = Vec::new();
         let input = Named::new(path.to_string_lossy(), file);
         seal(input, Named::new("memory", &mut sealed), &spec, progress)?;

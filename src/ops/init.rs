@@ -19,6 +19,8 @@ pub struct InitRequest<'a> {
     pub root: RootKey,
     /// What its server is called; the first one stands in its URL.
     pub names: &'a [Name],
+    /// Public keys of age for which models are encrypted, too.
+    pub recovery: &'a [String],
     /// Now.
     pub now: UnixSeconds,
 }
@@ -39,11 +41,11 @@ pub struct InitReport {
 /// Makes a home. The keyring is written last: without it there is no home, and
 /// the next attempt starts over.
 pub fn init(request: &InitRequest<'_>) -> Result<InitReport, HomeError> {
-    let InitRequest { home, root, names, now } = request;
+    let InitRequest { home, root, names, recovery, now } = request;
     let first = names.first().ok_or(PkiError::NoName)?;
     home.create()?;
     let model_key = Store::new(home.path(), root.clone()).create(|| -> Result<_, HomeError> {
-        let keyring = fill(home, names, first, *now)?;
+        let keyring = fill(home, names, &config(first, recovery), *now)?;
         let model_key = keyring.active(KeyUse::Model)?.id.clone();
         Ok((keyring, model_key))
     })?;
@@ -56,7 +58,7 @@ pub fn init(request: &InitRequest<'_>) -> Result<InitReport, HomeError> {
 }
 
 /// Writes everything but the keyring, and returns that.
-fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<Keyring, HomeError> {
+fn fill(home: &Home, names: &[Name], config: &str, now: UnixSeconds) -> Result<Keyring, HomeError> {
     let permitted: Vec<_> = names.iter().map(Subtree::from).collect();
     let request = AuthorityRequest {
         title: "sealserve",
@@ -78,7 +80,7 @@ fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<K
     };
     issue(&request, now)?;
     if home.config().symlink_metadata().is_err() {
-        fs::write(&home.config(), config(first).as_bytes(), fs::PUBLIC, Existing::Refuse)?;
+        fs::write(&home.config(), config.as_bytes(), fs::PUBLIC, Existing::Refuse)?;
     }
 
     let mut keyring = Keyring::default();
@@ -94,12 +96,18 @@ fn fill(home: &Home, names: &[Name], first: &Name, now: UnixSeconds) -> Result<K
     Ok(keyring)
 }
 
-fn config(name: &Name) -> String {
+fn config(name: &Name, recovery: &[String]) -> String {
     // As a URL writes it; a wildcard stands for its domain.
     let host = match name {
         Name::Dns(name) => name.trim_start_matches("*.").to_owned(),
         Name::Ip(IpAddr::V6(address)) => format!("[{address}]"),
         Name::Ip(address) => address.to_string(),
+    };
+    let keys = match recovery {
+        [] => String::new(),
+        some => format!(
+            "\n[keys]\n# `model encrypt` encrypts for these recipients of age, too.\nrecovery = {some:?}\n"
+        ),
     };
     format!(
         r#"# Configuration of a sealserve server; docs/configuration.md explains every key.
@@ -115,7 +123,7 @@ key = "pki/server.key"
 # Requests may be signed: "off", "optional" or "required".
 # [signing]
 # mode = "required"
-
+{keys}
 # One table for each model; `sealserve model encrypt` makes the file.
 # [[model]]
 # name = "digits"

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::files::Found;
-use crate::container::{ContainerError, Kek, KeyId, Named, RecipientChange, Rewrite, Rewritten, Sealed};
+use crate::container::{
+    ContainerError, KeyId, KeySource, Named, RecipientChange, Rewrite, Rewritten, Sealed, Wrapper,
+};
 use crate::fs::{self, Access, AtomicFile, Existing, FsError};
 use crate::progress::Progress;
 
@@ -33,7 +35,7 @@ pub enum Outcome<T> {
 /// Changes the recipients of `files`; `keys` open them. `progress` hears of files.
 pub fn rewrap(
     files: Vec<Found>,
-    keys: &[Kek],
+    keys: &(impl KeySource + ?Sized),
     change: &RecipientChange,
     dry_run: bool,
     progress: &dyn Progress,
@@ -69,8 +71,8 @@ pub struct Reencrypted {
 /// bytes of plaintext.
 pub fn reencrypt(
     files: Vec<Found>,
-    keys: &[Kek],
-    recipients: &[Kek],
+    keys: &(impl KeySource + ?Sized),
+    recipients: &[Wrapper],
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Vec<Item<Reencrypted>> {
@@ -108,8 +110,8 @@ fn items<T>(
 /// rewrites the header of a file that is about to go.
 fn reencrypt_one(
     path: &Path,
-    keys: &[Kek],
-    recipients: &[Kek],
+    keys: &(impl KeySource + ?Sized),
+    recipients: &[Wrapper],
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Result<Reencrypted, ContainerError> {
@@ -121,7 +123,7 @@ fn reencrypt_one(
     let mut report = Reencrypted {
         old_artifact_id: header.artifact_id().to_string(),
         artifact_id: None,
-        recipients: recipients.iter().map(Kek::id).collect(),
+        recipients: recipients.iter().filter_map(Wrapper::key_id).collect(),
         removed: header.recipients().iter().map(|recipient| recipient.key_id).collect(),
         signatures_dropped: header.signatures().len(),
         other_links: std::os::unix::fs::MetadataExt::nlink(&metadata).saturating_sub(1),
@@ -139,6 +141,7 @@ fn reencrypt_one(
     report.owner_kept = new.take_after(&metadata)?;
     new.commit()?;
     drop(turn);
+    report.recipients = summary.recipients.iter().map(|recipient| recipient.key_id).collect();
     report.artifact_id = Some(summary.artifact_id.to_string());
     Ok(report)
 }

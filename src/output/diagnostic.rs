@@ -36,6 +36,13 @@ impl Failure {
         self
     }
 
+    /// Adds what caused it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
     /// The same words with another conclusion.
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {

@@ -13,6 +13,11 @@ pub use table::table;
 
 use serde::Serialize;
 
+/// Passes on to stderr what another program says.
+pub fn echo(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// How documents are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {

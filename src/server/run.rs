@@ -24,7 +24,7 @@ use crate::audit::{self, Log};
 use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{AuditMode, Config, Home};
-use crate::container::Kek;
+use crate::container::{Kek, Openers, Others};
 use crate::fs::{self, FsError};
 use crate::keyring::{KeyUse, Keyring, Store};
 use crate::progress::Progress;
@@ -45,6 +45,8 @@ pub struct Options<'a> {
     pub config: &'a Config,
     /// Its keyring.
     pub store: Store,
+    /// What opens its models beside the keys of the keyring.
+    pub others: Others,
     /// Its models.
     pub models: Vec<ModelSpec>,
     /// The loaded ONNX Runtime.
@@ -145,7 +147,7 @@ fn prepare(
     clock: &dyn Clock,
     replay: &Arc<ReplayMemory>,
 ) -> Result<Prepared, ServerError> {
-    let Options { home: _, config, store, models, runtime, progress } = options;
+    let Options { home: _, config, store, others, models, runtime, progress } = options;
     if models.is_empty() {
         return Err(ServerError::NoModel);
     }
@@ -156,10 +158,10 @@ fn prepare(
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
     let mut reader = KeyringReader::new(store, expected, config.signing.window.0, Arc::clone(replay));
     let (keyring, snapshot) = reader.read()?;
-    let keys = model_keys(&keyring, clock.unix());
+    let openers = Openers { keys: model_keys(&keyring, clock.unix()), others };
     let mut registry = Registry::default();
     for spec in &models {
-        registry.insert(serving::load(runtime, spec, keys.as_slice(), progress)?);
+        registry.insert(serving::load(runtime, spec, &openers, progress)?);
     }
     Ok(Prepared { tls, reader, snapshot, registry })
 }

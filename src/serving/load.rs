@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::pool::Pool;
 use super::{LoadError, Model};
 use crate::auth::ModelId;
-use crate::container::{KeySource, ReadAt, Sealed};
+use crate::container::{KeySource, ReadAt, RecipientKind, Sealed, Unlocked};
 use crate::progress::Progress;
 use crate::runtime::{self, Placement, Runtime, SessionOptions};
 use crate::secret::SecretBytes;
@@ -38,6 +38,8 @@ pub struct ModelSpec {
     pub threads: usize,
     /// Inferences that may wait.
     pub queue: usize,
+    /// Serve it even where only a public key of age vouches for it.
+    pub allow_unsigned_age: bool,
 }
 
 /// Loads the model `spec` with a key from `keys`.
@@ -90,6 +92,7 @@ fn authentic<S: Read + ReadAt>(
 ) -> Result<SecretBytes, LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let unlocked = sealed.unlock(keys).map_err(container)?;
+    require_author(spec, file, &unlocked)?;
     let metadata = unlocked.metadata();
     // A valid file under a wrong name is an attack or a mistake; both end here.
     if !metadata.is(&spec.name, &spec.version) {
@@ -100,4 +103,14 @@ fn authentic<S: Read + ReadAt>(
         });
     }
     unlocked.read_to_memory(progress).map_err(container)
+}
+
+/// Whoever knows a public key can make a file that it opens, and sign it with nothing.
+/// A file that a key, a passphrase or a command opened was made by someone who could
+/// use that key.
+fn require_author<S>(spec: &ModelSpec, file: &str, unlocked: &Unlocked<S>) -> Result<(), LoadError> {
+    if unlocked.kind() == RecipientKind::Age && !spec.allow_unsigned_age {
+        return Err(LoadError::NoAuthor { file: file.to_owned() });
+    }
+    Ok(())
 }

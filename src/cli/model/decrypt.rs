@@ -1,17 +1,14 @@
 //! `model decrypt`.
 
-use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::io::{Destination, is_dash, stdin};
+use super::io::{Destination, sealed};
 use super::keys::Keys;
 use crate::cli::Outcome;
 use crate::cli::context::Context;
-use crate::container::{ContainerError, Kek, Named, Sealed};
 use crate::fs;
-use crate::progress::Progress;
 
 /// Decrypt a model; the output appears only when all of it is authentic
 #[derive(Debug, Args)]
@@ -33,17 +30,14 @@ impl Decrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
         let destination = Destination::open(self.output.as_deref(), fs::SECRET, self.force)?;
-        let keys = self.keys.to_decrypt(context)?;
+        let sealed = sealed(&self.input)?;
+        let openers = self.keys.to_decrypt(context, sealed.header())?;
+        let unlocked = sealed.unlock(&openers)?;
+        let damaged = unlocked.header().damaged_slot().is_some();
         let progress = context.output.progress("decrypting");
-        let name = self.input.display().to_string();
-        let (bytes, damaged) = destination.fill(|out| {
-            if is_dash(&self.input) {
-                decrypt(Sealed::read(stdin()?)?, &keys, out, &progress)
-            } else {
-                decrypt(Sealed::open(&self.input)?, &keys, out, &progress)
-            }
-        })?;
+        let bytes = destination.fill(|out| unlocked.decrypt(out, &progress))?;
         drop(progress);
+        let name = self.input.display();
         if damaged {
             context.output.warn(&format!(
                 "one of the two headers of '{name}' is damaged; `sealserve model rewrap` mends it"
@@ -52,15 +46,4 @@ impl Decrypt {
         context.output.note(&format!("decrypted {bytes} bytes"));
         Ok(())
     }
-}
-
-fn decrypt<S: Read + Send>(
-    sealed: Sealed<S>,
-    keys: &[Kek],
-    out: Named<&mut (dyn Write + Send)>,
-    progress: &dyn Progress,
-) -> Result<(u64, bool), ContainerError> {
-    let unlocked = sealed.unlock(keys)?;
-    let damaged = unlocked.header().damaged_slot().is_some();
-    Ok((unlocked.decrypt(out, progress)?, damaged))
 }

@@ -7,11 +7,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::io::{Destination, is_dash, open};
-use super::keys::Keys;
+use super::recipients::Recipients;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::clock::rfc3339;
-use crate::container::{KeyId, Metadata, ONNX, SealSpec, seal};
+use crate::container::{KeyId, Metadata, ONNX, Recipient, RecipientKind, SealSpec, seal};
 use crate::error::Kind;
 use crate::fs;
 use crate::output::{Document, Failure};
@@ -20,7 +20,10 @@ use crate::output::{Document, Failure};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model encrypt digits.onnx -o models/digits.sealed
-  sealserve model encrypt --key-file model.key --name digits - < digits.onnx > digits.sealed")]
+  sealserve model encrypt --key-file model.key --name digits - < digits.onnx > digits.sealed
+  sealserve model encrypt -r age1… digits.onnx        # takes no secret at all
+  sealserve model encrypt --ask-passphrase digits.onnx
+  sealserve model encrypt --wrap-command ./kms --command-key alias/models digits.onnx")]
 pub(super) struct Encrypt {
     /// The model; - is standard input
     #[arg(default_value = "-")]
@@ -29,7 +32,7 @@ pub(super) struct Encrypt {
     #[arg(long, short)]
     output: Option<PathBuf>,
     #[command(flatten)]
-    keys: Keys,
+    recipients: Recipients,
     /// Name that the model will be served under [default: the file's stem]
     #[arg(long)]
     name: Option<String>,
@@ -63,7 +66,7 @@ impl Document for EncryptDocument {
 
 impl Encrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        self.keys.check_stdin(context, &self.input)?;
+        self.recipients.check_stdin(context, &self.input)?;
         let sibling = || Some(self.input.with_extension("sealed")).filter(|_| !is_dash(&self.input));
         let output = self.output.clone().or_else(sibling);
         let (input, size) = open(&self.input)?;
@@ -71,7 +74,7 @@ impl Encrypt {
         let name = self.name.clone().or_else(stem).ok_or_else(|| {
             Failure::new(Kind::Usage, "a model from standard input has no name").hint("pass --name NAME")
         })?;
-        let keys = self.keys.to_encrypt(context)?;
+        let recipients = self.recipients.to_encrypt(context)?;
         let metadata = Metadata {
             name,
             version: self.model_version,
@@ -80,12 +83,12 @@ impl Encrypt {
             size,
             sha256: None,
         };
-        let spec = SealSpec { keys: &keys, metadata: &metadata };
+        let spec = SealSpec { recipients: &recipients, metadata: &metadata };
         let destination = Destination::open(output.as_deref(), fs::PUBLIC, self.force)?;
         let progress = context.output.progress("encrypting");
         let summary = destination.fill(|out| seal(input, out, &spec, &progress))?;
         drop(progress);
-        let names: Vec<_> = summary.recipients.iter().map(ToString::to_string).collect();
+        let names: Vec<_> = summary.recipients.iter().map(called).collect();
         context.output.note(&format!(
             "encrypted {} bytes as '{}' version {} for {}",
             summary.plaintext_bytes,
@@ -97,9 +100,17 @@ impl Encrypt {
         written(context.output.document(&EncryptDocument {
             output,
             artifact_id: summary.artifact_id.to_string(),
-            recipients: summary.recipients,
+            recipients: summary.recipients.iter().map(|recipient| recipient.key_id).collect(),
             plaintext_bytes: summary.plaintext_bytes,
             sealed_bytes: summary.sealed_bytes,
         }))
+    }
+}
+
+/// A key by its id alone, all else with its kind.
+fn called(recipient: &Recipient) -> String {
+    match recipient.kind {
+        RecipientKind::Key => recipient.key_id.to_string(),
+        _ => recipient.to_string(),
     }
 }

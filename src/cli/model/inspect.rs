@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{Header, KeyId, KeySource, Metadata, Sealed, SlotState};
+use crate::container::{Header, KeyId, KeySource, Metadata, Openers, RecipientKind, Sealed, SlotState};
 use crate::output::Document;
 
 /// Show what a file tells, and with a key also what it says about the model
@@ -107,17 +107,20 @@ impl Inspect {
         self.keys.check_stdin(context, &self.input)?;
         let sealed = Sealed::open(&self.input)?;
         let asked = self.keys.are_named();
-        // Without a key this must work where there is no home, too.
-        let keys = match self.keys.to_decrypt(context) {
-            Ok(keys) => keys,
-            Err(_) if !asked => Vec::new(),
-            Err(stop) => return Err(stop),
+        // Without a key this must work where there is no home, too, and ask nobody.
+        let passphrase = sealed.header().recipients().iter().any(|r| r.kind == RecipientKind::Passphrase);
+        let openers = if asked {
+            self.keys.to_decrypt(context, sealed.header())?
+        } else if passphrase {
+            Openers::default()
+        } else {
+            self.keys.to_decrypt(context, sealed.header()).unwrap_or_default()
         };
-        let known = sealed.header().recipients().iter().any(|r| keys.as_slice().find(&r.key_id).is_some());
+        let known = sealed.header().recipients().iter().any(|r| openers.find(&r.key_id).is_some());
         if !known && !asked {
             return written(context.output.document(&InspectDocument::new(sealed.header(), None)));
         }
-        let unlocked = sealed.unlock(keys.as_slice())?;
+        let unlocked = sealed.unlock(&openers)?;
         written(context.output.document(&InspectDocument::new(unlocked.header(), Some(unlocked.metadata()))))
     }
 }

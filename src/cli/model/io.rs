@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Outcome, Stop};
-use crate::container::{ContainerError, Named};
+use crate::container::{ContainerError, Named, Sealed};
 use crate::error::Kind;
 use crate::fs::{AtomicFile, Existing, FsError};
 use crate::output::Failure;
@@ -28,6 +28,11 @@ pub(super) fn open(path: &Path) -> Outcome<(Named<File>, Option<u64>)> {
     }
     let size = metadata.is_file().then_some(metadata.len());
     Ok((Named::new(path.to_string_lossy(), file), size))
+}
+
+/// Opens a sealed model, or one on standard input for `-`.
+pub(super) fn sealed(path: &Path) -> Result<Sealed<File>, ContainerError> {
+    if is_dash(path) { Sealed::read(stdin()?) } else { Sealed::open(path) }
 }
 
 /// Standard input; not the standard library's, which keeps a small buffer between.

@@ -1,6 +1,8 @@
-//! Which key-encryption keys a verb uses.
+//! What a verb opens files with. Nothing is asked for, read or run before a file is
+//! seen to need it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -8,15 +10,20 @@ use super::io::is_dash;
 use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
-use crate::container::Kek;
+use crate::command::Program;
+use crate::config::Span;
+use crate::container::{External, Header, Kek, Openers, Others, Passphrase, RecipientKind};
 use crate::error::Kind;
 use crate::keyring::{Key, KeyUse, Keyring, KeyringError};
-use crate::output::Failure;
+use crate::output::{self, Failure};
 use crate::secret::Secret;
 
-/// Which key-encryption keys; with neither option, those of the home.
+/// An identity file holds a line for each key, and perhaps comments.
+const IDENTITIES: u64 = 1 << 20;
+
+/// Key-encryption keys that options name.
 #[derive(Debug, Args)]
-pub(super) struct Keys {
+pub(super) struct Named {
     /// Key file: 32 bytes, or their hex or base64; may be repeated
     #[arg(long = "key-file", value_name = secret::FORMS)]
     files: Vec<Source>,
@@ -25,47 +32,157 @@ pub(super) struct Keys {
     ids: Vec<String>,
 }
 
-impl Keys {
-    /// The keys to encrypt for.
-    pub(super) fn to_encrypt(&self, context: &Context) -> Outcome<Vec<Kek>> {
-        self.resolve(context, |keyring| Ok(vec![kek(keyring.active(KeyUse::Model)?)?]))
+impl Named {
+    /// Whether an option names any.
+    pub(super) fn any(&self) -> bool {
+        !self.files.is_empty() || !self.ids.is_empty()
     }
 
-    /// The keys that may decrypt.
-    pub(super) fn to_decrypt(&self, context: &Context) -> Outcome<Vec<Kek>> {
-        self.resolve(context, |keyring| {
-            let now = context.now();
-            keyring.of(KeyUse::Model).filter(|key| key.state_at(now).is_accepted()).map(kek).collect()
-        })
+    /// Whether the keyring is named.
+    pub(super) fn are_in_home(&self) -> bool {
+        !self.ids.is_empty()
     }
 
-    /// The keys that the options name, or else those that `default` finds in the keyring.
-    fn resolve(
-        &self,
-        context: &Context,
-        default: impl FnOnce(&Keyring) -> Outcome<Vec<Kek>>,
-    ) -> Outcome<Vec<Kek>> {
+    /// The sources of secrets among them.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.files.iter()
+    }
+
+    /// The keys that the options name.
+    pub(super) fn read(&self, context: &Context) -> Outcome<Vec<Kek>> {
         let mut keks: Vec<Kek> = self.files.iter().map(read).collect::<Outcome<_>>()?;
-        if self.ids.is_empty() {
-            return if keks.is_empty() { default(&context.store()?.read()?) } else { Ok(keks) };
-        }
-        let keyring = context.store()?.read()?;
-        for id in &self.ids {
-            keks.push(usable(&keyring, id, context)?);
+        if !self.ids.is_empty() {
+            let keyring = context.store()?.read()?;
+            for id in &self.ids {
+                keks.push(usable(&keyring, id, context)?);
+            }
         }
         Ok(keks)
+    }
+}
+
+/// A command that wraps or unwraps data keys: what both directions share.
+#[derive(Debug, Args)]
+pub(super) struct CommandKey {
+    /// Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME
+    #[arg(long = "command-key", value_name = "NAME")]
+    command_key: Option<String>,
+    /// How long the command may take
+    #[arg(long = "command-timeout", value_name = "TIME", default_value = "30s")]
+    command_timeout: Span,
+}
+
+impl CommandKey {
+    /// `program` with this key; `option` is what named the program.
+    pub(super) fn command(&self, program: &Program, option: &str) -> Outcome<External> {
+        let Some(name) = &self.command_key else {
+            return Err(Failure::new(Kind::Usage, format!("{option} needs the name of a key"))
+                .hint("pass --command-key NAME; the file carries an id made of it")
+                .into());
+        };
+        Ok(External::new(program.clone(), name, self.command_timeout.0, output::echo)?)
+    }
+}
+
+/// What to open files with; without any of these, the keys of the home.
+#[derive(Debug, Args)]
+pub(super) struct Keys {
+    #[command(flatten)]
+    named: Named,
+    /// Passphrase of a file that was encrypted with one
+    #[arg(long, value_name = secret::FORMS, conflicts_with = "ask_passphrase")]
+    passphrase: Option<Source>,
+    /// Ask for the passphrase at the terminal
+    #[arg(long)]
+    ask_passphrase: bool,
+    /// File of age identities; may be repeated
+    #[arg(long = "age-identity", short = 'i', value_name = secret::FORMS)]
+    identities: Vec<Source>,
+    /// Command that unwraps data keys: a program, or a JSON array of program and arguments
+    #[arg(long, value_name = "COMMAND")]
+    unwrap_command: Option<Program>,
+    #[command(flatten)]
+    command: CommandKey,
+}
+
+impl Keys {
+    /// What may open the file of `header`.
+    pub(super) fn to_decrypt(&self, context: &Context, header: &Header) -> Outcome<Openers> {
+        let has = |kind| header.recipients().iter().any(|recipient| recipient.kind == kind);
+        let keys = match self.are_named() {
+            true => self.named.read(context)?,
+            false if has(RecipientKind::Key) => home_keys(context)?,
+            false => Vec::new(),
+        };
+        let mut others = Others::default();
+        if has(RecipientKind::Passphrase)
+            && (self.passphrase.is_some() || !self.are_named() || self.ask_passphrase)
+        {
+            others.passphrase = Some(self.passphrase(context)?);
+        }
+        if has(RecipientKind::Age) {
+            let person = context.person();
+            for source in &self.identities {
+                others.age.add_file(&source.name(), &source.read(IDENTITIES)?, &Arc::clone(&person))?;
+            }
+        }
+        if let Some(program) = &self.unwrap_command {
+            others.commands.push(self.command.command(program, "--unwrap-command")?);
+        }
+        Ok(Openers { keys, others })
+    }
+
+    fn passphrase(&self, context: &Context) -> Outcome<Passphrase> {
+        let contents = match &self.passphrase {
+            Some(source) => source.read(PASSPHRASE)?,
+            None => context.ask_secret("the passphrase", "--passphrase FILE")?,
+        };
+        Ok(Passphrase::parse(&contents)?)
     }
 
     /// Whether an option names any.
     pub(super) fn are_named(&self) -> bool {
-        !self.files.is_empty() || !self.ids.is_empty()
+        self.named.any()
+            || self.passphrase.is_some()
+            || self.ask_passphrase
+            || !self.identities.is_empty()
+            || self.unwrap_command.is_some()
     }
 
-    /// One reader of stdin at most.
+    /// One reader of stdin at most, and no secret in the place of a source.
     pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
-        let readers = self.files.iter().filter(|source| **source == Source::Stdin).count();
-        context.check_stdin(readers + usize::from(is_dash(input)))
+        let sources = self.named.sources().chain(&self.passphrase).chain(&self.identities);
+        check_sources(sources, context, input)
     }
+}
+
+/// Bytes of a passphrase with its line end, and more.
+pub(super) const PASSPHRASE: u64 = 4096;
+
+/// Whether `sources` can all be read: one reader of stdin at most, `input` included.
+pub(super) fn check_sources<'a>(
+    sources: impl Iterator<Item = &'a Source>,
+    context: &Context,
+    input: &Path,
+) -> Outcome {
+    let mut readers = usize::from(is_dash(input));
+    for source in sources {
+        source.check()?;
+        readers += usize::from(*source == Source::Stdin);
+    }
+    context.check_stdin(readers)
+}
+
+/// The keys of the home that may decrypt.
+fn home_keys(context: &Context) -> Outcome<Vec<Kek>> {
+    let keyring = context.store()?.read()?;
+    let now = context.now();
+    keyring.of(KeyUse::Model).filter(|key| key.state_at(now).is_accepted()).map(kek).collect()
+}
+
+/// The key of the home that encrypts.
+pub(super) fn active_key(context: &Context) -> Outcome<Kek> {
+    kek(context.store()?.read()?.active(KeyUse::Model)?)
 }
 
 /// Reads a key file.

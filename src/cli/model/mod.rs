@@ -7,6 +7,7 @@ mod inspect;
 mod io;
 mod keys;
 mod recipient;
+mod recipients;
 mod reencrypt;
 mod rewrap;
 mod turnover;

@@ -10,7 +10,7 @@ use super::rewrap::RewrittenDocument;
 use super::turnover::{NewKey, OldKeys, key_id};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
-use crate::container::{ContainerError, KeyId, RecipientChange, Sealed};
+use crate::container::{ContainerError, KeyId, RecipientChange, Sealed, Wrapper};
 use crate::keyring::KeyUse;
 use crate::ops::{self, Found};
 use crate::output::{Document, table};
@@ -108,7 +108,7 @@ impl Add {
         context.check_stdin(self.keys.stdin_readers() + self.new.stdin_readers())?;
         let (old, new) = (self.keys.read(context)?, self.new.read(context)?);
         let key = new.id();
-        let change = RecipientChange { add: vec![new], ..RecipientChange::default() };
+        let change = RecipientChange { add: vec![Wrapper::Key(new)], ..RecipientChange::default() };
         let changed = rewrite(&self.file, &old.keys, &change, self.dry_run)?;
         if !changed.added.contains(&key) {
             let name = self.file.display().to_string();

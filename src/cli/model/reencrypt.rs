@@ -9,7 +9,7 @@ use super::files::{Files, Rows};
 use super::turnover::{NewKey, OldKeys};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::KeyId;
+use crate::container::{KeyId, Wrapper};
 use crate::ops::{self, Reencrypted};
 use crate::output::Document;
 
@@ -88,7 +88,8 @@ impl Reencrypt {
         keys.push(new.clone());
         let files = self.files.find()?;
         let progress = context.output.progress("encrypting again");
-        let items = ops::reencrypt(files, &keys, std::slice::from_ref(&new), self.dry_run, &progress);
+        let items =
+            ops::reencrypt(files, keys.as_slice(), &[Wrapper::Key(new.clone())], self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, ReencryptedDocument::from);
         let document = ReencryptDocument { new_key: new.id(), rows };

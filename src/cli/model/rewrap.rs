@@ -9,7 +9,7 @@ use super::files::{Files, Rows};
 use super::turnover::{self, NewKey, OldKeys};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{Kek, KeyId, RecipientChange, Rewritten};
+use crate::container::{Kek, KeyId, RecipientChange, Rewritten, Wrapper};
 use crate::ops;
 use crate::output::Document;
 
@@ -93,7 +93,7 @@ impl Rewrap {
         keys.push(new.clone());
         let files = self.files.find()?;
         let progress = context.output.progress("rewrapping").of_files();
-        let items = ops::rewrap(files, &keys, &change, self.dry_run, &progress);
+        let items = ops::rewrap(files, keys.as_slice(), &change, self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, RewrittenDocument::from);
         let document = RewrapDocument { new_key: new.id(), rows };
@@ -107,7 +107,7 @@ impl Rewrap {
         let leaked = if self.leaked_too { Vec::new() } else { leaked };
         match leaked.iter().find(|id| named && remove.contains(id)) {
             Some(id) => Err(turnover::leaked(id).into()),
-            None => Ok(RecipientChange { add: vec![new.clone()], remove, leaked }),
+            None => Ok(RecipientChange { add: vec![Wrapper::Key(new.clone())], remove, leaked }),
         }
     }
 }

@@ -1,19 +1,18 @@
 //! `model verify`.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::io::{is_dash, stdin};
+use super::io::sealed;
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{ContainerError, Kek, Sealed, SlotState};
+use crate::container::{ContainerError, SlotState};
 use crate::error::{Diagnose, Kind};
 use crate::output::{Document, Failure};
-use crate::progress::Progress;
 
 /// Decrypt everything and write nothing; exit 3 when anything is wrong
 #[derive(Debug, Args)]
@@ -47,40 +46,35 @@ impl Document for VerifyDocument {
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
-        let keys = self.keys.to_decrypt(context)?;
+        let sealed = sealed(&self.input).map_err(answer)?;
+        let openers = self.keys.to_decrypt(context, sealed.header())?;
+        let unlocked = sealed.unlock(&openers).map_err(answer)?;
         let progress = context.output.progress("verifying");
-        let outcome = if is_dash(&self.input) {
-            Sealed::read(stdin()?).and_then(|s| verify(s, &keys, &progress))
-        } else {
-            Sealed::open(&self.input).and_then(|s| verify(s, &keys, &progress))
-        };
+        let (name, version) = (unlocked.metadata().name.clone(), unlocked.metadata().version.clone());
+        let stale_generation = unlocked.header().slots().into_iter().find_map(|slot| match slot {
+            SlotState::Stale { generation } => Some(generation),
+            _ => None,
+        });
+        let outcome = unlocked.verify(&progress);
         drop(progress);
-        let document = outcome.map_err(|error| {
-            // What is wrong inside the file is this command's answer, not its failure.
-            let negative = matches!(error, ContainerError::Fault { .. });
-            let kind = if negative { Kind::Negative } else { error.kind() };
-            Failure::from(error).kind(kind)
-        })?;
-        if let Some(generation) = document.stale_generation {
+        let plaintext_bytes = outcome.map_err(answer)?;
+        if let Some(generation) = stale_generation {
             context.output.warn(&format!(
                 "a rewrap was interrupted: the keys of generation {generation} are still in the header; run it again"
             ));
         }
-        written(context.output.document(&document))
+        written(context.output.document(&VerifyDocument {
+            verified: true,
+            name,
+            version,
+            plaintext_bytes,
+            stale_generation,
+        }))
     }
 }
 
-fn verify<S: Read + Send>(
-    sealed: Sealed<S>,
-    keys: &[Kek],
-    progress: &dyn Progress,
-) -> Result<VerifyDocument, ContainerError> {
-    let unlocked = sealed.unlock(keys)?;
-    let (name, version) = (unlocked.metadata().name.clone(), unlocked.metadata().version.clone());
-    let stale_generation = unlocked.header().slots().into_iter().find_map(|slot| match slot {
-        SlotState::Stale { generation } => Some(generation),
-        _ => None,
-    });
-    let plaintext_bytes = unlocked.verify(progress)?;
-    Ok(VerifyDocument { verified: true, name, version, plaintext_bytes, stale_generation })
+/// What is wrong inside the file is this command's answer, not its failure.
+fn answer(error: ContainerError) -> Failure {
+    let kind = if error.is_fault() { Kind::Negative } else { error.kind() };
+    Failure::from(error).kind(kind)
 }

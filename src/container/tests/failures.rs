@@ -11,7 +11,7 @@ use crate::error::{Diagnose, Kind};
 
 fn seal_fails(keys: &[Kek], metadata: &Metadata) -> ContainerError {
     let mut out = Vec::new();
-    let spec = SealSpec { keys, metadata };
+    let spec = SealSpec { recipients: &wrappers(keys), metadata };
     let error = seal(Named::new("m", &b"model"[..]), Named::new("o", &mut out), &spec, &Silent).unwrap_err();
     if !matches!(error, ContainerError::Changed { .. }) {
         assert!(out.is_empty(), "nothing is written before the request is checked");
@@ -56,7 +56,7 @@ fn promised_sizes_and_digests_are_held_against_the_content() {
     // The writer's refusal leaves a file behind here; its reader refuses as well.
     let lying = Metadata { size: Some(6), ..metadata() };
     let mut bytes = Vec::new();
-    let spec = SealSpec { keys: &[kek(1)], metadata: &lying };
+    let spec = SealSpec { recipients: &[kek(1).into()], metadata: &lying };
     seal(Named::new("m", &b"model"[..]), Named::new("o", &mut bytes), &spec, &Silent).unwrap_err();
     assert_fault(&bytes, &Fault::Size { expected: 6, found: 5 });
 }
@@ -147,7 +147,7 @@ impl Write for Fails {
 
 #[test]
 fn a_failing_stream_ends_the_work() {
-    let spec = SealSpec { keys: &[kek(1)], metadata: &metadata() };
+    let spec = SealSpec { recipients: &[kek(1).into()], metadata: &metadata() };
     let plain = plaintext(20 << 20);
     for after in [0, 1, PAYLOAD, CHUNKS + 1, 3 << 20, 19 << 20] {
         let fails = || Fails { after, panics: false };
@@ -162,7 +162,7 @@ fn a_failing_stream_ends_the_work() {
 
 #[test]
 fn a_panic_in_a_stream_reaches_the_caller() {
-    let spec = SealSpec { keys: &[kek(1)], metadata: &metadata() };
+    let spec = SealSpec { recipients: &[kek(1).into()], metadata: &metadata() };
     let plain = plaintext(8 << 20);
     for after in [CHUNKS + 1, 3 << 20] {
         let fails = || Fails { after, panics: true };

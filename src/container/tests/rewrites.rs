@@ -19,7 +19,7 @@ fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
 }
 
 fn from_to(old: u8, new: u8) -> RecipientChange {
-    RecipientChange { add: vec![kek(new)], remove: vec![kek(old).id()], leaked: Vec::new() }
+    RecipientChange { add: vec![Wrapper::Key(kek(new))], remove: vec![kek(old).id()], leaked: Vec::new() }
 }
 
 fn rewrite(path: &Path, change: &RecipientChange) -> Result<Rewritten, ContainerError> {
@@ -220,7 +220,7 @@ fn impossible_changes_are_refused() {
     assert!(matches!(error, ContainerError::Leaked { key, .. } if key == kek(1).id()));
     assert!(crate::error::Diagnose::hint(&error).unwrap().contains("model reencrypt"));
 
-    let many = (10..100).map(kek).collect();
+    let many = (10..100).map(kek).map(Wrapper::Key).collect();
     let crowd = RecipientChange { add: many, ..RecipientChange::default() };
     let error = rewrite(&path, &crowd).unwrap_err();
     assert!(matches!(error, ContainerError::NoRoom { .. }));
@@ -328,7 +328,7 @@ fn a_reader_does_not_take_a_slot_that_is_being_written_for_damage() {
 fn writers_take_turns_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = put(dir.path(), &sealed(10));
-    let add = |key| RecipientChange { add: vec![kek(key)], ..RecipientChange::default() };
+    let add = |key| RecipientChange { add: vec![Wrapper::Key(kek(key))], ..RecipientChange::default() };
     std::thread::scope(|scope| {
         for key in 2..12 {
             let (path, change) = (&path, add(key));
@@ -348,7 +348,7 @@ fn what_is_encrypted_again_has_nothing_in_common_but_its_content() {
         let old = sealed_with(&plain, &[kek(1), kek(9)], &given);
         let mut new = Vec::new();
         let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
-        let summary = unlocked.reseal(Named::new("out", &mut new), &[kek(2)], &Silent).unwrap();
+        let summary = unlocked.reseal(Named::new("out", &mut new), &[Wrapper::Key(kek(2))], &Silent).unwrap();
         assert_eq!((summary.plaintext_bytes, summary.sealed_bytes), (length as u64, new.len() as u64));
         assert_eq!(new.len(), old.len());
         assert_ne!(new[16..32], old[16..32], "artifact id");
@@ -379,7 +379,7 @@ fn metadata_of_a_later_version_are_carried_over() {
 
     let mut new = Vec::new();
     let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
-    unlocked.reseal(Named::new("out", &mut new), &[kek(2)], &Silent).unwrap();
+    unlocked.reseal(Named::new("out", &mut new), &[Wrapper::Key(kek(2))], &Silent).unwrap();
     let preamble = Preamble::parse(&new).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &new[SLOT_A..SLOT_B]).unwrap().unwrap();
     let data_key = slot.body.recipients[0].unwrap(&kek(2), &preamble).unwrap();
@@ -398,7 +398,7 @@ fn damage_is_not_encrypted_again() {
     ];
     let reseal = |bytes: &[u8]| {
         let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
-        fault(unlocked.reseal(Named::new("out", io::sink()), &[kek(2)], &Silent).unwrap_err())
+        fault(unlocked.reseal(Named::new("out", io::sink()), &[Wrapper::Key(kek(2))], &Silent).unwrap_err())
     };
     for (at, expected) in cases {
         let mut bytes = bytes.clone();

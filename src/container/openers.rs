@@ -1,0 +1,81 @@
+//! What may open a file, of every kind of recipient.
+
+use super::age_key::AgeIdentities;
+use super::error::ContainerError;
+use super::external::External;
+use super::id::KeyId;
+use super::kek::{Kek, KeySource};
+use super::passphrase::Passphrase;
+use super::preamble::Preamble;
+use super::recipient::{Recipient, RecipientKind};
+use crate::secret::Secret;
+
+/// What opens recipients that are no key-encryption keys.
+#[derive(Debug, Default)]
+pub struct Others {
+    /// For a file whose recipient is a passphrase.
+    pub passphrase: Option<Passphrase>,
+    /// For recipients of age.
+    pub age: AgeIdentities,
+    /// For external recipients: each for those that name its key.
+    pub commands: Vec<External>,
+}
+
+impl Others {
+    /// Unwraps the data key of `recipient`, if it is for one of these.
+    pub(super) fn unwrap(
+        &self,
+        file: &str,
+        recipient: &Recipient,
+        preamble: &Preamble,
+    ) -> Result<Option<Secret<32>>, ContainerError> {
+        match recipient.kind {
+            RecipientKind::Key => Ok(None),
+            RecipientKind::Passphrase => {
+                self.passphrase.as_ref().map(|own| own.unwrap(file, recipient, preamble)).transpose()
+            }
+            RecipientKind::Age if self.age.is_empty() => Ok(None),
+            RecipientKind::Age => self.age.unwrap(file, recipient, preamble),
+            RecipientKind::External => {
+                let command = self.commands.iter().find(|command| command.key_id() == recipient.key_id);
+                command.map(|command| command.unwrap(file, recipient, preamble)).transpose()
+            }
+        }
+    }
+
+    fn describe(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        all.extend(self.passphrase.as_ref().map(|_| "a passphrase".to_owned()));
+        all.extend((!self.age.is_empty()).then(|| match self.age.len() {
+            1 => "1 age identity".to_owned(),
+            n => format!("{n} age identities"),
+        }));
+        all.extend(self.commands.iter().map(|command| format!("the command for {}", command.key_id())));
+        all
+    }
+}
+
+/// Everything that one caller can open files with.
+#[derive(Debug, Default)]
+pub struct Openers {
+    /// Key-encryption keys.
+    pub keys: Vec<Kek>,
+    /// All else.
+    pub others: Others,
+}
+
+impl KeySource for Openers {
+    fn find(&self, id: &KeyId) -> Option<Kek> {
+        self.keys.as_slice().find(id)
+    }
+
+    fn describe(&self) -> Vec<String> {
+        let mut all = self.keys.as_slice().describe();
+        all.extend(self.others.describe());
+        all
+    }
+
+    fn others(&self) -> Option<&Others> {
+        Some(&self.others)
+    }
+}
