@@ -77,6 +77,11 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0].strip("/")
         status, headers = 200, {"Content-Type": "application/json"}
         document = {"echo": body.decode("utf-8", "replace"), "signed": signed}
+        if path.startswith("false_"):
+            # A refusal, signed, and then changed as the first word says.
+            _, path, status = path.split("_")
+            status, document = int(status), {"error": "as forged", "code": "forged"}
+            headers["Retry-After"] = "0"
         if path.startswith("status-"):
             status = int(path[7:])
             document = {"error": f"as asked \x1b[31m{status}", "code": f"code_{status}"}
@@ -118,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
                 body=raw or None,
             )
         if path == "other-body":
-            raw = raw.replace(b"signed", b"forged")
+            raw = raw.replace(b"signed", b"forged").replace(b"as forged", b"As forged")
         if path == "other-type":
             headers["Content-Type"] = "text/plain"
         if path == "no-digest":

@@ -90,6 +90,28 @@ fn send_says_what_the_server_said_and_exits_by_its_status() {
 }
 
 #[test]
+fn a_refusal_with_a_false_signature_is_not_repeated_and_not_obeyed() {
+    let (sandbox, python) = served(&[]);
+    for (how, words) in [
+        ("other-key", "the signature does not verify"),
+        ("other-status", "the signature does not verify"),
+        ("other-type", "the signature does not verify"),
+        ("no-digest", "which the message does not have"),
+        ("other-body", "body is not the one that was signed"),
+    ] {
+        for status in [401, 403, 503] {
+            let line = format!("send SERVER/false_{how}_{status} -d @in.json --retry 2 KEY");
+            // Not 4: nobody knows that a credential was refused.
+            let said = bad(&sandbox, 1, &at(&python, &line));
+            let expected = format!("the server answered {status} (its signature does not hold)\n");
+            assert!(said.contains(&expected) && said.contains(words), "{how}: {said}");
+            assert!(!said.to_lowercase().contains("forged"), "{how}: {said}");
+        }
+    }
+    assert_eq!(python.seen().len(), 5 * 3);
+}
+
+#[test]
 fn send_tries_again_where_that_is_safe_with_a_new_nonce() {
     let (sandbox, python) = served(&[]);
     let said = good(&sandbox, &at(&python, "send SERVER/busy-503-2 --retry 2 --format json KEY"));
