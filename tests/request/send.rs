@@ -1,6 +1,7 @@
 //! `request send` to a Python server that verifies and signs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use data_encoding::BASE64;
 use serde_json::Value;
@@ -140,10 +141,13 @@ fn the_answer_goes_where_it_is_wanted() {
     let output = request(&sandbox, &at(&python, "send SERVER/binary KEY"));
     assert_eq!(output.stdout, all);
     assert_eq!(good(&sandbox, &at(&python, "send SERVER/binary -o out KEY")), "");
+    let mode = || sandbox.path("cwd/out").metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(fs::read(sandbox.path("cwd/out")).unwrap(), all);
+    assert_eq!(mode(), 0o600);
     assert!(bad(&sandbox, 1, &at(&python, "send SERVER/echo -o out KEY")).contains("exists already"));
     good(&sandbox, &at(&python, "send SERVER/echo -o out --force KEY"));
     assert!(fs::read_to_string(sandbox.path("cwd/out")).unwrap().contains("echo"));
+    assert_eq!(mode(), 0o600);
     // A file that cannot be made is found out before anything is sent.
     let before = python.seen().len();
     bad(&sandbox, 1, &at(&python, "send SERVER/echo -o none/out KEY"));
