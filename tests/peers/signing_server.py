@@ -9,6 +9,7 @@ Each request that it has seen is a line of FILE.log: method, target, header fiel
 
 import argparse
 import json
+import math
 import ssl
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -93,6 +94,14 @@ class Handler(BaseHTTPRequestHandler):
                 headers["Retry-After"] = "0"
                 return self.reply(int(status), {"error": "busy", "code": "busy"}, headers)
             status = 200
+        if path.startswith("starting-"):
+            # Until so many seconds after the first request, each is too early.
+            now = time.monotonic()
+            self.server.started = self.server.started or now
+            left = self.server.started + int(path.split("-")[1]) - now
+            if left > 0:
+                status, headers["Retry-After"] = 503, str(math.ceil(left))
+                document = {"error": "just started", "code": "just_started"}
         if path == "later":
             return self.reply(503, {"error": "busy"}, {"Retry-After": "3600"})
         if path == "redirect":
@@ -153,7 +162,7 @@ def main():
     Handler.seen = set()
     Handler.log = arguments.ready.with_suffix(".log")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.visits = 0
+    server.visits, server.started = 0, None
     if arguments.plain:
         Handler.scheme = "http"
     else:

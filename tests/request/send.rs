@@ -135,6 +135,24 @@ fn send_tries_again_where_that_is_safe_with_a_new_nonce() {
 }
 
 #[test]
+fn a_server_that_has_just_started_is_asked_again_when_it_says() {
+    let (sandbox, python) = served(&[]);
+    // One attempt more: it must be late enough.
+    let line = "send SERVER/starting-3 -d @in.json --retry 1 --format json KEY";
+    let document: Value = serde_json::from_str(&good(&sandbox, &at(&python, line))).unwrap();
+    assert_eq!((&document["attempts"], &document["signature"]), (&2.into(), &"verified".into()));
+    let seen = python.seen();
+    let input = |request: usize| header(&seen[request], "signature-input").unwrap().to_owned();
+    assert_eq!(seen.len(), 2);
+    assert_ne!(input(0), input(1));
+    drop(python);
+
+    let python = Python::start(&sandbox, &[]);
+    let said = bad(&sandbox, 1, &at(&python, "send SERVER/starting-6 KEY"));
+    assert!(said.contains("just_started") && said.contains("try again in 6 s, or pass --retry"), "{said}");
+}
+
+#[test]
 fn the_answer_goes_where_it_is_wanted() {
     let (sandbox, python) = served(&[]);
     let all: Vec<u8> = (0..=255).collect();
