@@ -1,8 +1,12 @@
 //! The file as it is written, edited and damaged.
 
+use data_encoding::{BASE64, HEXLOWER};
 use proptest::prelude::*;
 
 use super::*;
+use crate::crypto::{cobblestone, kdf, mac};
+use crate::keyring::format::{Body, Envelope, MAC_INFO, WRAP_CONTEXT};
+use crate::keyring::key::Algorithm;
 use crate::keyring::{NewApiKey, NewKey, Overlap};
 
 fn new_api_key() -> NewApiKey {
