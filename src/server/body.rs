@@ -82,7 +82,9 @@ pub(super) async fn read(app: &App, caller: &Caller, mut body: Body) -> Result<H
                 return Err(Fault::body_too_large(limit));
             }
             check.update(&data)?;
-            if bytes.is_empty() && data.len() == expected {
+            // The only piece there will be: HTTP holds a body to the length it announced. Where
+            // none was, more may follow.
+            if announced.is_some() && data.len() == expected {
                 check.finish()?;
                 return Ok(Held { bytes: data, memory });
             }

@@ -114,6 +114,10 @@ impl Fault {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_body_memory", message).retry()
     }
 
+    pub(super) fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the processor has other work").retry()
+    }
+
     pub(super) fn stale_keyring() -> Self {
         let message = "the server cannot tell which credentials are valid";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stale_keyring", message).retry()

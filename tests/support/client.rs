@@ -129,6 +129,18 @@ impl Client {
         let _ = self.0.flush();
     }
 
+    /// What the other side says until it closes.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match self.read(&mut buffer) {
+                Ok(count) if count > 0 => all.extend(&buffer[..count]),
+                _ => return all,
+            }
+        }
+    }
+
     /// Waits for the other side to close, reading what it still says.
     pub fn is_closed(&mut self) -> bool {
         let mut buffer = [0; 4096];

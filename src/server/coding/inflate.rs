@@ -6,10 +6,11 @@ use bytes::Buf;
 use flate2::{Decompress, FlushDecompress, Status};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Coding, PIECE, elsewhere};
+use super::Coding;
 use crate::server::app::App;
 use crate::server::body::Held;
 use crate::server::fault::Fault;
+use crate::server::work::{PIECE, elsewhere};
 
 /// Undoes `coding`. What comes out takes its own share of the memory for bodies, and
 /// the text that it came from gives its share back.
@@ -19,7 +20,7 @@ pub(in crate::server) async fn decode(app: &App, held: Held, coding: Option<Codi
     if inflation.step()? {
         return Ok(inflation.end());
     }
-    elsewhere(move || {
+    elsewhere(app.limits.inference_timeout.0, move || {
         while !inflation.step()? {}
         Ok(inflation.end())
     })

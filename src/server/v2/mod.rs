@@ -233,7 +233,7 @@ async fn run(
         model.infer(permit, request.inputs, request.outputs, app.limits.inference_timeout.0).await?;
     caller.still_holds(app, headers)?;
     let answer = response::write(model, request.id.as_deref(), &outputs, &request.forms)?;
-    let (body, coding) = coding::encode(answer.body, media.wanted).await?;
+    let (body, coding) = coding::encode(answer.body, media.wanted, app.limits.inference_timeout.0).await?;
     Ok(answered(body, answer.header_length, coding))
 }
 
