@@ -579,7 +579,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l cacert -d 'CA certificates to trust [default: the home\'s pki/ca.pem, else what the system trusts]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l timeout -d 'Time for one attempt' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l retry -d 'Try again so often after 429 and 503, and where nothing was sent yet' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s o -l out -d 'Write the body to this new file; - is stdout' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s o -l out -d 'Write the body to this new file (0600); - is stdout' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
