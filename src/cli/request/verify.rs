@@ -29,7 +29,7 @@ const RESPONSE_LIMIT: u64 = 1 << 30;
       -H @fields --token-file ci.token --sign-key-file ci.key
   curl -si … > answer; sealserve request verify … --response answer
 
-What is covered, the times, the key and the body are judged as the server does.
+What is covered, the times, the MAC and the body are judged as the server does.
 Not checked: whether its credential is accepted, whether the key is of the principal
 that the credential names, and whether the request was sent before.")]
 pub(super) struct Verify {
