@@ -205,8 +205,9 @@ impl Signer {
         let mut findings = verify(&question).findings;
         findings.retain(|finding| finding.level == Level::Error);
         if findings.iter().any(|finding| finding.check == Check::NameConstraints) {
+            let permitted = chain[1..].iter().flat_map(|certificate| &certificate.facts.permitted);
             let permitted: BTreeSet<_> =
-                chain[1..].iter().flat_map(|c| &c.facts.permitted).map(|n| plain(n)).collect();
+                permitted.filter(|name| !profile::is_nobody(name)).map(|name| plain(name)).collect();
             let permitted: Vec<_> = permitted.into_iter().collect();
             let holder = signed.facts.holder();
             return Err(PkiError::OutsideConstraints {

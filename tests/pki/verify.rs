@@ -152,7 +152,10 @@ fn what_inspect_shows_is_what_openssl_shows() {
     assert_eq!((issuing["authority"].clone(), issuing["path_length"].clone()), (json!(true), json!(0)));
     assert_eq!(
         issuing["name_constraints"],
-        json!({ "permitted": ["DNS:models.example", "IP:10.0.0.7/32", "DNS:localhost"], "excluded": ["IP:::/0"] })
+        json!({
+            "permitted": ["DNS:models.example", "IP:10.0.0.7/32", "DNS:localhost", "IP:100::/128"],
+            "excluded": []
+        })
     );
 }
 
