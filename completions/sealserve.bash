@@ -515,7 +515,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__issue)
-            opts="-q -h -V --server --client --lifetime --ca-cert --ca-key --out-cert --out-key --force --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --server --client --lifetime --ca-cert --ca-key --out-cert --out-key --allow-long-lifetime --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

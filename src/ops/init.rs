@@ -71,7 +71,7 @@ fn fill(home: &Home, names: &[Name], config: &str, now: UnixSeconds) -> Result<K
     let (certificate, key) = (home.pki().join("server.pem"), home.pki().join("server.key"));
     let request = IssueRequest {
         signer: &authority.issuing,
-        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, force: false },
+        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, allow_long: false },
         inventory: Some(&authority::inventory(home)),
         certificate: Some(&certificate),
         key: Some(&key),

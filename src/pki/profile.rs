@@ -60,8 +60,9 @@ fn constraints(permitted: &[Subtree]) -> NameConstraints {
             GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])),
             GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])),
         ]),
-        // Java compares addresses of both families, and fails where one is excluded whole:
-        // of that one, an address that nobody can have is all that is permitted.
+        // GnuTLS leaves a family free that nothing is said of, and Java, which compares
+        // addresses of both, fails where one is excluded whole: of that one, an address
+        // that nobody can have is all that is permitted.
         (true, false) => names.permitted_subtrees.push(subnet(NOBODY_V6)),
         (false, true) => names.permitted_subtrees.push(subnet(NOBODY_V4)),
         (true, true) => {}
