@@ -1,6 +1,7 @@
 //! The Open Inference Protocol, version 2, in JSON and with binary tensors.
 
 mod binary;
+mod bounded;
 mod json;
 mod request;
 mod response;
