@@ -22,6 +22,15 @@ pub(super) fn read(
     Ok((data, seen))
 }
 
+/// Bytes of memory that [`read`] and what follows take, at most. No string is longer than
+/// its text.
+pub(super) fn memory(text: &str, data_type: DataType, shape: &[usize]) -> usize {
+    match room(text, shape) {
+        0 => 0,
+        count => data_type.memory(count, text.len()),
+    }
+}
+
 /// How many elements are kept of those in `text`: as many as `shape` has, or none, where
 /// there cannot be so many. An element takes two characters at least.
 fn room(text: &str, shape: &[usize]) -> usize {

@@ -10,6 +10,7 @@ use super::binary::{self, Data, Form};
 use super::bounded::{Few, Object, Small};
 use super::json;
 use crate::runtime::{DataType, RunError, Tensor, TensorSpec};
+use crate::server::body::{Held, Share};
 use crate::server::coding::Coding;
 use crate::server::fault::Fault;
 
@@ -128,13 +129,25 @@ struct Parameters {
     shared_memory_region: Option<IgnoredAny>,
 }
 
-/// Reads the request in `body` for a model that takes `specs`.
-pub(super) fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<Inference, Fault> {
+/// Reads the request in `held` for a model that takes `specs`. The text and its tensors
+/// both have their shares while both are there. The tensors are copies, so the text goes;
+/// the larger of the two shares stays.
+pub(super) fn read(form: Form, held: Held, specs: &[TensorSpec]) -> Result<(Inference, Share), Fault> {
+    let Held { bytes, mut memory } = held;
+    let text = memory.bytes();
+    let request = parse(form, &bytes, specs, &mut memory)?;
+    drop(bytes);
+    memory.shrink(text.max(memory.bytes() - text));
+    Ok((request, memory))
+}
+
+/// Reads the request in `body`. What becomes of it is paid for from `memory` before it is there.
+fn parse(form: Form, body: &[u8], specs: &[TensorSpec], memory: &mut Share) -> Result<Inference, Fault> {
     let length = match form {
         Form::Json => body.len(),
         Form::Mixed(length) => length,
         Form::Raw => {
-            let inputs = vec![binary::raw(specs, body)?];
+            let inputs = vec![binary::raw(specs, body, memory)?];
             let forms = OutputForms { named: Vec::new(), all: true };
             return Ok(Inference { id: None, inputs, outputs: Vec::new(), forms });
         }
@@ -156,7 +169,7 @@ pub(super) fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<Inf
         output.parameters.as_ref().and_then(|Small(parameters)| parameters.binary_data).unwrap_or(binary)
     };
     let forms = OutputForms { named: outputs.iter().map(is_binary).collect(), all: binary };
-    let inputs = inputs.into_iter().map(|Object(input)| tensor(input, &mut data));
+    let inputs = inputs.into_iter().map(|Object(input)| tensor(input, &mut data, memory));
     let inputs = inputs.collect::<Result<_, _>>()?;
     data.end()?;
     Ok(Inference {
@@ -175,13 +188,14 @@ fn unreadable(message: &str, error: &serde_json::Error) -> Fault {
 }
 
 /// The tensor that `input` is; binary data is taken from `rest`.
-fn tensor(input: Input<'_>, rest: &mut Data<'_>) -> Result<Tensor, Fault> {
+fn tensor(input: Input<'_>, rest: &mut Data<'_>, memory: &mut Share) -> Result<Tensor, Fault> {
     let Input { name: Small(name), shape: Few(shape), datatype: Small(datatype), parameters, data } = input;
     let shown: String = name.chars().take(64).collect();
     let data_type: DataType =
         datatype.parse().map_err(|_| Fault::malformed(format!("input '{shown}' has an unknown datatype")))?;
     match (data, parameters.and_then(|Small(parameters)| parameters.binary_data_size)) {
         (Some(data), None) => {
+            memory.grow(json::memory(data.get(), data_type, &shape))?;
             let (data, elements) = json::read(data.get(), data_type, &shape).map_err(|error| {
                 unreadable(&format!("the data of input '{shown}' is no {data_type}"), &error)
             })?;
@@ -190,7 +204,7 @@ fn tensor(input: Input<'_>, rest: &mut Data<'_>) -> Result<Tensor, Fault> {
             }
             Ok(Tensor::new(name, shape, data)?)
         }
-        (None, Some(size)) => binary::tensor(&name, data_type, shape, rest.take(size, &shown)?),
+        (None, Some(size)) => binary::tensor(&name, data_type, shape, rest.take(size, &shown)?, memory),
         (Some(_), Some(_)) => {
             Err(Fault::malformed(format!("input '{shown}' has both data and binary_data_size")))
         }
@@ -200,8 +214,18 @@ fn tensor(input: Input<'_>, rest: &mut Data<'_>) -> Result<Tensor, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
     use super::super::bounded::SMALL;
     use super::*;
+
+    /// Parses where there is memory enough.
+    fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<Inference, Fault> {
+        let mut memory = Share::of(&Arc::new(Semaphore::new(1 << 20)), 0)?;
+        super::parse(form, body, specs, &mut memory)
+    }
 
     fn read(body: &str) -> Result<Inference, Fault> {
         parse(Form::Json, body.as_bytes(), &[])
@@ -254,6 +278,42 @@ mod tests {
             (r#"{"inputs":[],"inputs":[]}"#, "duplicate field"),
         ] {
             assert!(refused(body).contains(part), "{body}: {}", refused(body));
+        }
+    }
+
+    #[test]
+    fn tensors_are_paid_for_before_they_are_there() {
+        let json = |datatype: &str, data: &str| {
+            format!(r#"{{"inputs":[{{"name":"x","shape":[9],"datatype":"{datatype}",{data}}}]}}"#)
+                .into_bytes()
+        };
+        let binary = |datatype: &str, data: &[u8]| {
+            let head = json(datatype, &format!(r#""parameters":{{"binary_data_size":{}}}"#, data.len()));
+            (Form::Mixed(head.len()), [&head[..], data].concat())
+        };
+        let raw = |data_type| [TensorSpec { name: "x".into(), data_type, shape: vec![-1] }];
+        for ((form, body), specs, cost) in [
+            ((Form::Json, json("INT64", r#""data":[1,1,1,1,1,1,1,1,1]"#)), vec![], 72),
+            ((Form::Json, json("BYTES", r#""data":["","","","","","","","",""]"#)), vec![], 9 * 192 + 3 * 28),
+            (binary("INT64", &[0; 72]), vec![], 72),
+            (binary("BYTES", &[0; 36]), vec![], 9 * 192),
+            (binary("BYTES", &[&[0; 32][..], &[2, 0, 0, 0, b'a', b'b']].concat()), vec![], 9 * 192 + 6),
+            ((Form::Raw, vec![0; 72]), raw(DataType::Fp32).to_vec(), 72),
+            ((Form::Raw, b"text".to_vec()), raw(DataType::Bytes).to_vec(), 192 + 12),
+        ] {
+            for left in [cost - 1, cost] {
+                let pool = Arc::new(Semaphore::new(body.len() + left));
+                let memory = Share::of(&pool, body.len()).unwrap();
+                let held = Held { bytes: body.clone().into(), memory };
+                match super::read(form, held, &specs) {
+                    Ok((_, memory)) => {
+                        assert_eq!(left, cost, "{form:?}");
+                        assert_eq!(memory.bytes(), cost.max(body.len()));
+                    }
+                    Err(fault) => assert_eq!((left, fault.code), (cost - 1, "no_body_memory"), "{form:?}"),
+                }
+                assert_eq!(pool.available_permits(), body.len() + left);
+            }
         }
     }
 
