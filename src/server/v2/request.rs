@@ -189,10 +189,10 @@ fn unreadable(message: &str, error: &serde_json::Error) -> Fault {
 
 /// The tensor that `input` is; binary data is taken from `rest`.
 fn tensor(input: Input<'_>, rest: &mut Data<'_>, memory: &mut Share) -> Result<Tensor, Fault> {
-    let Input { name: Small(name), shape: Few(shape), datatype: Small(datatype), parameters, data } = input;
+    let Input { name: Small(name), shape: Few(shape), datatype: Small(kind), parameters, data } = input;
     let shown: String = name.chars().take(64).collect();
     let data_type: DataType =
-        datatype.parse().map_err(|_| Fault::malformed(format!("input '{shown}' has an unknown datatype")))?;
+        kind.parse().map_err(|_| Fault::malformed(format!("input '{shown}' has an unknown datatype")))?;
     match (data, parameters.and_then(|Small(parameters)| parameters.binary_data_size)) {
         (Some(data), None) => {
             memory.grow(json::memory(data.get(), data_type, &shape))?;
