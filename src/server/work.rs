@@ -98,8 +98,9 @@ mod tests {
         let fault = outcome.expect("an answer").unwrap_err();
         assert_eq!((fault.status.as_u16(), fault.code), (503, "busy"));
         assert_eq!(fault.response("").headers()[RETRY_AFTER], "1");
-        // Little work needs no core of its own.
+        // Little work needs no core of its own; more does.
         assert!(of_size(PIECE, Duration::ZERO, || Ok(())).await.is_ok());
+        assert!(of_size(PIECE + 1, Duration::ZERO, || Ok(())).await.is_err());
         drop(ends);
         for one in busy {
             one.await.unwrap().unwrap();
