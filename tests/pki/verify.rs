@@ -37,6 +37,8 @@ fn each_no_has_a_name_and_exit_3() {
         ("server.pem --name other.example", &["name"]),
         ("client-john.doe.pem --purpose client --name eve", &["name"]),
         ("server.pem --at 2000-01-01T00:00:00Z", &["not-yet-valid", "not-yet-valid", "not-yet-valid"]),
+        ("server.pem --at 946684800", &["not-yet-valid", "not-yet-valid", "not-yet-valid"]),
+        ("server.pem --at 18446744073709551615", &["expired", "expired", "expired"]),
         ("client-john.doe.pem --at 2034-01-01T00:00:00+01:00", &["expired", "expired"]),
         (&format!("server.pem --ca {}", stranger.display()), &["unknown-issuer"]),
         // Nobody is trusted who only came along.
