@@ -941,7 +941,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__decrypt)
-            opts="-o -i -q -h -V --output --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --force --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-o -i -q -h -V --output --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -952,6 +952,10 @@ _sealserve() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --payload)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1011,7 +1015,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__encrypt)
-            opts="-o -r -R -q -h -V --output --key-file --key --passphrase --ask-passphrase --age-recipient --age-recipients-file --wrap-command --command-key --command-timeout --no-recovery --name --model-version --media-type --force --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-o -r -R -q -h -V --output --detached --model-file --key-file --key --passphrase --ask-passphrase --age-recipient --age-recipients-file --wrap-command --command-key --command-timeout --no-recovery --name --model-version --media-type --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1022,6 +1026,14 @@ _sealserve() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --detached)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --model-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1101,12 +1113,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__inspect)
-            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -q -h -V --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --payload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1193,7 +1209,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__recipient__subcmd__add)
-            opts="-q -h -V --key-file --key --new-key-file --new-key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -r -R -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --new-passphrase --ask-new-passphrase --age-recipient --age-recipients-file --wrap-command --new-command-key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1207,11 +1223,63 @@ _sealserve() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --new-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --new-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipients-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -R)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-command-key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1269,7 +1337,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__recipient__subcmd__remove)
-            opts="-q -h -V --key-file --key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1280,6 +1348,30 @@ _sealserve() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1307,7 +1399,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__reencrypt)
-            opts="-q -h -V --files0-from --key-file --key --new-key-file --new-key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -r -R -q -h -V --files0-from --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --new-passphrase --ask-new-passphrase --age-recipient --age-recipients-file --wrap-command --new-command-key --no-recovery --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1325,11 +1417,63 @@ _sealserve() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --new-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --new-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipients-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -R)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-command-key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1357,7 +1501,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__rewrap)
-            opts="-q -h -V --files0-from --key-file --key --new-key-file --new-key --dry-run --rewrap-only --insecure --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -r -R -q -h -V --files0-from --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --new-passphrase --ask-new-passphrase --age-recipient --age-recipients-file --wrap-command --new-command-key --dry-run --rewrap-only --insecure --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1375,11 +1519,63 @@ _sealserve() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unwrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --command-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --new-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --new-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-passphrase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --age-recipients-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -R)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wrap-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-command-key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1407,12 +1603,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__verify)
-            opts="-i -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -q -h -V --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --payload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

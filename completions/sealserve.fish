@@ -365,14 +365,16 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fis
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "encrypt" -d 'Encrypt a model'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "encrypt" -d 'Encrypt a model: an ONNX file with the files that it names, or a directory'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "decrypt" -d 'Decrypt a model; the output appears only when all of it is authentic'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "inspect" -d 'Show what a file tells, and with a key also what it says about the model'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "verify" -d 'Decrypt everything and write nothing; exit 3 when anything is wrong'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "rewrap" -d 'Replace the key that opens files by another, in milliseconds whatever their size'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "rewrap" -d 'Replace what opens files by something else, in milliseconds whatever their size'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "reencrypt" -d 'Encrypt files again under new data keys, as a key that leaked demands'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect verify rewrap reencrypt recipient" -f -a "recipient" -d 'Show and change who can open a file'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l detached -d 'Write the payload to this file, and to the output only its header' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-file -d 'Which file of the directory is the model [default: the only *.onnx, else model.onnx]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l passphrase -d 'Passphrase, which is then the only way to open the file' -r
@@ -383,7 +385,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l name -d 'Name that the model will be served under [default: the file\'s stem]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-version -d 'Version that the model will be served as' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l media-type -d 'Media type of what is inside' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l media-type -d 'Media type of what is inside [default: application/x-onnx; application/x-tar for several files]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -398,7 +400,8 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s o -l output -d 'The model in the clear (0600); - is standard output [default: standard output]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s o -l output -d 'The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -414,11 +417,12 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l force -d 'Replace an existing output'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l force -d 'Replace an existing output, if it is a file'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -438,6 +442,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -460,8 +465,18 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l key-file -d 'Key file that opens the files: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l key -d 'Model key of the keyring that opens them, in any state; may be repeated [default: all]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key-file -d 'Key file of the new recipient' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key -d 'Model key of the keyring that is the new recipient [default: the active one]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s i -l age-identity -d 'File of age identities; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l unwrap-command -d 'Command that unwraps data keys: a program, or a JSON array of program and arguments' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l command-key -d 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l command-timeout -d 'How long the command may take' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key-file -d 'Key file of a new recipient; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key -d 'Model key of the keyring that is a new recipient; may be repeated [default: the active one]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-passphrase -d 'Passphrase, which is then the only way to open the files' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s r -l age-recipient -d 'Public key of age, age1…; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s R -l age-recipients-file -d 'File with a public key of age on each line; may be repeated' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l wrap-command -d 'Command that wraps the data key: a program, or a JSON array of program and arguments' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-command-key -d 'Name of the key that --wrap-command uses; it gets it as SEALSERVE_KEY_NAME' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -469,6 +484,8 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l ask-new-passphrase -d 'Ask for that passphrase at the terminal, twice'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l dry-run -d 'Say what would be done, and do nothing'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l rewrap-only -d 'Rewrap also files of a key that leaked, though their data keys may be known'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l insecure -d 'Confirm --rewrap-only'
@@ -479,8 +496,18 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l key-file -d 'Key file that opens the files: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l key -d 'Model key of the keyring that opens them, in any state; may be repeated [default: all]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key-file -d 'Key file of the new recipient' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key -d 'Model key of the keyring that is the new recipient [default: the active one]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s i -l age-identity -d 'File of age identities; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l unwrap-command -d 'Command that unwraps data keys: a program, or a JSON array of program and arguments' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l command-key -d 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l command-timeout -d 'How long the command may take' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key-file -d 'Key file of a new recipient; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key -d 'Model key of the keyring that is a new recipient; may be repeated [default: the active one]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-passphrase -d 'Passphrase, which is then the only way to open the files' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s r -l age-recipient -d 'Public key of age, age1…; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s R -l age-recipients-file -d 'File with a public key of age on each line; may be repeated' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l wrap-command -d 'Command that wraps the data key: a program, or a JSON array of program and arguments' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-command-key -d 'Name of the key that --wrap-command uses; it gets it as SEALSERVE_KEY_NAME' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -488,6 +515,9 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l ask-new-passphrase -d 'Ask for that passphrase at the terminal, twice'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l no-recovery -d 'Leave out the recovery recipients that the home\'s sealserve.toml names'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l dry-run -d 'Say what would be done, and do nothing'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
@@ -504,8 +534,8 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "add" -d 'Let one more key open a file'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "remove" -d 'Let a key no longer open a file; one recipient must stay'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "add" -d 'Let someone else open a file, too'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "remove" -d 'Let someone no longer open a file; one recipient must stay'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "list" -d 'Show who can open a file; without a key, nothing of it is proven'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r

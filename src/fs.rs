@@ -4,6 +4,7 @@
 //! kill, nothing is left behind. What is changed in place is changed by one at
 //! a time: [`turn`].
 
+mod tree;
 mod turn;
 
 use std::fs::{File, Metadata, Permissions};
@@ -17,6 +18,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use crate::error::Diagnose;
 use crate::secret::SecretBytes;
 
+pub use tree::{AtomicDirectory, open_regular};
 pub use turn::{Access, turn};
 
 /// Mode of a file that holds a secret.
@@ -32,6 +34,8 @@ pub enum FsError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("'{}' exists already", path.display())]
     Exists { path: PathBuf },
+    #[error("'{}' exists already", path.display())]
+    DirectoryExists { path: PathBuf },
     #[error("'{}' is no regular file", path.display())]
     NotRegular { path: PathBuf },
     #[error("'{}' is readable by others (mode {mode:04o})", path.display())]
@@ -61,6 +65,9 @@ impl Diagnose for FsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Exists { .. } => Some("choose another path, or pass --force to replace it".into()),
+            Self::DirectoryExists { .. } => {
+                Some("choose another path, or remove it first: a directory is never replaced".into())
+            }
             Self::Exposed { path, .. } => {
                 let mode = if path.is_dir() { "700" } else { "600" };
                 Some(format!(

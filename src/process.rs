@@ -8,3 +8,14 @@ pub fn keep_memory_private() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
+
+/// Gives memory that was freed back to the system, which hands it to nobody unwiped.
+/// The C library would keep most of it for later, and with it what was inside.
+#[expect(unsafe_code, reason = "only malloc_trim(3) does it")]
+pub fn release_freed_memory() {
+    // SAFETY: it takes a number, and may be called at any time from any thread.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

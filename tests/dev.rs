@@ -171,9 +171,9 @@ fn models_that_cannot_be_served_are_refused_by_name() {
         ("models/complex64.onnx", "COMPLEX64"),
         ("models/float8.onnx", "FLOAT8"),
         ("models/sequence.onnx", "no request can carry"),
-        ("models/external.onnx", "'../secret.bin', which is no member"),
-        ("models/external-cwd.onnx", "'secret.bin', which is no member"),
-        ("models/external-subgraph.onnx", "which is no member"),
+        ("models/external.onnx", "'../secret.bin', but no archive holds that"),
+        ("models/external-cwd.onnx", "'secret.bin', which is not there"),
+        ("models/external-subgraph.onnx", "leads out"),
         ("models/external-memory.onnx", "address in memory"),
         ("digits-request.json", "not an ONNX model"),
     ] {

@@ -70,18 +70,28 @@ impl Message {
 
 /// `y = x + w` with `w` = `weights`, all FP32 [1, 1024].
 fn model(weights: &[u8]) -> Vec<u8> {
+    graph(weights.len() / 4, Message::default().bytes(9, weights))
+}
+
+/// The same with the weights in the file `location`.
+fn outside(count: usize, location: &str) -> Vec<u8> {
+    let entry = Message::default().bytes(1, "location").bytes(2, location);
+    graph(count, Message::default().bytes(13, entry.0).number(14, 1))
+}
+
+/// `y = x + w`; `data` says what, or where, the data of `w` is.
+fn graph(count: usize, data: Message) -> Vec<u8> {
     let message = Message::default;
-    let count = weights.len() / 4;
     let dimension = |n| message().bytes(1, message().number(1, n).0).0;
     let shape = [dimension(1), dimension(count)].concat();
     let tensor = message().number(1, 1).bytes(2, shape);
     let value = |name: &str| message().bytes(1, name).bytes(2, message().bytes(1, &tensor.0).0).0;
     let node = message().bytes(1, "x").bytes(1, "w").bytes(2, "y").bytes(4, "Add");
-    let initializer = message().number(1, 1).number(1, count).number(2, 1).bytes(8, "w").bytes(9, weights);
+    let initializer = message().number(1, 1).number(1, count).number(2, 1).bytes(8, "w");
     let graph = message()
         .bytes(1, node.0)
         .bytes(2, "planted")
-        .bytes(5, initializer.0)
+        .bytes(5, [initializer.0, data.0].concat())
         .bytes(11, value("x"))
         .bytes(12, value("y"));
     message().number(1, 8).bytes(7, graph.0).bytes(8, message().number(2, 17).0).0
@@ -194,8 +204,8 @@ impl Trace {
         trace
     }
 
-    /// Searches the trace of a program that has ended.
-    fn leaks(&self, detector: &Detector) -> Leaks {
+    /// The trace of a program that has ended.
+    fn read(&self) -> String {
         // strace may be a little behind.
         let mut trace = String::new();
         wait_until("strace has written the end", || {
@@ -206,6 +216,24 @@ impl Trace {
                     line.strip_prefix(first).is_some_and(|rest| rest.trim_start().starts_with("+++ "))
                 })
         });
+        trace
+    }
+
+    /// The calls that were given `word`, or gave it.
+    fn mentions(&self, word: &str) -> Vec<String> {
+        let trace = self.read();
+        let strings =
+            |line: &str| -> Vec<Vec<u8>> { line.split('"').skip(1).step_by(2).map(unescape).collect() };
+        let holds = |line: &&str| {
+            let found = |bytes: &Vec<u8>| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+            strings(line).iter().any(found)
+        };
+        trace.lines().filter(holds).map(|line| line.chars().take(160).collect()).collect()
+    }
+
+    /// Searches the trace of a program that has ended.
+    fn leaks(&self, detector: &Detector) -> Leaks {
+        let trace = self.read();
         let mut leaks = Leaks::default();
         let mut writes = 0;
         for line in trace.lines() {
@@ -287,6 +315,75 @@ fn served_weights_reach_no_write_no_shared_mapping_and_no_file() {
     let mut found = Vec::new();
     detector.search(&sandbox.path("."), &mut found);
     assert_eq!(found, Vec::<PathBuf>::new());
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn weights_of_an_archive_reach_nothing_either_and_no_file_of_their_name_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.init(
+        "[[model]]\nname = \"planted\"\npath = \"models/planted.sealed\"\n\
+         [[model]]\nname = \"branch\"\npath = \"models/branch.sealed\"\n",
+    );
+    let weights = weights();
+    let detector = Detector::new(&weights);
+    sandbox.write("plain/model.onnx", outside(PLANTED / 4, "planted-1.bin"));
+    sandbox.write("plain/planted-1.bin", &weights);
+    // The same from within both branches of an If.
+    let mut branch = fs::read(support::testdata("models/external-subgraph.onnx")).unwrap();
+    for at in 0..branch.len() - 13 {
+        if branch[at..].starts_with(b"../secret.bin") {
+            branch[at..at + 13].copy_from_slice(b"planted-2.bin");
+        }
+    }
+    sandbox.write("branch/model.onnx", branch);
+    sandbox.write("branch/planted-2.bin", &weights[..16]);
+    for (directory, name) in [("plain", "planted"), ("branch", "branch")] {
+        sandbox.encrypt(&sandbox.path(directory), name);
+        fs::remove_dir_all(sandbox.path(directory)).unwrap();
+    }
+    // What a library that looks into its working directory would find.
+    let nines = 9_f32.to_le_bytes().repeat(PLANTED / 4);
+    sandbox.write("cwd/planted-1.bin", &nines);
+    sandbox.write("cwd/planted-2.bin", &nines);
+
+    let mut serve = sandbox.sealserve();
+    serve.arg("serve");
+    let (traced, trace) = Trace::of(&serve);
+    let server = Server::spawn(&sandbox, traced);
+    let token = sandbox.mint("t", "model:*:*");
+    let ones = vec!["1"; PLANTED / 4].join(",");
+    let add = format!(
+        r#"{{"inputs":[{{"name":"x","shape":[1,{}],"datatype":"FP32","data":[{ones}]}}]}}"#,
+        PLANTED / 4
+    );
+    let choose = r#"{"inputs":[{"name":"which","shape":[],"datatype":"BOOL","data":[true]}]}"#;
+    for (name, body, one) in [("planted", add.as_str(), 1.0), ("branch", choose, 0.0)] {
+        let answer = infer(&sandbox, &server, name, &token, body);
+        assert_eq!(answer.status, 200, "{}", text(&answer.body));
+        let first = answer.json()["outputs"][0]["data"][0].as_f64().unwrap() - one;
+        assert!((0.5..1.0).contains(&first), "{name}: the weights of the archive took part: {first}");
+    }
+    assert!(server.stop().success());
+
+    assert_eq!(trace.leaks(&detector), Leaks::default());
+    assert_eq!(trace.mentions("planted-"), [""; 0]);
+    let mut found = Vec::new();
+    detector.search(&sandbox.path("."), &mut found);
+    assert_eq!(found, Vec::<PathBuf>::new());
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn the_trace_shows_a_library_that_looks_into_its_working_directory() {
+    const PROGRAM: &str = "import onnxruntime
+onnxruntime.InferenceSession(open('model.onnx', 'rb').read(), providers=['CPUExecutionProvider'])";
+    let sandbox = Sandbox::new();
+    sandbox.write("cwd/model.onnx", outside(PLANTED / 4, "planted-1.bin"));
+    sandbox.write("cwd/planted-1.bin", weights());
+    let mut session = sandbox.program(python());
+    session.args(["-c", PROGRAM]);
+    assert!(!Trace::run(&session).mentions("planted-1.bin").is_empty());
 }
 
 #[test]

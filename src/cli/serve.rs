@@ -92,7 +92,10 @@ impl Serve {
             .map(|model| ModelSpec {
                 name: model.name.clone(),
                 version: model.version.clone(),
-                source: ModelSource::File(model.path.clone()),
+                source: match model.payload.clone() {
+                    None => ModelSource::File(model.path.clone()),
+                    Some(payload) => ModelSource::Detached { header: model.path.clone(), payload },
+                },
                 placement,
                 sessions: model.sessions,
                 threads: model.threads,

@@ -280,6 +280,8 @@ pub struct ModelTable {
     pub version: String,
     /// The encrypted model.
     pub path: PathBuf,
+    /// Its payload, where `path` is a header that stands alone.
+    pub payload: Option<PathBuf>,
     /// Inferences that run at once.
     #[serde(default = "one")]
     pub sessions: usize,
@@ -321,7 +323,10 @@ impl Config {
         if let Some(program) = config.keys.unwrap_command.first_mut().filter(|name| name.contains('/')) {
             *program = base.join(&*program).to_string_lossy().into_owned();
         }
-        config.models.iter_mut().for_each(|model| resolve(&mut model.path));
+        for model in &mut config.models {
+            resolve(&mut model.path);
+            model.payload.as_mut().map(resolve);
+        }
         Ok(config)
     }
 

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::archive::ArchiveFault;
 use super::id::KeyId;
 use super::recipient::RecipientKind;
 use super::slot::SlotName;
@@ -27,6 +28,18 @@ pub enum ContainerError {
         #[source]
         fault: Fault,
     },
+    #[error("the files in '{name}' are not as a sealed archive has them")]
+    Archive {
+        name: String,
+        #[source]
+        fault: ArchiveFault,
+    },
+    #[error("'{name}' is a header whose payload is in another file")]
+    PayloadElsewhere { name: String },
+    #[error("'{name}' has its payload in another file, and both cannot be replaced at once")]
+    NotInPlace { name: String },
+    #[error("'{name}' holds its payload itself, so another file cannot be it")]
+    NotDetached { name: String },
     #[error("no key opens '{name}', which is sealed for {}; {}", list(recipients), tried_text(tried))]
     NoKey { name: String, recipients: Vec<String>, tried: Vec<String>, kinds: Vec<RecipientKind> },
     #[error("the passphrase does not open '{name}'")]
@@ -35,6 +48,8 @@ pub enum ContainerError {
     Passphrase { what: &'static str },
     #[error("a passphrase must be the only recipient")]
     PassphraseNotAlone,
+    #[error("'{name}' would have other recipients beside a passphrase")]
+    PassphraseWithOthers { name: String },
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
     #[error("'{text}' is no age recipient: {what}")]
@@ -137,6 +152,8 @@ pub enum Fault {
     Chunk(u64),
     #[error("chunk {0}, the last, does not authenticate: it is damaged, cut short, or has bytes appended")]
     LastChunk(u64),
+    #[error("it goes on after its header, though its payload is in another file")]
+    HeaderTrailing,
     #[error("its payload ends before the first chunk")]
     PayloadTruncated,
     #[error("its payload ends inside chunk {0}")]
@@ -155,7 +172,7 @@ impl ContainerError {
     /// Whether the file was read and found wrong, as opposed to all else that can
     /// fail: what `verify` answers "no" to.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Fault { .. })
+        matches!(self, Self::Fault { .. } | Self::Archive { .. })
     }
 }
 
@@ -192,6 +209,7 @@ impl Fault {
             }
             Self::Size { .. } | Self::Digest => "whoever sealed it gave wrong metadata; encrypt it anew",
             Self::Preamble(_)
+            | Self::HeaderTrailing
             | Self::BothSlotsDamaged
             | Self::Commitment
             | Self::Chunk(_)
@@ -217,11 +235,14 @@ impl Diagnose for ContainerError {
             Self::NoRecipient { .. }
             | Self::DuplicateRecipient { .. }
             | Self::PassphraseNotAlone
+            | Self::PassphraseWithOthers { .. }
             | Self::AgeRecipient { .. }
             | Self::AgeSecret
             | Self::AgeRecipientsFile { .. }
             | Self::CommandKey
-            | Self::MetadataField { .. } => Kind::Usage,
+            | Self::MetadataField { .. }
+            | Self::PayloadElsewhere { .. }
+            | Self::NotDetached { .. } => Kind::Usage,
             Self::Command { source, .. } => source.kind(),
             _ => Kind::Failed,
         }
@@ -231,6 +252,13 @@ impl Diagnose for ContainerError {
         let hint = match self {
             Self::File(error) => return error.hint(),
             Self::Fault { fault, .. } => fault.hint(),
+            Self::Archive { .. } => {
+                "whoever sealed it wrote a wrong archive; nothing of it was kept. Encrypt the directory anew"
+            }
+            Self::PayloadElsewhere { .. } => {
+                "name the payload with --payload FILE, or with `payload` in the model's configuration"
+            }
+            Self::NotDetached { .. } => "leave the payload's file out",
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space; nothing was left behind"
             }
@@ -240,6 +268,10 @@ impl Diagnose for ContainerError {
                 "check layout and capitals; without the passphrase nothing opens it"
             }
             Self::Passphrase { .. } => "four or more random words, on one line, make a good one",
+            Self::NotInPlace { .. } => "decrypt it with --payload, and encrypt that again with --detached",
+            Self::PassphraseWithOthers { .. } => {
+                "a passphrase is a file's only recipient: `sealserve model rewrap` replaces it by others, or them by it"
+            }
             Self::PassphraseNotAlone => "leave the other recipients out, or the passphrase",
             Self::OutOfMemory(_) => "use a machine with more memory",
             Self::AgeRecipient { .. } => {

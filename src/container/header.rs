@@ -90,9 +90,14 @@ impl Header {
         self.preamble.slot_len
     }
 
-    /// Bytes before the payload.
+    /// Where the payload begins, in its own file where it has one.
     pub fn payload_offset(&self) -> u64 {
         self.preamble.payload_offset()
+    }
+
+    /// Whether the payload is in another file.
+    pub fn is_detached(&self) -> bool {
+        self.preamble.detached
     }
 
     /// Who can open the file.

@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn decode(json: &[u8]) -> Result<Metadata, Fault> {
-        let preamble = Preamble { artifact_id: ArtifactId([1; 16]), slot_len: MIN_SLOT };
+        let preamble = Preamble { artifact_id: ArtifactId([1; 16]), slot_len: MIN_SLOT, detached: false };
         let key = random::secret();
         Metadata::open(&seal(json, &preamble, &key), &preamble, &key)
     }

@@ -19,10 +19,13 @@
 //!   authenticated first: a kill at any instant leaves one that opens.
 
 mod age_key;
+pub mod archive;
 mod batch;
 mod body;
+mod detached;
 mod error;
 mod external;
+mod extract;
 mod header;
 mod id;
 mod kek;
@@ -33,6 +36,7 @@ mod openers;
 mod passphrase;
 mod pipeline;
 mod preamble;
+mod random_access;
 mod recipient;
 mod reseal;
 mod rewrite;
@@ -45,6 +49,7 @@ mod workers;
 
 pub use age_key::{AgeIdentities, AgeRecipient, Nobody, Person};
 pub use body::SignatureRecord;
+pub use detached::seal_detached;
 pub use error::{ContainerError, Fault};
 pub use external::External;
 pub use header::{Header, SlotState};

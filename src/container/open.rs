@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 
+use super::archive::{Manifest, Nowhere, TAR};
 use super::batch;
+use super::detached;
 use super::error::{ContainerError, Fault};
 use super::header::{Header, Opening};
 use super::id::KeyId;
@@ -31,6 +33,8 @@ pub struct Sealed<S> {
     input: Named<S>,
     /// Bytes of the payload, where they are known beforehand.
     payload: Option<u64>,
+    /// Whether the stream is one of the payload, not of a header without one.
+    attached: bool,
 }
 
 impl Sealed<File> {
@@ -41,7 +45,9 @@ impl Sealed<File> {
         // microseconds; what is damaged stays so.
         for _ in 0..REREADS {
             let torn = match &opened {
-                Ok(sealed) => sealed.payload.is_some() && sealed.header.damaged_slot().is_some(),
+                Ok(sealed) => {
+                    (sealed.payload.is_some() || !sealed.attached) && sealed.header.damaged_slot().is_some()
+                }
                 Err(ContainerError::Fault { fault, .. }) => *fault == Fault::BothSlotsDamaged,
                 Err(_) => false,
             };
@@ -59,13 +65,30 @@ impl Sealed<File> {
 
     /// Reads the header of `file`, which stands at its beginning.
     pub fn of(path: &Path, file: File) -> Result<Self, ContainerError> {
-        let metadata = file.metadata().map_err(FsError::io("read", path))?;
-        if metadata.is_dir() {
-            return Err(FsError::NotRegular { path: path.to_owned() }.into());
-        }
-        let length = metadata.is_file().then_some(metadata.len());
+        let length = length_of(path, &file)?;
         Self::with_length(Named::new(path.to_string_lossy(), file), length)
     }
+
+    /// Opens the header at `path` and its payload at `payload`.
+    pub fn open_detached(path: &Path, payload: &Path) -> Result<Self, ContainerError> {
+        Self::open(path)?.attach_file(payload)
+    }
+
+    /// Joins a header that stands alone with its payload at `payload`.
+    pub fn attach_file(self, payload: &Path) -> Result<Self, ContainerError> {
+        let file = File::open(payload).map_err(FsError::io("open", payload))?;
+        let length = length_of(payload, &file)?;
+        self.attach(Named::new(payload.to_string_lossy(), file), length)
+    }
+}
+
+/// The length of `file`, where it is a regular one.
+fn length_of(path: &Path, file: &File) -> Result<Option<u64>, FsError> {
+    let metadata = file.metadata().map_err(FsError::io("read", path))?;
+    if metadata.is_dir() {
+        return Err(FsError::NotRegular { path: path.to_owned() });
+    }
+    Ok(metadata.is_file().then_some(metadata.len()))
 }
 
 impl<T: AsRef<[u8]>> Sealed<Cursor<T>> {
@@ -84,8 +107,25 @@ impl<S: Read> Sealed<S> {
 
     fn with_length(mut input: Named<S>, length: Option<u64>) -> Result<Self, ContainerError> {
         let header = Header::read(&mut input)?;
+        if header.is_detached() {
+            detached::require_end(&mut input)?;
+            return Ok(Self { header, input, payload: None, attached: false });
+        }
         let payload = length.map(|length| length.saturating_sub(header.payload_offset()));
-        Ok(Self { header, input, payload })
+        Ok(Self { header, input, payload, attached: true })
+    }
+
+    /// Joins a header that stands alone with its payload, of `length` bytes where
+    /// that is known.
+    pub fn attach<P: Read>(
+        self,
+        payload: Named<P>,
+        length: Option<u64>,
+    ) -> Result<Sealed<P>, ContainerError> {
+        if !self.header.is_detached() {
+            return Err(ContainerError::NotDetached { name: self.input.name });
+        }
+        Ok(Sealed { header: self.header, input: payload, payload: length, attached: true })
     }
 
     /// What the file tells without a key.
@@ -146,6 +186,24 @@ impl<S> Unlocked<S> {
         &self.opening.data_key
     }
 
+    /// What messages call the file that holds the payload.
+    pub(super) fn payload_name(&self) -> &str {
+        &self.sealed.input.name
+    }
+
+    /// Whether more than the header is here.
+    pub fn has_payload(&self) -> bool {
+        self.sealed.attached
+    }
+
+    /// Fails where only the header is here.
+    pub(super) fn require_payload(&self) -> Result<(), ContainerError> {
+        if self.sealed.attached {
+            return Ok(());
+        }
+        Err(ContainerError::PayloadElsewhere { name: self.sealed.input.name.clone() })
+    }
+
     /// The payload's cipher, if the payload begins with `prefix`.
     pub(super) fn cipher(&self, prefix: &[u8; PREFIX]) -> Result<Cipher, Fault> {
         let context = self.sealed.header.preamble().context("payload");
@@ -172,6 +230,7 @@ impl<S: Read + Send> Unlocked<S> {
         output: Named<W>,
         progress: &dyn Progress,
     ) -> Result<u64, ContainerError> {
+        self.require_payload()?;
         let name = self.sealed.input.name.clone();
         if let Some(total) = self.plaintext_len().map_err(Fault::of(&name))? {
             progress.total(total);
@@ -198,21 +257,30 @@ impl<S: Read + Send> Unlocked<S> {
     /// Decrypts everything to nowhere and checks all that can be checked, also
     /// what opening forgives: a damaged slot. Returns the plaintext's length.
     pub fn verify(self, progress: &dyn Progress) -> Result<u64, ContainerError> {
+        Ok(self.verify_contents(progress)?.0)
+    }
+
+    /// As [`verify`](Self::verify); returns also what is in an archive.
+    pub fn verify_contents(self, progress: &dyn Progress) -> Result<(u64, Option<Manifest>), ContainerError> {
         let name = self.sealed.input.name.clone();
         let damaged = self.header().damaged_slot();
-        let length = match self.opening.metadata.sha256 {
-            None => self.decrypt(Named::new("nowhere", io::sink()), progress)?,
-            Some(expected) => {
-                let mut hash = Hash(Sha256::new());
-                let length = self.decrypt(Named::new("nowhere", &mut hash), progress)?;
-                if hash.0.finish() != expected {
-                    return Err(Fault::of(&name)(Fault::Digest));
-                }
-                length
-            }
+        let mut hash = self.opening.metadata.sha256.map(|expected| (Hash(Sha256::new()), expected));
+        let (length, manifest) = if self.metadata().media_type == TAR {
+            let (length, manifest, _) =
+                self.extract_to(Nowhere, hash.as_mut().map(|(hash, _)| hash), progress)?;
+            (length, Some(manifest))
+        } else {
+            let length = match &mut hash {
+                None => self.decrypt(Named::new("nowhere", io::sink()), progress)?,
+                Some((hash, _)) => self.decrypt(Named::new("nowhere", hash), progress)?,
+            };
+            (length, None)
         };
+        if hash.is_some_and(|(hash, expected)| hash.0.finish() != expected) {
+            return Err(Fault::of(&name)(Fault::Digest));
+        }
         match damaged {
-            None => Ok(length),
+            None => Ok((length, manifest)),
             Some(slot) => Err(Fault::of(&name)(Fault::SlotDamaged(slot))),
         }
     }
@@ -222,6 +290,7 @@ impl<S: ReadAt> Unlocked<S> {
     /// Decrypts the payload into memory that is allocated once and wiped when
     /// dropped. Nothing is handed over unless all of it is authentic.
     pub fn read_to_memory(&self, progress: &dyn Progress) -> Result<SecretBytes, ContainerError> {
+        self.require_payload()?;
         let input = &self.sealed.input;
         let length = self
             .plaintext_len()
@@ -252,7 +321,7 @@ fn check_size(metadata: &Metadata, found: u64) -> Result<(), Fault> {
 }
 
 /// Hashes what is written to it.
-struct Hash(Sha256);
+pub(super) struct Hash(Sha256);
 
 impl Write for Hash {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

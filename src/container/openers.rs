@@ -14,7 +14,7 @@ use crate::secret::Secret;
 #[derive(Debug, Default)]
 pub struct Others {
     /// For a file whose recipient is a passphrase.
-    pub passphrase: Option<Passphrase>,
+    pub passphrases: Vec<Passphrase>,
     /// For recipients of age.
     pub age: AgeIdentities,
     /// For external recipients: each for those that name its key.
@@ -32,7 +32,15 @@ impl Others {
         match recipient.kind {
             RecipientKind::Key => Ok(None),
             RecipientKind::Passphrase => {
-                self.passphrase.as_ref().map(|own| own.unwrap(file, recipient, preamble)).transpose()
+                // Each try takes argon2id's time and memory; there is seldom a second.
+                let mut refused = None;
+                for own in &self.passphrases {
+                    match own.unwrap(file, recipient, preamble) {
+                        Err(error @ ContainerError::WrongPassphrase { .. }) => refused = Some(error),
+                        other => return other.map(Some),
+                    }
+                }
+                refused.map_or(Ok(None), Err)
             }
             RecipientKind::Age if self.age.is_empty() => Ok(None),
             RecipientKind::Age => self.age.unwrap(file, recipient, preamble),
@@ -43,9 +51,24 @@ impl Others {
         }
     }
 
+    /// Whether one of these is what `recipient` is for. No command is run for that.
+    pub(super) fn open(
+        &self,
+        file: &str,
+        recipient: &Recipient,
+        preamble: &Preamble,
+    ) -> Result<bool, ContainerError> {
+        match recipient.kind {
+            RecipientKind::External => {
+                Ok(self.commands.iter().any(|command| command.key_id() == recipient.key_id))
+            }
+            _ => Ok(self.unwrap(file, recipient, preamble)?.is_some()),
+        }
+    }
+
     fn describe(&self) -> Vec<String> {
         let mut all = Vec::new();
-        all.extend(self.passphrase.as_ref().map(|_| "a passphrase".to_owned()));
+        all.extend(self.passphrases.iter().map(|_| "a passphrase".to_owned()));
         all.extend((!self.age.is_empty()).then(|| match self.age.len() {
             1 => "1 age identity".to_owned(),
             n => format!("{n} age identities"),

@@ -16,15 +16,20 @@ const MAGIC: [u8; 8] = *b"\x89SEALED\n";
 const VERSION: u16 = 1;
 /// Cobblestone-256. 2 is reserved for FLOE.
 const SUITE: u16 = 1;
+/// Flag bit 0: the payload is in another file.
+const DETACHED: u32 = 1;
 /// Bytes that later keys and MACs are bound to.
 const BOUND: usize = 64;
 
-/// A preamble of this version: only its id and its slot length vary.
+/// A preamble of this version: only its id, its slot length, and where its payload
+/// is vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Preamble {
     pub(super) artifact_id: ArtifactId,
     /// Bytes of one header slot.
     pub(super) slot_len: u32,
+    /// Whether the payload is in another file.
+    pub(super) detached: bool,
 }
 
 impl Preamble {
@@ -43,16 +48,17 @@ impl Preamble {
             return Err(Fault::Suite(suite));
         }
         let flags = u32::from_be_bytes(at(region, 12));
-        if flags != 0 {
+        if flags & !DETACHED != 0 {
             return Err(Fault::Flags(flags));
         }
         let slot_len = u32::from_be_bytes(at(region, 32));
         if !(MIN_SLOT..=MAX_SLOT).contains(&slot_len) || !slot_len.is_multiple_of(SLOT_UNIT) {
             return Err(Fault::Preamble("its slot length is impossible"));
         }
-        let preamble = Self { artifact_id: ArtifactId(at(region, 16)), slot_len };
+        let detached = flags == DETACHED;
+        let preamble = Self { artifact_id: ArtifactId(at(region, 16)), slot_len, detached };
         if u64::from(u32::from_be_bytes(at(region, 36))) != preamble.payload_offset() {
-            return Err(Fault::Preamble("its payload offset does not follow from its slot length"));
+            return Err(Fault::Preamble("its payload offset does not follow from its slot length and flags"));
         }
         // All the rest must be zero.
         if *region != preamble.region() {
@@ -74,10 +80,11 @@ impl Preamble {
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..10].copy_from_slice(&VERSION.to_be_bytes());
         bytes[10..12].copy_from_slice(&SUITE.to_be_bytes());
-        // 12..16: flags, none set.
+        bytes[12..16].copy_from_slice(&u32::from(self.detached).to_be_bytes());
         bytes[16..32].copy_from_slice(&self.artifact_id.0);
         bytes[32..36].copy_from_slice(&self.slot_len.to_be_bytes());
-        bytes[36..40].copy_from_slice(&(SLOT_UNIT + 2 * self.slot_len).to_be_bytes());
+        let offset = if self.detached { 0 } else { SLOT_UNIT + 2 * self.slot_len };
+        bytes[36..40].copy_from_slice(&offset.to_be_bytes());
         bytes
     }
 
@@ -86,8 +93,13 @@ impl Preamble {
         [LABEL, label.as_bytes(), b"\0", &self.bound()].concat()
     }
 
-    /// Where the payload begins.
+    /// Where the payload begins, in its own file where it has one.
     pub(super) fn payload_offset(&self) -> u64 {
+        if self.detached { 0 } else { self.length() }
+    }
+
+    /// Bytes of the region and both slots.
+    pub(super) fn length(&self) -> u64 {
         REGION as u64 + 2 * u64::from(self.slot_len)
     }
 }
@@ -103,8 +115,11 @@ mod tests {
     use super::*;
 
     fn valid() -> impl Strategy<Value = Preamble> {
-        (any::<[u8; 16]>(), 2..=16_u32)
-            .prop_map(|(id, units)| Preamble { artifact_id: ArtifactId(id), slot_len: units * SLOT_UNIT })
+        (any::<[u8; 16]>(), 2..=16_u32, any::<bool>()).prop_map(|(id, units, detached)| Preamble {
+            artifact_id: ArtifactId(id),
+            slot_len: units * SLOT_UNIT,
+            detached,
+        })
     }
 
     proptest! {
@@ -127,6 +142,8 @@ mod tests {
         #[test]
         fn a_flipped_bit_outside_the_id_is_refused(preamble in valid(), bit in 0..REGION * 8) {
             prop_assume!(!(16..32).contains(&(bit / 8)));
+            // Without a payload behind it, only the slots tell a wrong length of theirs.
+            prop_assume!(!(preamble.detached && (32..36).contains(&(bit / 8))));
             let mut region = preamble.region();
             region[bit / 8] ^= 1 << (bit % 8);
             prop_assert!(Preamble::parse(&region).is_err());
@@ -142,7 +159,7 @@ mod tests {
     #[test]
     fn slots_are_bounded() {
         for slot_len in [0, SLOT_UNIT, MIN_SLOT + 1, MAX_SLOT + SLOT_UNIT, 0x8000_0000 - SLOT_UNIT] {
-            let region = Preamble { artifact_id: ArtifactId([0; 16]), slot_len }.region();
+            let region = Preamble { artifact_id: ArtifactId([0; 16]), slot_len, detached: false }.region();
             assert!(matches!(Preamble::parse(&region), Err(Fault::Preamble(_))), "{slot_len}");
         }
     }

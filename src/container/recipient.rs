@@ -135,6 +135,16 @@ impl Wrapper {
         }
     }
 
+    /// Whether `recipient` is what this makes. That a passphrase is the same takes trying it.
+    pub(super) fn is_for(&self, file: &str, recipient: &Recipient, preamble: &Preamble) -> bool {
+        match self {
+            Self::Passphrase(own) => {
+                recipient.kind == RecipientKind::Passphrase && own.unwrap(file, recipient, preamble).is_ok()
+            }
+            other => other.key_id() == Some(recipient.key_id),
+        }
+    }
+
     /// Wraps `data_key`.
     pub(super) fn wrap(
         &self,

@@ -8,10 +8,9 @@ use super::error::{ContainerError, Fault};
 use super::open::Unlocked;
 use super::pipeline;
 use super::recipient::Wrapper;
-use super::seal::{Summary, check_recipients, header};
+use super::seal::{Head, Summary};
 use super::stream::{Named, read_up_to};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK, opened_len};
-use crate::crypto::random;
 use crate::progress::Progress;
 
 impl<S: Read + Send> Unlocked<S> {
@@ -27,7 +26,7 @@ impl<S: Read + Send> Unlocked<S> {
         progress: &dyn Progress,
     ) -> Result<Summary, ContainerError> {
         let name = self.input().name.clone();
-        check_recipients(&name, recipients)?;
+        self.require_payload()?;
         if let Some(total) = self.plaintext_len().map_err(Fault::of(&name))? {
             progress.total(total);
         }
@@ -36,8 +35,8 @@ impl<S: Read + Send> Unlocked<S> {
             .map_err(|_| Fault::of(&name)(Fault::MetadataForged))?;
         let size = self.metadata().size;
 
-        let data_key = random::secret();
-        let (preamble, recipients, mut head) = header(recipients, json.expose(), &data_key)?;
+        let Head { bytes: mut head, preamble, recipients, data_key } =
+            Head::new(&name, recipients, json.expose(), false)?;
         let (new, prefix) = Cipher::new(&data_key, &preamble.context("payload"));
         head.extend_from_slice(&prefix);
 

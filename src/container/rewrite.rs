@@ -13,8 +13,9 @@ use super::header::SlotState;
 use super::id::KeyId;
 use super::kek::KeySource;
 use super::open::{Sealed, Unlocked};
+use super::openers::Others;
 use super::preamble::REGION;
-use super::recipient::{Recipient, Wrapper};
+use super::recipient::{Recipient, RecipientKind, Wrapper};
 use super::slot::{self, Slot, SlotName};
 use super::stream::ReadAt;
 use crate::fs::{self, Access, FsError};
@@ -24,8 +25,11 @@ use crate::fs::{self, Access, FsError};
 pub struct RecipientChange {
     /// They can open it from now on. Who can already is left as it is.
     pub add: Vec<Wrapper>,
-    /// They no longer can. Who could not anyway is no error.
+    /// They no longer can, unless they are added. Who could not anyway is no error.
     pub remove: Vec<KeyId>,
+    /// Nor can the passphrase, the identities and the commands that the caller opens
+    /// files with.
+    pub remove_openers: bool,
     /// Nothing is done to a file that one of these opens: the data key, which
     /// stays the same, may be known to strangers.
     pub leaked: Vec<KeyId>,
@@ -60,7 +64,7 @@ pub struct Rewrite {
 impl Rewrite {
     /// Opens the file at `path`, waits for its lock, and checks all that can be
     /// checked without reading it: the data key, both slots, the payload's length
-    /// and that it was begun under that key. A symbolic link is refused.
+    /// and that it was begun under that key, where it is in this file. A symbolic link is refused.
     pub fn begin(path: &Path, keys: &(impl KeySource + ?Sized)) -> Result<Self, ContainerError> {
         Self::begin_unless(path, keys, &[])
     }
@@ -77,8 +81,11 @@ impl Rewrite {
             return Err(ContainerError::Leaked { name: path.to_string_lossy().into_owned(), key: *key });
         }
         let unlocked = sealed.unlock(keys)?;
-        unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
-        unlocked.payload_cipher()?;
+        // A header of its own is rewritten without its payload, wherever that is.
+        if unlocked.has_payload() {
+            unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
+            unlocked.payload_cipher()?;
+        }
         Ok(Self { unlocked, links })
     }
 
@@ -92,7 +99,8 @@ impl Rewrite {
         let rewrite = Self::begin_unless(path, keys, &change.leaked)?;
         let header = rewrite.unlocked.header();
         let mut body = rewrite.body().clone();
-        let (added, removed) = rewrite.edit(&mut body, change)?;
+        let openers = keys.others().filter(|_| change.remove_openers);
+        let (added, removed) = rewrite.edit(&mut body, change, openers)?;
         let whole = header.is_whole();
         let changed = !(added.is_empty() && removed.is_empty() && whole);
         let (recipients, links) = (body.recipients.clone(), rewrite.links);
@@ -114,21 +122,36 @@ impl Rewrite {
         &self,
         body: &mut Body,
         change: &RecipientChange,
+        openers: Option<&Others>,
     ) -> Result<(Vec<KeyId>, Vec<KeyId>), ContainerError> {
         let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
-        let (leaving, mut staying): (Vec<_>, Vec<_>) =
-            body.recipients.drain(..).partition(|recipient| change.remove.contains(&recipient.key_id));
+        let name = &self.unlocked.input().name;
+        let is_for = |wrapper: &Wrapper, recipient: &_| wrapper.is_for(name, recipient, preamble);
+        let (mut leaving, mut staying) = (Vec::new(), Vec::new());
+        for recipient in body.recipients.drain(..) {
+            let named = change.remove.contains(&recipient.key_id);
+            let leaves = named
+                || match openers.filter(|_| recipient.kind != RecipientKind::Key) {
+                    Some(openers) => openers.open(name, &recipient, preamble)?,
+                    None => false,
+                };
+            let stays = !leaves || change.add.iter().any(|wrapper| is_for(wrapper, &recipient));
+            if stays { staying.push(recipient) } else { leaving.push(recipient) }
+        }
         let mut added = Vec::new();
         for wrapper in &change.add {
-            let id = wrapper.key_id();
-            if !staying.iter().any(|recipient| Some(recipient.key_id) == id) {
+            if !staying.iter().any(|recipient| is_for(wrapper, recipient)) {
                 let recipient = wrapper.wrap(preamble, data_key)?;
                 added.push(recipient.key_id);
                 staying.push(recipient);
             }
         }
         if staying.is_empty() {
-            return Err(ContainerError::LastRecipient { name: self.unlocked.input().name.clone() });
+            return Err(ContainerError::LastRecipient { name: name.clone() });
+        }
+        let phrase = staying.iter().any(|recipient| recipient.kind == RecipientKind::Passphrase);
+        if phrase && staying.len() > 1 {
+            return Err(ContainerError::PassphraseWithOthers { name: name.clone() });
         }
         body.recipients = staying;
         Ok((added, leaving.into_iter().map(|recipient| recipient.key_id).collect()))

@@ -48,33 +48,83 @@ pub fn seal<R: Read + Send, W: Write + Send>(
     spec: &SealSpec<'_>,
     progress: &dyn Progress,
 ) -> Result<Summary, ContainerError> {
-    check_recipients(&input.name, spec.recipients)?;
-    let expected = spec.metadata.size;
-    if let Some(bytes) = expected {
-        progress.total(bytes);
-    }
-
-    let data_key = random::secret();
-    let json = spec.metadata.encode()?;
-    let (preamble, recipients, mut head) = header(spec.recipients, &json, &data_key)?;
-    let (cipher, prefix) = Cipher::new(&data_key, &preamble.context("payload"));
-    head.extend_from_slice(&prefix);
-    output.stream.write_all(&head).map_err(|e| output.write_error(e))?;
-
-    let name = input.name.clone();
-    let totals = pipeline::run(input, output, CHUNK, |batch| Ok(batch.seal(&cipher)), progress)?;
-    if let Some(expected) = expected.filter(|expected| *expected != totals.read) {
-        return Err(ContainerError::Changed { name, expected, found: totals.read });
-    }
-    Ok(Summary {
-        artifact_id: preamble.artifact_id,
-        recipients,
-        plaintext_bytes: totals.read,
-        sealed_bytes: head.len() as u64 + totals.written,
-    })
+    let head = Head::new(&input.name, spec.recipients, &spec.metadata.encode()?, false)?;
+    output.stream.write_all(&head.bytes).map_err(|e| output.write_error(e))?;
+    let mut summary = head.payload(input, output, spec, progress)?;
+    summary.sealed_bytes += head.bytes.len() as u64;
+    Ok(summary)
 }
 
-pub(super) fn check_recipients(name: &str, recipients: &[Wrapper]) -> Result<(), ContainerError> {
+/// All that stands before a payload, and the key to it.
+pub(super) struct Head {
+    pub(super) bytes: Vec<u8>,
+    pub(super) preamble: Preamble,
+    pub(super) recipients: Vec<Recipient>,
+    pub(super) data_key: Secret<32>,
+}
+
+impl Head {
+    /// Makes the header of a file for the model `name`, which `json` describes, and its key.
+    pub(super) fn new(
+        name: &str,
+        recipients: &[Wrapper],
+        json: &[u8],
+        detached: bool,
+    ) -> Result<Self, ContainerError> {
+        check_recipients(name, recipients)?;
+        let data_key = random::secret();
+        let mut preamble =
+            Preamble { artifact_id: ArtifactId(random::bytes()), slot_len: MIN_SLOT, detached };
+        loop {
+            let wrap = |wrapper: &Wrapper| wrapper.wrap(&preamble, &data_key);
+            let body = Body {
+                generation: 1,
+                recipients: recipients.iter().map(wrap).collect::<Result<_, _>>()?,
+                metadata: metadata::seal(json, &preamble, &data_key),
+                signatures: Vec::new(),
+            };
+            let encoded = body.encode()?;
+            // What is wrapped is bound to the slot's length, which follows from its own.
+            let wanted = slot::length_for(encoded.len());
+            if wanted <= preamble.slot_len {
+                let slot = slot::write(&preamble, &encoded, &data_key)?;
+                let bytes = [&preamble.region()[..], &slot, &slot].concat();
+                return Ok(Self { bytes, preamble, recipients: body.recipients, data_key });
+            }
+            preamble.slot_len = wanted;
+        }
+    }
+
+    /// Encrypts all of `input` to `output`, as the payload that belongs to this
+    /// header. The summary counts the payload's bytes alone.
+    pub(super) fn payload<R: Read + Send, W: Write + Send>(
+        &self,
+        input: Named<R>,
+        mut output: Named<W>,
+        spec: &SealSpec<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Summary, ContainerError> {
+        let expected = spec.metadata.size;
+        if let Some(bytes) = expected {
+            progress.total(bytes);
+        }
+        let (cipher, prefix) = Cipher::new(&self.data_key, &self.preamble.context("payload"));
+        output.stream.write_all(&prefix).map_err(|e| output.write_error(e))?;
+        let name = input.name.clone();
+        let totals = pipeline::run(input, output, CHUNK, |batch| Ok(batch.seal(&cipher)), progress)?;
+        if let Some(expected) = expected.filter(|expected| *expected != totals.read) {
+            return Err(ContainerError::Changed { name, expected, found: totals.read });
+        }
+        Ok(Summary {
+            artifact_id: self.preamble.artifact_id,
+            recipients: self.recipients.clone(),
+            plaintext_bytes: totals.read,
+            sealed_bytes: prefix.len() as u64 + totals.written,
+        })
+    }
+}
+
+fn check_recipients(name: &str, recipients: &[Wrapper]) -> Result<(), ContainerError> {
     if recipients.is_empty() {
         return Err(ContainerError::NoRecipient { name: name.to_owned() });
     }
@@ -86,31 +136,5 @@ pub(super) fn check_recipients(name: &str, recipients: &[Wrapper]) -> Result<(),
     match ids.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(ContainerError::DuplicateRecipient { key: pair[0] }),
         None => Ok(()),
-    }
-}
-
-/// Makes the preamble and all that stands before the payload.
-pub(super) fn header(
-    recipients: &[Wrapper],
-    json: &[u8],
-    data_key: &Secret<32>,
-) -> Result<(Preamble, Vec<Recipient>, Vec<u8>), ContainerError> {
-    let mut preamble = Preamble { artifact_id: ArtifactId(random::bytes()), slot_len: MIN_SLOT };
-    loop {
-        let wrap = |wrapper: &Wrapper| wrapper.wrap(&preamble, data_key);
-        let body = Body {
-            generation: 1,
-            recipients: recipients.iter().map(wrap).collect::<Result<_, _>>()?,
-            metadata: metadata::seal(json, &preamble, data_key),
-            signatures: Vec::new(),
-        };
-        let encoded = body.encode()?;
-        // What is wrapped is bound to the slot's length, which follows from its own.
-        let wanted = slot::length_for(encoded.len());
-        if wanted <= preamble.slot_len {
-            let slot = slot::write(&preamble, &encoded, data_key)?;
-            return Ok((preamble, body.recipients, [&preamble.region()[..], &slot, &slot].concat()));
-        }
-        preamble.slot_len = wanted;
     }
 }

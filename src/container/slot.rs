@@ -132,7 +132,7 @@ pub(super) mod tests {
     }
 
     fn preamble(slot_len: u32) -> Preamble {
-        Preamble { artifact_id: ArtifactId([5; 16]), slot_len }
+        Preamble { artifact_id: ArtifactId([5; 16]), slot_len, detached: false }
     }
 
     fn key() -> Secret<32> {

@@ -1,15 +1,17 @@
 //! Everything that `serve --dev` needs, made on the spot: keys, certificates, an
 //! encrypted model, a token, and the files that make one curl line work.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::HomeError;
 use super::issue::{IssueRequest, issue};
+use super::{HomeError, Whole};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
+use crate::container::archive::TAR;
 use crate::container::{Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
@@ -123,12 +125,20 @@ impl DevHome {
         let keyring = self.store.read()?;
         let key = keyring.active(KeyUse::Model)?;
         let kek = Secret::from_slice(key.secret.expose()).map(Kek::new);
-        let file = std::fs::File::open(path).map_err(FsError::io("read", path))?;
-        let size = file.metadata().map_err(FsError::io("read", path))?.len();
+        let whole = Whole::find(path, None)?;
+        let (input, size, media_type): (Box<dyn Read + Send>, _, _) = if let Some(whole) = &whole {
+            let reader = whole.reader()?;
+            let size = reader.length();
+            (Box::new(reader), size, TAR)
+        } else {
+            let file = std::fs::File::open(path).map_err(FsError::io("read", path))?;
+            let size = file.metadata().map_err(FsError::io("read", path))?.len();
+            (Box::new(file), size, ONNX)
+        };
         let metadata = Metadata {
             name: name.to_owned(),
             version: "1".into(),
-            media_type: ONNX.into(),
+            media_type: media_type.into(),
             created: rfc3339(self.now),
             size: Some(size),
             sha256: None,
@@ -136,7 +146,7 @@ impl DevHome {
         let recipients: Vec<_> = kek.into_iter().map(Wrapper::Key).collect();
         let spec = SealSpec { recipients: &recipients, metadata: &metadata };
         let mut sealed = Vec::new();
-        let input = Named::new(path.to_string_lossy(), file);
+        let input = Named::new(path.to_string_lossy(), input);
         seal(input, Named::new("memory", &mut sealed), &spec, progress)?;
         Ok(sealed)
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::WholeError;
 use crate::container::ContainerError;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
@@ -27,6 +28,8 @@ pub enum HomeError {
     AuthorityExists { key: String },
     #[error("the home '{}' has no authority", home.display())]
     NoAuthority { home: PathBuf },
+    #[error(transparent)]
+    Whole(#[from] WholeError),
 }
 
 impl Diagnose for HomeError {
@@ -34,6 +37,7 @@ impl Diagnose for HomeError {
         match self {
             Self::Keyring(error) => error.kind(),
             Self::Pki(error) => error.kind(),
+            Self::Whole(error) => error.kind(),
             _ => Kind::Failed,
         }
     }
@@ -51,6 +55,7 @@ impl Diagnose for HomeError {
             Self::Pki(error) => error.hint(),
             Self::Token(error) => error.hint(),
             Self::Container(error) => error.hint(),
+            Self::Whole(error) => error.hint(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod issue;
 mod rotate;
 mod send;
 mod staged;
+mod whole;
 
 pub use authority::{create_authority, inventory, open_authority, read_certificates};
 pub use dev::{DevHome, DevRequest, sample};
@@ -22,3 +23,4 @@ pub use send::{
     Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,
     send,
 };
+pub use whole::{Whole, WholeError, restore};

@@ -120,6 +120,9 @@ fn reencrypt_one(
     let file = turn.try_clone().map_err(FsError::io("read", path))?;
     let unlocked = Sealed::of(path, file)?.unlock(keys)?;
     let header = unlocked.header();
+    if header.is_detached() {
+        return Err(ContainerError::NotInPlace { name: path.to_string_lossy().into_owned() });
+    }
     let mut report = Reencrypted {
         old_artifact_id: header.artifact_id().to_string(),
         artifact_id: None,

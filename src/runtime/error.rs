@@ -152,6 +152,8 @@ pub enum ModelError {
     TooDeep,
     #[error("tensor '{tensor}' has its data in '{location}', which is no member of the model's archive")]
     ExternalData { tensor: String, location: String },
+    #[error("tensor '{tensor}' has its data in '{location}', but {what}")]
+    ExternalRange { tensor: String, location: String, what: &'static str },
     #[error("tensor '{tensor}' claims to be at an address in memory")]
     MemoryAddress { tensor: String },
     #[error("{role} '{name}' is a {found}, which no request can carry")]
@@ -181,7 +183,10 @@ impl Diagnose for ModelError {
                 super::DataType::ALL.map(super::DataType::name).join(", ")
             ),
             Self::Runtime(error) => return error.hint(),
-            Self::TooDeep | Self::MemoryAddress { .. } | Self::Refused { .. } => return None,
+            Self::TooDeep
+            | Self::ExternalRange { .. }
+            | Self::MemoryAddress { .. }
+            | Self::Refused { .. } => return None,
         })
     }
 }

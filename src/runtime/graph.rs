@@ -10,19 +10,24 @@
 use std::collections::BTreeSet;
 
 use super::error::ModelError;
+use super::external::External;
+use super::inline::stays_outside;
 use super::tensor::DataType;
 use super::wire::{Field, Fields, Malformed, Value};
 
 /// ONNX Runtime's marker for "at this address in memory" begins so.
-const MEMORY_MARKER: &str = "*/_ORT_";
+pub(super) const MEMORY_MARKER: &str = "*/_ORT_";
 /// Messages within messages; protobuf itself stops at the same depth.
-const MAX_DEPTH: u32 = 100;
+pub(super) const MAX_DEPTH: u32 = 100;
 
 /// What a model says about itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Graph {
     /// Members of the archive that hold the data of its tensors.
     pub needed_members: BTreeSet<String>,
+    /// Whether some of that data is not of an initializer of the main graph, so that
+    /// it must come into the model.
+    pub must_inline: bool,
     /// Whether some node is not in `STEADY`, so that how long the model takes, or
     /// how large its results are, may depend on the values of its inputs.
     pub is_unsteady: bool,
@@ -96,13 +101,14 @@ const STEADY: [&str; 62] = [
     "Transpose",
 ];
 
-/// Walks `model`; external data may lie in `members` and nowhere else.
-pub fn inspect(model: &[u8], is_member: &dyn Fn(&str) -> bool) -> Result<Graph, ModelError> {
+/// Walks `model`; external data may lie in the members whose lengths `member_len`
+/// tells, within them, and nowhere else.
+pub fn inspect(model: &[u8], member_len: &dyn Fn(&str) -> Option<u64>) -> Result<Graph, ModelError> {
     if model.get(4..8) == Some(b"ORTM") {
         return Err(ModelError::OrtFormat);
     }
-    let mut walk = Walk { is_member, graph: Graph::default(), has_graph: false };
-    walk.message(Message::Model, model, 0)?;
+    let mut walk = Walk { member_len, graph: Graph::default(), has_graph: false };
+    walk.message(Message::Model, model, 0, false)?;
     if !walk.has_graph {
         return Err(ModelError::NotOnnx);
     }
@@ -111,7 +117,7 @@ pub fn inspect(model: &[u8], is_member: &dyn Fn(&str) -> bool) -> Result<Graph, 
 
 /// The messages of `onnx.proto` that can lead to a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Message {
+pub(super) enum Message {
     Model,
     TrainingInfo,
     Function,
@@ -125,7 +131,7 @@ enum Message {
 
 impl Message {
     /// The message in field `number` of this one, if it is of interest.
-    fn child(self, number: u32) -> Option<Self> {
+    pub(super) fn child(self, number: u32) -> Option<Self> {
         Some(match (self, number) {
             (Self::Model, 7) | (Self::TrainingInfo, 1 | 2) | (Self::Attribute, 6 | 11) => Self::Graph,
             (Self::Model, 20) => Self::TrainingInfo,
@@ -138,31 +144,49 @@ impl Message {
             _ => return None,
         })
     }
+
+    /// Whether field `number` is a tensor, or holds some, and occurs once at most.
+    fn holds_one(self, number: u32) -> bool {
+        matches!((self, number), (Self::Attribute, 5 | 22) | (Self::SparseTensor, 1 | 2))
+    }
 }
 
 struct Walk<'a> {
-    is_member: &'a dyn Fn(&str) -> bool,
+    member_len: &'a dyn Fn(&str) -> Option<u64>,
     graph: Graph,
     has_graph: bool,
 }
 
 impl Walk<'_> {
-    fn message(&mut self, kind: Message, bytes: &[u8], depth: u32) -> Result<(), ModelError> {
+    /// `main`: the message is a child of the model, or a tensor that may stay outside.
+    fn message(&mut self, kind: Message, bytes: &[u8], depth: u32, main: bool) -> Result<(), ModelError> {
         if depth > MAX_DEPTH {
             return Err(ModelError::TooDeep);
         }
         match kind {
-            Message::Tensor => self.tensor(bytes)?,
+            Message::Tensor => self.tensor(bytes, main)?,
             Message::Node => self.graph.is_unsteady |= !is_steady(bytes)?,
             Message::ExternalData => return Ok(()),
             _ => {}
         }
+        let mut singular = 0_u32;
         for field in Fields::of(bytes) {
             let Field { number, value } = field?;
             let Some(child) = kind.child(number) else { continue };
             // The library would skip a field of the wrong kind; nobody writes one in good faith.
             let Value::Bytes(inner) = value else { return Err(ModelError::NotOnnx) };
-            self.message(child, inner, depth + 1)?;
+            // Two occurrences would be one tensor, of which each is only a part.
+            if kind.holds_one(number) {
+                if singular >> number & 1 > 0 {
+                    return Err(ModelError::NotOnnx);
+                }
+                singular |= 1 << number;
+            }
+            let main = match child {
+                Message::Tensor => stays_outside(kind, main, number),
+                _ => kind == Message::Model,
+            };
+            self.message(child, inner, depth + 1, main)?;
             if (kind, child) == (Message::Model, Message::Graph) {
                 self.has_graph = true;
                 check_values(inner)?;
@@ -171,44 +195,21 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Any location counts, whether or not the tensor says that its data is
-    /// external: in a field that occurs twice the two occurrences are one tensor.
-    fn tensor(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
-        let mut located = false;
-        let mut external = false;
-        for field in Fields::of(bytes) {
-            match field? {
-                Field { number: 13, value: Value::Bytes(entry) } => {
-                    let (key, value) = (text(entry, 1)?, text(entry, 2)?);
-                    if key == b"location" {
-                        self.location(bytes, value)?;
-                        located = true;
-                    }
-                }
-                Field { number: 14, value: Value::Varint(location) } => external = location != 0,
-                Field { number: 14, .. } => return Err(ModelError::NotOnnx),
-                _ => {}
+    /// Any location counts, whether or not the tensor says that its data is external.
+    fn tensor(&mut self, bytes: &[u8], main: bool) -> Result<(), ModelError> {
+        let Some(external) = External::of(bytes)? else { return Ok(()) };
+        let External { tensor, location, end, .. } = external;
+        match (self.member_len)(&location) {
+            None => Err(ModelError::ExternalData { tensor, location: shown(location.as_bytes()) }),
+            Some(length) if end > length => {
+                Err(ModelError::ExternalRange { tensor, location, what: "that ends before the tensor does" })
+            }
+            Some(_) => {
+                self.graph.must_inline |= !main;
+                self.graph.needed_members.insert(location);
+                Ok(())
             }
         }
-        if external && !located {
-            return Err(ModelError::ExternalData { tensor: name(bytes, 8)?, location: String::new() });
-        }
-        Ok(())
-    }
-
-    fn location(&mut self, tensor: &[u8], location: &[u8]) -> Result<(), ModelError> {
-        let tensor = name(tensor, 8)?;
-        let Ok(location) = std::str::from_utf8(location) else {
-            return Err(ModelError::ExternalData { tensor, location: shown(location) });
-        };
-        if location.starts_with(MEMORY_MARKER) {
-            return Err(ModelError::MemoryAddress { tensor });
-        }
-        if !(self.is_member)(location) {
-            return Err(ModelError::ExternalData { tensor, location: shown(location.as_bytes()) });
-        }
-        self.graph.needed_members.insert(location.to_owned());
-        Ok(())
     }
 }
 
@@ -278,7 +279,7 @@ fn is_initializer(graph: &[u8], name: &[u8]) -> Result<bool, Malformed> {
 }
 
 /// The bytes of field `number` of `message`; the last occurrence counts.
-fn text(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
+pub(super) fn text(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
     let mut found = &[][..];
     for field in Fields::of(message) {
         if let Field { number: n, value: Value::Bytes(bytes) } = field?
@@ -290,12 +291,12 @@ fn text(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
     Ok(found)
 }
 
-fn name(message: &[u8], number: u32) -> Result<String, Malformed> {
+pub(super) fn name(message: &[u8], number: u32) -> Result<String, Malformed> {
     text(message, number).map(shown)
 }
 
 /// Text from a model, fit for one line of a message.
-fn shown(text: &[u8]) -> String {
+pub(super) fn shown(text: &[u8]) -> String {
     const LONGEST: usize = 120;
     let text = String::from_utf8_lossy(text);
     let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
@@ -314,7 +315,7 @@ mod tests {
     use crate::runtime::testing::model;
 
     fn alone(bytes: &[u8]) -> Result<Graph, ModelError> {
-        inspect(bytes, &|_| false)
+        inspect(bytes, &|_| None)
     }
 
     /// A message with one field of bytes.
@@ -374,20 +375,21 @@ mod tests {
 
     #[test]
     fn names_the_members_that_are_needed() {
-        let graph = inspect(&model("models/external-cwd.onnx"), &|m| m == "secret.bin").unwrap();
+        let graph =
+            inspect(&model("models/external-cwd.onnx"), &|m| (m == "secret.bin").then_some(64)).unwrap();
         assert_eq!(graph.needed_members, BTreeSet::from(["secret.bin".to_owned()]));
     }
 
     #[test]
     fn refuses_addresses_in_memory_even_as_a_member() {
-        let error = inspect(&model("models/external-memory.onnx"), &|_| true).unwrap_err();
+        let error = inspect(&model("models/external-memory.onnx"), &|_| Some(u64::MAX)).unwrap_err();
         assert!(matches!(error, ModelError::MemoryAddress { .. }), "{error}");
     }
 
     #[test]
     fn finds_external_data_wherever_a_tensor_can_be() {
         let entry = [wrap(1, b"location"), wrap(2, b"x")].concat();
-        let tensor = wrap(13, &entry);
+        let tensor = [&[2 << 3, 1][..], &wrap(13, &entry)].concat();
         let graph_of = |path: &[u8]| path.iter().rev().fold(tensor.clone(), |inner, &n| wrap(n, &inner));
         for path in [
             &[7, 5][..],      // initializer
@@ -416,6 +418,18 @@ mod tests {
         let entry = [wrap(1, b"location"), wrap(2, b"x")].concat();
         let attribute = [wrap(5, b"\x70\x01"), wrap(5, &wrap(13, &entry))].concat();
         assert!(alone(&wrap(7, &wrap(1, &wrap(5, &attribute)))).is_err());
+    }
+
+    #[test]
+    fn refuses_a_tensor_whose_shape_goes_on_in_a_second_occurrence() {
+        let entry = [wrap(1, b"location"), wrap(2, b"x")].concat();
+        let tensor = [&b"\x08\x04\x10\x01"[..], &wrap(13, &entry)].concat();
+        let with = |attribute: &[u8]| {
+            inspect(&wrap(7, &wrap(1, &wrap(5, attribute))), &|member| (member == "x").then_some(16))
+        };
+        assert!(with(&wrap(5, &tensor)).is_ok());
+        let split = [wrap(5, &tensor), wrap(5, b"\x08\x04")].concat();
+        assert!(matches!(with(&split), Err(ModelError::NotOnnx)));
     }
 
     #[test]
@@ -462,7 +476,7 @@ mod tests {
                 let at = at.index(bytes.len());
                 bytes[at] = byte;
             }
-            let _ = inspect(&bytes, &|_| true);
+            let _ = inspect(&bytes, &|_| Some(u64::MAX));
         }
     }
 }

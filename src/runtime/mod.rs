@@ -16,7 +16,9 @@
 pub mod device;
 pub mod engine;
 mod error;
+pub mod external;
 pub mod graph;
+mod inline;
 pub mod install;
 pub mod library;
 pub mod pins;

@@ -12,7 +12,9 @@ use super::device::Placement;
 use super::engine::Runtime;
 use super::error::{ModelError, RunError};
 use super::graph;
+use super::inline::inline;
 use super::tensor::{DataType, Tensor};
+use crate::secret::SecretBytes;
 
 /// A model in the clear, every byte of it authenticated. ONNX Runtime copies what
 /// it needs, so the caller wipes these buffers once [`Runtime::open`] returns.
@@ -120,13 +122,16 @@ impl Runtime {
     /// Opens a model. Its graph is walked first, always.
     pub fn open(self, model: Model<'_>, options: &SessionOptions) -> Result<Session, ModelError> {
         let member = |name: &str| model.members.iter().find(|(member, _)| member == name);
-        let graph = graph::inspect(model.onnx, &|name| member(name).is_some())?;
+        let graph = graph::inspect(model.onnx, &|name| member(name).map(|(_, data)| data.len() as u64))?;
+        let inside =
+            graph.must_inline.then(|| inline(model.onnx, &|name| Some(&*member(name)?.1))).transpose()?;
+        let onnx = inside.as_ref().map_or(model.onnx, SecretBytes::expose);
         let open = || {
             let mut builder = self.builder(options.placement, options.intra_threads)?;
             for (name, data) in graph.needed_members.iter().filter_map(|name| member(name)) {
                 builder = builder.with_external_initializer_file_in_memory(name, Arc::clone(data))?;
             }
-            builder.commit_from_memory(model.onnx)
+            builder.commit_from_memory(onnx)
         };
         let session = open()
             .map_err(|error: ort::Error| ModelError::Refused { message: error.message().to_owned() })?;
@@ -381,6 +386,31 @@ mod tests {
         let x = Tensor::new("x", vec![1, 4], TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0])).unwrap();
         let y = run(&mut session, vec![x], &[]).unwrap();
         assert_eq!(y[0].data(), &TensorData::Fp32(vec![2.0, 4.0, 6.0, 8.0]));
+    }
+
+    #[test]
+    fn weights_in_a_subgraph_come_from_a_member_too() {
+        let mut onnx = model("models/external-subgraph.onnx");
+        for at in 0..onnx.len() {
+            if onnx[at..].starts_with(b"../secret.bin") {
+                onnx[at..at + 13].copy_from_slice(b"sub/weigh.bin");
+            }
+        }
+        let weights: Vec<u8> = [1f32, 2.0, 3.0, 4.0].iter().flat_map(|f| f.to_le_bytes()).collect();
+        let members = [("sub/weigh.bin".to_owned(), Arc::from(weights))];
+        let mut session = runtime().open(Model { onnx: &onnx, members: &members }, &CPU).unwrap();
+        drop(members);
+        let which = Tensor::new("which", vec![], TensorData::Bool(vec![true])).unwrap();
+        let y = run(&mut session, vec![which], &[]).unwrap();
+        assert_eq!(y[0].data(), &TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0]));
+    }
+
+    #[test]
+    fn weights_beyond_the_end_of_a_member_are_refused() {
+        let onnx = model("models/external-cwd.onnx");
+        let members = [("secret.bin".to_owned(), Arc::from(vec![0; 63]))];
+        let refused = runtime().open(Model { onnx: &onnx, members: &members }, &CPU).unwrap_err();
+        assert!(matches!(refused, ModelError::ExternalRange { .. }), "{refused}");
     }
 
     #[test]

@@ -77,6 +77,35 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The fields of a message, each with its own bytes, key and length included.
+pub(super) fn fields_with_bytes(
+    message: &[u8],
+) -> impl Iterator<Item = Result<(Field<'_>, &[u8]), Malformed>> {
+    let mut fields = Fields::of(message);
+    std::iter::from_fn(move || {
+        let before = fields.0;
+        let field = fields.next()?;
+        Some(field.map(|field| (field, &before[..before.len() - fields.0.len()])))
+    })
+}
+
+/// Appends a number.
+pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7f {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
+/// Takes one number from the beginning of packed numbers.
+pub(super) fn varint(packed: &mut &[u8]) -> Result<u64, Malformed> {
+    let mut fields = Fields(packed);
+    let value = fields.varint()?;
+    *packed = fields.0;
+    Ok(value)
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, Malformed>;
 

@@ -2,12 +2,15 @@
 //! every byte authenticated before ONNX Runtime sees the first.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::pool::Pool;
 use super::{LoadError, Model};
 use crate::auth::ModelId;
+use crate::container::archive::{Contents, TAR};
 use crate::container::{KeySource, ReadAt, RecipientKind, Sealed, Unlocked};
+use crate::process;
 use crate::progress::Progress;
 use crate::runtime::{self, Placement, Runtime, SessionOptions};
 use crate::secret::SecretBytes;
@@ -17,6 +20,13 @@ use crate::secret::SecretBytes;
 pub enum ModelSource {
     /// A file.
     File(PathBuf),
+    /// A header that stands alone, and its payload.
+    Detached {
+        /// The header.
+        header: PathBuf,
+        /// The payload.
+        payload: PathBuf,
+    },
     /// The file's bytes.
     Memory(Vec<u8>),
 }
@@ -51,31 +61,67 @@ pub fn load(
 ) -> Result<Model, LoadError> {
     let plain = decrypt(spec, keys, progress)?;
     let options = SessionOptions { placement: spec.placement, intra_threads: spec.threads };
+    let members = plain.members();
     let sessions = (0..spec.sessions)
-        .map(|_| runtime.open(runtime::Model { onnx: plain.expose(), members: &[] }, &options))
+        .map(|_| {
+            let session = runtime.open(runtime::Model { onnx: plain.onnx(), members: &members }, &options);
+            // What the library copied on the way goes back to the system: it is not
+            // wiped, and would not be used again.
+            process::release_freed_memory();
+            session
+        })
         .collect::<Result<Vec<_>, _>>()
         .map_err(|source| LoadError::Model { model: spec.name.clone(), source })?;
-    // ONNX Runtime has its own copy now; ours is wiped before the first request.
+    // ONNX Runtime has its own copy now; ours is wiped, and goes back to the system,
+    // before the first request.
+    drop(members);
     drop(plain);
+    process::release_freed_memory();
     let pool = Pool::start(runtime, &spec.name, sessions, spec.queue)
         .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
     Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool))
+}
+
+/// A model in the clear, wiped when dropped.
+enum Plain {
+    One(SecretBytes),
+    Several(Contents),
+}
+
+impl Plain {
+    fn onnx(&self) -> &[u8] {
+        match self {
+            Self::One(onnx) => onnx.expose(),
+            Self::Several(contents) => contents.model(),
+        }
+    }
+
+    /// What the graph can name.
+    fn members(&self) -> Vec<(String, Arc<[u8]>)> {
+        match self {
+            Self::One(_) => Vec::new(),
+            Self::Several(contents) => {
+                contents.beside_model().map(|(name, bytes)| (name.to_owned(), bytes.share())).collect()
+            }
+        }
+    }
 }
 
 fn decrypt(
     spec: &ModelSpec,
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
-) -> Result<SecretBytes, LoadError> {
+) -> Result<Plain, LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
+    let file = |path: &Path| path.display().to_string();
     match &spec.source {
-        ModelSource::File(path) => authentic(
-            spec,
-            &path.display().to_string(),
-            Sealed::open(path).map_err(container)?,
-            keys,
-            progress,
-        ),
+        ModelSource::File(path) => {
+            authentic(spec, &file(path), Sealed::open(path).map_err(container)?, keys, progress)
+        }
+        ModelSource::Detached { header, payload } => {
+            let sealed = Sealed::open_detached(header, payload).map_err(container)?;
+            authentic(spec, &file(header), sealed, keys, progress)
+        }
         ModelSource::Memory(bytes) => {
             let sealed = Sealed::from_bytes(&spec.name, bytes).map_err(container)?;
             authentic(spec, &spec.name, sealed, keys, progress)
@@ -83,13 +129,13 @@ fn decrypt(
     }
 }
 
-fn authentic<S: Read + ReadAt>(
+fn authentic<S: Read + ReadAt + Send>(
     spec: &ModelSpec,
     file: &str,
     sealed: Sealed<S>,
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
-) -> Result<SecretBytes, LoadError> {
+) -> Result<Plain, LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let unlocked = sealed.unlock(keys).map_err(container)?;
     require_author(spec, file, &unlocked)?;
@@ -102,7 +148,10 @@ fn authentic<S: Read + ReadAt>(
             wanted: format!("{} version {}", spec.name, spec.version),
         });
     }
-    unlocked.read_to_memory(progress).map_err(container)
+    if metadata.media_type == TAR {
+        return unlocked.read_archive(progress).map(Plain::Several).map_err(container);
+    }
+    unlocked.read_to_memory(progress).map(Plain::One).map_err(container)
 }
 
 /// Whoever knows a public key can make a file that it opens, and sign it with nothing.

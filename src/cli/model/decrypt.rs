@@ -1,27 +1,37 @@
 //! `model decrypt`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::io::{Destination, sealed};
+use super::io::{Destination, Payload, is_dash};
 use super::keys::Keys;
 use crate::cli::Outcome;
 use crate::cli::context::Context;
-use crate::fs;
+use crate::container::Unlocked;
+use crate::container::archive::TAR;
+use crate::fs::{self, AtomicDirectory};
+use crate::ops;
 
 /// Decrypt a model; the output appears only when all of it is authentic
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve model decrypt digits.sealed -o digits.onnx
+  sealserve model decrypt translator.sealed -o translator     # several files: a new directory
+  sealserve model decrypt translator.sealed -o - | tar t      # or a tar")]
 pub(super) struct Decrypt {
     /// The encrypted file; - is standard input
     #[arg(default_value = "-")]
     input: PathBuf,
-    /// The model in the clear (0600); - is standard output [default: standard output]
+    /// The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]
     #[arg(long, short)]
     output: Option<PathBuf>,
     #[command(flatten)]
+    payload: Payload,
+    #[command(flatten)]
     keys: Keys,
-    /// Replace an existing output
+    /// Replace an existing output, if it is a file
     #[arg(long)]
     force: bool,
 }
@@ -29,21 +39,38 @@ pub(super) struct Decrypt {
 impl Decrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
+        // What is in the way is said first, whatever the file holds.
         let destination = Destination::open(self.output.as_deref(), fs::SECRET, self.force)?;
-        let sealed = sealed(&self.input)?;
+        let sealed = self.payload.open(&self.input)?;
         let openers = self.keys.to_decrypt(context, sealed.header())?;
         let unlocked = sealed.unlock(&openers)?;
         let damaged = unlocked.header().damaged_slot().is_some();
-        let progress = context.output.progress("decrypting");
-        let bytes = destination.fill(|out| unlocked.decrypt(out, &progress))?;
-        drop(progress);
-        let name = self.input.display();
+        let directory = self.output.as_deref().filter(|path| !is_dash(path));
+        let archived = unlocked.metadata().media_type == TAR;
+        let report = if let Some(path) = directory.filter(|_| archived) {
+            restore(context, unlocked, path)?
+        } else {
+            let progress = context.output.progress("decrypting");
+            let bytes = destination.fill(|out| unlocked.decrypt(out, &progress))?;
+            format!("decrypted {bytes} bytes")
+        };
         if damaged {
+            let name = self.input.display();
             context.output.warn(&format!(
                 "one of the two headers of '{name}' is damaged; `sealserve model rewrap` mends it"
             ));
         }
-        context.output.note(&format!("decrypted {bytes} bytes"));
+        context.output.note(&report);
         Ok(())
     }
+}
+
+/// Decrypts an archive into a new directory.
+fn restore(context: &Context, unlocked: Unlocked<File>, path: &Path) -> Outcome<String> {
+    let directory = AtomicDirectory::create(path)?;
+    let progress = context.output.progress("decrypting");
+    let (bytes, manifest) = ops::restore(unlocked, directory, &progress)?;
+    drop(progress);
+    let count = manifest.members.len();
+    Ok(format!("decrypted {bytes} bytes, {count} files; the model is '{}'", manifest.model))
 }

@@ -1,36 +1,46 @@
 //! `model encrypt`.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::io::{Destination, is_dash, open};
-use super::recipients::Recipients;
+use super::io::{Destination, fill_both, is_dash, open};
+use super::recipients::{Recipients, called};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::clock::rfc3339;
-use crate::container::{KeyId, Metadata, ONNX, Recipient, RecipientKind, SealSpec, seal};
+use crate::container::archive::TAR;
+use crate::container::{KeyId, Metadata, Named, ONNX, SealSpec, seal, seal_detached};
 use crate::error::Kind;
-use crate::fs;
+use crate::fs::{self, AtomicFile, Existing};
+use crate::ops::Whole;
 use crate::output::{Document, Failure};
 
-/// Encrypt a model
+/// Encrypt a model: an ONNX file with the files that it names, or a directory
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model encrypt digits.onnx -o models/digits.sealed
+  sealserve model encrypt translator/ -o models/translator.sealed   # all its files in one
+  sealserve model encrypt big.onnx -o big.sealed --detached big.payload
   sealserve model encrypt --key-file model.key --name digits - < digits.onnx > digits.sealed
   sealserve model encrypt -r age1… digits.onnx        # takes no secret at all
   sealserve model encrypt --ask-passphrase digits.onnx
   sealserve model encrypt --wrap-command ./kms --command-key alias/models digits.onnx")]
 pub(super) struct Encrypt {
-    /// The model; - is standard input
+    /// The model, or the directory with its files; - is standard input
     #[arg(default_value = "-")]
     input: PathBuf,
     /// The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]
     #[arg(long, short)]
     output: Option<PathBuf>,
+    /// Write the payload to this file, and to the output only its header
+    #[arg(long, value_name = "FILE")]
+    detached: Option<PathBuf>,
+    /// Which file of the directory is the model [default: the only *.onnx, else model.onnx]
+    #[arg(long, value_name = "NAME")]
+    model_file: Option<String>,
     #[command(flatten)]
     recipients: Recipients,
     /// Name that the model will be served under [default: the file's stem]
@@ -39,9 +49,9 @@ pub(super) struct Encrypt {
     /// Version that the model will be served as
     #[arg(long, default_value = "1", value_name = "VERSION")]
     model_version: String,
-    /// Media type of what is inside
-    #[arg(long, default_value = ONNX)]
-    media_type: String,
+    /// Media type of what is inside [default: application/x-onnx; application/x-tar for several files]
+    #[arg(long)]
+    media_type: Option<String>,
     /// Replace an existing output
     #[arg(long)]
     force: bool,
@@ -50,6 +60,10 @@ pub(super) struct Encrypt {
 #[derive(Serialize)]
 struct EncryptDocument {
     output: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<usize>,
     artifact_id: String,
     recipients: Vec<KeyId>,
     plaintext_bytes: u64,
@@ -67,26 +81,35 @@ impl Document for EncryptDocument {
 impl Encrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.recipients.check_stdin(context, &self.input)?;
-        let sibling = || Some(self.input.with_extension("sealed")).filter(|_| !is_dash(&self.input));
-        let output = self.output.clone().or_else(sibling);
-        let (input, size) = open(&self.input)?;
-        let stem = || Some(self.input.file_stem()?.to_string_lossy().into_owned()).filter(|stem| stem != "-");
-        let name = self.name.clone().or_else(stem).ok_or_else(|| {
+        let source = self.source()?;
+        let output = self.output.clone().or_else(|| sibling(&self.input));
+        let name = self.name.clone().or_else(|| stem(&self.input)).ok_or_else(|| {
             Failure::new(Kind::Usage, "a model from standard input has no name").hint("pass --name NAME")
         })?;
         let recipients = self.recipients.to_encrypt(context)?;
         let metadata = Metadata {
             name,
             version: self.model_version,
-            media_type: self.media_type,
+            media_type: source.media_type,
             created: rfc3339(context.now()),
-            size,
+            size: source.size,
             sha256: None,
         };
         let spec = SealSpec { recipients: &recipients, metadata: &metadata };
         let destination = Destination::open(output.as_deref(), fs::PUBLIC, self.force)?;
+        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
+        let payload = match &self.detached {
+            Some(path) => Some((AtomicFile::create(path, fs::PUBLIC, existing)?, path.as_path())),
+            None => None,
+        };
         let progress = context.output.progress("encrypting");
-        let summary = destination.fill(|out| seal(input, out, &spec, &progress))?;
+        let input = source.stream;
+        let summary = match payload {
+            None => destination.fill(|out| seal(input, out, &spec, &progress))?,
+            Some(payload) => fill_both(destination, payload, |header, payload| {
+                seal_detached(input, header, payload, &spec, &progress)
+            })?,
+        };
         drop(progress);
         let names: Vec<_> = summary.recipients.iter().map(called).collect();
         context.output.note(&format!(
@@ -99,6 +122,8 @@ impl Encrypt {
         let Some(output) = output.filter(|path| !is_dash(path)) else { return Ok(()) };
         written(context.output.document(&EncryptDocument {
             output,
+            payload: self.detached,
+            files: source.files,
             artifact_id: summary.artifact_id.to_string(),
             recipients: summary.recipients.iter().map(|recipient| recipient.key_id).collect(),
             plaintext_bytes: summary.plaintext_bytes,
@@ -107,10 +132,64 @@ impl Encrypt {
     }
 }
 
-/// A key by its id alone, all else with its kind.
-fn called(recipient: &Recipient) -> String {
-    match recipient.kind {
-        RecipientKind::Key => recipient.key_id.to_string(),
-        _ => recipient.to_string(),
+/// What is encrypted.
+struct Source {
+    stream: Named<Box<dyn Read + Send>>,
+    /// Its bytes, where they are known.
+    size: Option<u64>,
+    media_type: String,
+    /// How many files, where it is an archive of them.
+    files: Option<usize>,
+}
+
+impl Encrypt {
+    fn source(&self) -> Outcome<Source> {
+        let media_type = self.media_type.as_deref();
+        let opaque = is_dash(&self.input) || media_type.is_some_and(|media_type| media_type != ONNX);
+        let whole = if opaque { None } else { Whole::find(&self.input, self.model_file.as_deref())? };
+        if let Some(whole) = whole {
+            let reader = whole.reader()?;
+            let size = Some(reader.length());
+            let stream = Named::new(self.input.to_string_lossy(), Box::new(reader) as Box<dyn Read + Send>);
+            return Ok(Source { stream, size, media_type: TAR.to_owned(), files: Some(whole.count()) });
+        }
+        if self.model_file.is_some() {
+            return Err(Failure::new(Kind::Usage, "--model-file names a file of a directory")
+                .hint("give the directory as the model")
+                .into());
+        }
+        if media_type == Some(TAR) {
+            return Err(Failure::new(Kind::Usage, format!("{TAR} is what the files of a directory become"))
+                .hint("give the directory as the model")
+                .into());
+        }
+        let (Named { name, stream }, size) = open(&self.input)?;
+        let stream = Named::new(name, Box::new(stream) as Box<dyn Read + Send>);
+        Ok(Source { stream, size, media_type: media_type.unwrap_or(ONNX).to_owned(), files: None })
     }
+}
+
+/// Where the encrypted file goes when nobody says it: beside the model.
+fn sibling(input: &Path) -> Option<PathBuf> {
+    if is_dash(input) {
+        return None;
+    }
+    if !input.is_dir() {
+        return Some(input.with_extension("sealed"));
+    }
+    // `.` and `..` have no name of their own.
+    let named = if input.file_name().is_some() { input.to_owned() } else { input.canonicalize().ok()? };
+    let mut name = named.file_name()?.to_owned();
+    name.push(".sealed");
+    Some(named.with_file_name(name))
+}
+
+/// What the model is called when nobody says it.
+fn stem(input: &Path) -> Option<String> {
+    if is_dash(input) {
+        return None;
+    }
+    let directory = if input.is_dir() { input.canonicalize().ok() } else { None };
+    let name = directory.as_deref().map_or_else(|| input.file_stem(), Path::file_name)?;
+    Some(name.to_string_lossy().into_owned())
 }

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::io::Payload;
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{Header, KeyId, KeySource, Metadata, Openers, RecipientKind, Sealed, SlotState};
+use crate::container::archive::{Manifest, Member, TAR};
+use crate::container::{Header, KeyId, KeySource, Metadata, Openers, RecipientKind, SlotState};
 use crate::output::Document;
 
 /// Show what a file tells, and with a key also what it says about the model
@@ -17,6 +19,8 @@ use crate::output::Document;
 pub(super) struct Inspect {
     /// The encrypted file
     input: PathBuf,
+    #[command(flatten)]
+    payload: Payload,
     #[command(flatten)]
     keys: Keys,
 }
@@ -28,11 +32,40 @@ struct InspectDocument {
     generation: u64,
     slot_bytes: u32,
     slots: [&'static str; 2],
+    /// Whether the payload is in another file.
+    detached: bool,
     recipients: Vec<RecipientDocument>,
     signatures: usize,
     /// Authentic, where a key opened the file; without one, nothing here is.
     authentic: bool,
     metadata: Option<MetadataDocument>,
+    /// What is in a model of several files, where a key opened it and its payload is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveDocument>,
+}
+
+/// The files of an archive.
+#[derive(Serialize)]
+pub(super) struct ArchiveDocument {
+    model: String,
+    members: Vec<Member>,
+}
+
+impl From<Manifest> for ArchiveDocument {
+    fn from(manifest: Manifest) -> Self {
+        Self { model: manifest.model, members: manifest.members }
+    }
+}
+
+impl ArchiveDocument {
+    pub(super) fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "model file  {}", self.model)?;
+        for member in &self.members {
+            let sha256 = data_encoding::HEXLOWER.encode(&member.sha256);
+            writeln!(out, "member      {} {:>12} {}", sha256, member.size, member.name)?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize)]
@@ -51,8 +84,10 @@ struct MetadataDocument {
 }
 
 impl InspectDocument {
-    fn new(header: &Header, metadata: Option<&Metadata>) -> Self {
+    fn new(header: &Header, metadata: Option<&Metadata>, archive: Option<Manifest>) -> Self {
         Self {
+            detached: header.is_detached(),
+            archive: archive.map(ArchiveDocument::from),
             artifact_id: header.artifact_id().to_string(),
             format: 1,
             generation: header.generation(),
@@ -87,6 +122,9 @@ impl Document for InspectDocument {
         writeln!(out, "artifact    {}", self.artifact_id)?;
         writeln!(out, "generation  {}", self.generation)?;
         writeln!(out, "headers     {} and {}, {} bytes each", self.slots[0], self.slots[1], self.slot_bytes)?;
+        if self.detached {
+            writeln!(out, "payload     in another file")?;
+        }
         for recipient in &self.recipients {
             writeln!(out, "recipient   {} {}", recipient.kind, recipient.key_id)?;
         }
@@ -98,14 +136,15 @@ impl Document for InspectDocument {
         writeln!(out, "version     {}", metadata.version)?;
         writeln!(out, "type        {}", metadata.media_type)?;
         writeln!(out, "created     {}", metadata.created)?;
-        metadata.size.map_or(Ok(()), |size| writeln!(out, "size        {size}"))
+        metadata.size.map_or(Ok(()), |size| writeln!(out, "size        {size}"))?;
+        self.archive.as_ref().map_or(Ok(()), |archive| archive.text(out))
     }
 }
 
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
-        let sealed = Sealed::open(&self.input)?;
+        let sealed = self.payload.open(&self.input)?;
         let asked = self.keys.are_named();
         // Without a key this must work where there is no home, too, and ask nobody.
         let passphrase = sealed.header().recipients().iter().any(|r| r.kind == RecipientKind::Passphrase);
@@ -118,9 +157,12 @@ impl Inspect {
         };
         let known = sealed.header().recipients().iter().any(|r| openers.find(&r.key_id).is_some());
         if !known && !asked {
-            return written(context.output.document(&InspectDocument::new(sealed.header(), None)));
+            return written(context.output.document(&InspectDocument::new(sealed.header(), None, None)));
         }
         let unlocked = sealed.unlock(&openers)?;
-        written(context.output.document(&InspectDocument::new(unlocked.header(), Some(unlocked.metadata()))))
+        let archived = unlocked.metadata().media_type == TAR && unlocked.has_payload();
+        let archive = if archived { Some(unlocked.list()?) } else { None };
+        let (header, metadata) = (unlocked.header(), unlocked.metadata());
+        written(context.output.document(&InspectDocument::new(header, Some(metadata), archive)))
     }
 }

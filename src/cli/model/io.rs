@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use crate::cli::{Outcome, Stop};
 use crate::container::{ContainerError, Named, Sealed};
 use crate::error::Kind;
@@ -31,14 +33,33 @@ pub(super) fn open(path: &Path) -> Outcome<(Named<File>, Option<u64>)> {
 }
 
 /// Opens a sealed model, or one on standard input for `-`.
-pub(super) fn sealed(path: &Path) -> Result<Sealed<File>, ContainerError> {
+fn sealed(path: &Path) -> Result<Sealed<File>, ContainerError> {
     if is_dash(path) { Sealed::read(stdin()?) } else { Sealed::open(path) }
 }
 
 /// Standard input; not the standard library's, which keeps a small buffer between.
-pub(super) fn stdin() -> Result<Named<File>, FsError> {
+fn stdin() -> Result<Named<File>, FsError> {
     let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(FsError::io("read", "standard input"))?;
     Ok(Named::new("standard input", stdin.into()))
+}
+
+/// The payload of a header that stands alone.
+#[derive(Debug, Args)]
+pub(super) struct Payload {
+    /// The payload, where the encrypted file is a header that stands alone
+    #[arg(long, value_name = "FILE")]
+    payload: Option<PathBuf>,
+}
+
+impl Payload {
+    /// Opens the encrypted file `input`, or standard input, and its payload.
+    pub(super) fn open(&self, input: &Path) -> Result<Sealed<File>, ContainerError> {
+        let sealed = sealed(input)?;
+        match &self.payload {
+            None => Ok(sealed),
+            Some(payload) => sealed.attach_file(payload),
+        }
+    }
 }
 
 /// Where an answer of bytes goes: a file that appears when it is whole, or stdout.
@@ -84,6 +105,31 @@ impl Destination {
         }
         Ok(answer)
     }
+}
+
+/// As [`Destination::fill`], of a header and its payload. The payload gets its name
+/// first: a header is never there without it.
+pub(super) fn fill_both<T>(
+    header: Destination,
+    payload: (AtomicFile, &Path),
+    write: impl FnOnce(
+        Named<&mut (dyn Write + Send)>,
+        Named<&mut (dyn Write + Send)>,
+    ) -> Result<T, ContainerError>,
+) -> Outcome<T> {
+    let (mut file, path) = payload;
+    let mut placed = false;
+    let answer = header.fill(|header| {
+        let answer = write(header, Named::new(path.to_string_lossy(), &mut file))?;
+        let existed = path.symlink_metadata().is_ok();
+        file.commit()?;
+        placed = !existed;
+        Ok(answer)
+    });
+    if answer.is_err() && placed {
+        let _ = std::fs::remove_file(path);
+    }
+    answer
 }
 
 /// Who closes the pipe has read enough.

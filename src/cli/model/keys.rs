@@ -75,9 +75,20 @@ pub(super) struct CommandKey {
 impl CommandKey {
     /// `program` with this key; `option` is what named the program.
     pub(super) fn command(&self, program: &Program, option: &str) -> Outcome<External> {
-        let Some(name) = &self.command_key else {
+        self.with_key(program, option, self.command_key.as_deref(), "--command-key")
+    }
+
+    /// `program` with the key `name`, which `naming` gives.
+    pub(super) fn with_key(
+        &self,
+        program: &Program,
+        option: &str,
+        name: Option<&str>,
+        naming: &str,
+    ) -> Outcome<External> {
+        let Some(name) = name else {
             return Err(Failure::new(Kind::Usage, format!("{option} needs the name of a key"))
-                .hint("pass --command-key NAME; the file carries an id made of it")
+                .hint(format!("pass {naming} NAME; the file carries an id made of it"))
                 .into());
         };
         Ok(External::new(program.clone(), name, self.command_timeout.0, output::echo)?)
@@ -89,6 +100,13 @@ impl CommandKey {
 pub(super) struct Keys {
     #[command(flatten)]
     named: Named,
+    #[command(flatten)]
+    others: OtherKeys,
+}
+
+/// What opens recipients of other kinds than keys.
+#[derive(Debug, Args)]
+pub(super) struct OtherKeys {
     /// Passphrase of a file that was encrypted with one
     #[arg(long, value_name = secret::FORMS, conflicts_with = "ask_passphrase")]
     passphrase: Option<Source>,
@@ -114,11 +132,30 @@ impl Keys {
             false if has(RecipientKind::Key) => home_keys(context)?,
             false => Vec::new(),
         };
+        let mut others = self.others.read(context, has)?;
+        if has(RecipientKind::Passphrase) && !self.are_named() {
+            others.passphrases.push(self.others.passphrase(context)?);
+        }
+        Ok(Openers { keys, others })
+    }
+
+    /// Whether an option names any.
+    pub(super) fn are_named(&self) -> bool {
+        self.named.any() || self.others.are_named()
+    }
+
+    /// One reader of stdin at most, and no secret in the place of a source.
+    pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
+        check_sources(self.named.sources().chain(self.others.sources()), context, usize::from(is_dash(input)))
+    }
+}
+
+impl OtherKeys {
+    /// Reads what the options name, where a file `has` a recipient that it may open.
+    pub(super) fn read(&self, context: &Context, has: impl Fn(RecipientKind) -> bool) -> Outcome<Others> {
         let mut others = Others::default();
-        if has(RecipientKind::Passphrase)
-            && (self.passphrase.is_some() || !self.are_named() || self.ask_passphrase)
-        {
-            others.passphrase = Some(self.passphrase(context)?);
+        if has(RecipientKind::Passphrase) && (self.passphrase.is_some() || self.ask_passphrase) {
+            others.passphrases.push(self.passphrase(context)?);
         }
         if has(RecipientKind::Age) {
             let person = context.person();
@@ -129,7 +166,7 @@ impl Keys {
         if let Some(program) = &self.unwrap_command {
             others.commands.push(self.command.command(program, "--unwrap-command")?);
         }
-        Ok(Openers { keys, others })
+        Ok(others)
     }
 
     fn passphrase(&self, context: &Context) -> Outcome<Passphrase> {
@@ -142,30 +179,33 @@ impl Keys {
 
     /// Whether an option names any.
     pub(super) fn are_named(&self) -> bool {
-        self.named.any()
-            || self.passphrase.is_some()
+        self.passphrase.is_some()
             || self.ask_passphrase
             || !self.identities.is_empty()
             || self.unwrap_command.is_some()
     }
 
-    /// One reader of stdin at most, and no secret in the place of a source.
-    pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
-        let sources = self.named.sources().chain(&self.passphrase).chain(&self.identities);
-        check_sources(sources, context, input)
+    /// The command's key, and the time that it has.
+    pub(super) fn command(&self) -> &CommandKey {
+        &self.command
+    }
+
+    /// The sources of secrets among them.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.passphrase.iter().chain(&self.identities)
     }
 }
 
 /// Bytes of a passphrase with its line end, and more.
 pub(super) const PASSPHRASE: u64 = 4096;
 
-/// Whether `sources` can all be read: one reader of stdin at most, `input` included.
+/// Whether `sources` can all be read: one reader of stdin at most, the `others` included.
 pub(super) fn check_sources<'a>(
     sources: impl Iterator<Item = &'a Source>,
     context: &Context,
-    input: &Path,
+    others: usize,
 ) -> Outcome {
-    let mut readers = usize::from(is_dash(input));
+    let mut readers = others;
     for source in sources {
         source.check()?;
         readers += usize::from(*source == Source::Stdin);

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::keys::check_sources;
 use super::rewrap::RewrittenDocument;
-use super::turnover::{NewKey, OldKeys, key_id};
+use super::turnover::{NewKeys, OldKeys, key_id};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
-use crate::container::{ContainerError, KeyId, RecipientChange, Sealed, Wrapper};
+use crate::container::{ContainerError, KeyId, Openers, Recipient, RecipientChange, Sealed, Wrapper};
 use crate::keyring::KeyUse;
 use crate::ops::{self, Found};
 use crate::output::{Document, table};
@@ -40,24 +41,25 @@ impl RecipientCommand {
     }
 }
 
-/// Let one more key open a file
+/// Let someone else open a file, too
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model recipient add digits.sealed --new-key recovery
-  sealserve model recipient add digits.sealed --key-file model.key --new-key-file partner.key")]
+  sealserve model recipient add digits.sealed --key-file model.key --new-key-file partner.key
+  sealserve model recipient add digits.sealed -r age1…")]
 struct Add {
     /// The encrypted file
     file: PathBuf,
     #[command(flatten)]
     keys: OldKeys,
     #[command(flatten)]
-    new: NewKey,
+    new: NewKeys,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Let a key no longer open a file; one recipient must stay
+/// Let someone no longer open a file; one recipient must stay
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model recipient remove digits.sealed partner
@@ -68,7 +70,7 @@ that matters, use `sealserve model reencrypt`.")]
 struct Remove {
     /// The encrypted file
     file: PathBuf,
-    /// Who shall not open it any more: key ids, or names of the keyring
+    /// Who shall not open it any more: key ids, public keys of age, or names of the keyring
     #[arg(required = true, value_name = "KEY")]
     recipients: Vec<String>,
     #[command(flatten)]
@@ -105,17 +107,20 @@ impl<const ADDED: bool> Document for Changed<ADDED> {
 
 impl Add {
     fn run(self, context: &Context) -> Outcome {
-        context.check_stdin(self.keys.stdin_readers() + self.new.stdin_readers())?;
-        let (old, new) = (self.keys.read(context)?, self.new.read(context)?);
-        let key = new.id();
-        let change = RecipientChange { add: vec![Wrapper::Key(new)], ..RecipientChange::default() };
-        let changed = rewrite(&self.file, &old.keys, &change, self.dry_run)?;
-        if !changed.added.contains(&key) {
+        check_sources(self.keys.sources().chain(self.new.sources()), context, 0)?;
+        let (old, (add, _)) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
+        let there = add.first().and_then(Wrapper::key_id);
+        let change = RecipientChange { add, ..RecipientChange::default() };
+        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run)?;
+        if let Some(key) = there.filter(|_| changed.added.is_empty()) {
             let name = self.file.display().to_string();
             return Err(ContainerError::AlreadyRecipient { name, key }.into());
         }
         let would = if self.dry_run { "would let" } else { "let" };
-        context.output.note(&format!("{would} key {key} open '{}'", self.file.display()));
+        let is_new = |recipient: &&Recipient| changed.added.contains(&recipient.key_id);
+        for recipient in changed.recipients.iter().filter(is_new) {
+            context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
+        }
         let (file, dry_run) = (self.file, self.dry_run);
         written(context.output.document(&Changed::<true> { file, dry_run, header: changed.into() }))
     }
@@ -123,7 +128,7 @@ impl Add {
 
 impl Remove {
     fn run(self, context: &Context) -> Outcome {
-        context.check_stdin(self.keys.stdin_readers())?;
+        check_sources(self.keys.sources(), context, 0)?;
         let remove: Vec<_> =
             self.recipients.iter().map(|name| key_id(context, name)).collect::<Outcome<_>>()?;
         // Fails early, and before a key is asked for: all that is named must be there.
@@ -134,7 +139,7 @@ impl Remove {
         }
         let old = self.keys.read(context)?;
         let change = RecipientChange { remove, ..RecipientChange::default() };
-        let changed = rewrite(&self.file, &old.keys, &change, self.dry_run)?;
+        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run)?;
         for key in &changed.removed {
             let would = if self.dry_run { "would no longer let" } else { "no longer lets" };
             context.output.note(&format!("'{}' {would} key {key} open it", self.file.display()));
@@ -147,11 +152,11 @@ impl Remove {
 /// Changes one file that was named itself, so that a link to it is followed.
 fn rewrite(
     file: &std::path::Path,
-    keys: &[crate::container::Kek],
+    openers: &Openers,
     change: &RecipientChange,
     dry_run: bool,
 ) -> Outcome<crate::container::Rewritten> {
-    let items = ops::rewrap(vec![Found::named(file)], keys, change, dry_run, &Silent);
+    let items = ops::rewrap(vec![Found::named(file)], openers, change, dry_run, &Silent);
     let outcome = items.into_iter().next().map(|item| item.outcome);
     match outcome {
         Some(ops::Outcome::Done(report) | ops::Outcome::Skipped(report)) => Ok(report),

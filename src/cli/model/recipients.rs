@@ -4,17 +4,32 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::io::is_dash;
 use super::keys::{CommandKey, Named, PASSPHRASE, active_key, check_sources};
 use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
 use crate::command::Program;
-use crate::container::{AgeRecipient, Passphrase, Wrapper};
+use crate::container::{AgeRecipient, External, Passphrase, Recipient, RecipientKind, Wrapper};
 use crate::error::Kind;
 use crate::fs;
 use crate::output::Failure;
 
 const RECIPIENTS: u64 = 1 << 20;
+
+/// Recipients that are named without any secret.
+#[derive(Debug, Args)]
+pub(super) struct Public {
+    /// Public key of age, age1…; may be repeated
+    #[arg(long = "age-recipient", short = 'r', value_name = "RECIPIENT")]
+    age: Vec<String>,
+    /// File with a public key of age on each line; may be repeated
+    #[arg(long = "age-recipients-file", short = 'R', value_name = "FILE")]
+    age_files: Vec<PathBuf>,
+    /// Command that wraps the data key: a program, or a JSON array of program and arguments
+    #[arg(long, value_name = "COMMAND")]
+    wrap_command: Option<Program>,
+}
 
 /// Whom to encrypt for; without any of these, the active key of the home.
 #[derive(Debug, Args)]
@@ -27,56 +42,80 @@ pub(super) struct Recipients {
     /// Ask for a passphrase at the terminal, twice
     #[arg(long)]
     ask_passphrase: bool,
-    /// Public key of age, age1…; may be repeated
-    #[arg(long = "age-recipient", short = 'r', value_name = "RECIPIENT")]
-    age: Vec<String>,
-    /// File with a public key of age on each line; may be repeated
-    #[arg(long = "age-recipients-file", short = 'R', value_name = "FILE")]
-    age_files: Vec<PathBuf>,
-    /// Command that wraps the data key: a program, or a JSON array of program and arguments
-    #[arg(long, value_name = "COMMAND")]
-    wrap_command: Option<Program>,
+    #[command(flatten)]
+    public: Public,
     #[command(flatten)]
     command: CommandKey,
+    #[command(flatten)]
+    recovery: Recovery,
+}
+
+/// The recipients of the home that a safe keeps the identities of.
+#[derive(Debug, Args)]
+pub(super) struct Recovery {
     /// Leave out the recovery recipients that the home's sealserve.toml names
     #[arg(long)]
     no_recovery: bool,
 }
 
-impl Recipients {
-    /// All of them.
-    pub(super) fn to_encrypt(&self, context: &Context) -> Outcome<Vec<Wrapper>> {
-        let mut all: Vec<Wrapper> = self.named.read(context)?.into_iter().map(Wrapper::Key).collect();
+impl Public {
+    /// Reads them; `command` makes what the program is part of.
+    pub(super) fn read(
+        &self,
+        context: &Context,
+        command: impl FnOnce(&Program) -> Outcome<External>,
+    ) -> Outcome<Vec<Wrapper>> {
         let person = context.person();
+        let mut all = Vec::new();
         for text in &self.age {
             all.push(Wrapper::Age(AgeRecipient::parse(text, &person)?));
         }
         for path in &self.age_files {
             let contents = fs::read(path, RECIPIENTS)?;
             let name = path.display().to_string();
-            all.extend(
-                AgeRecipient::parse_file(&name, contents.expose(), &person)?.into_iter().map(Wrapper::Age),
-            );
+            let recipients = AgeRecipient::parse_file(&name, contents.expose(), &person)?;
+            all.extend(recipients.into_iter().map(Wrapper::Age));
         }
         if let Some(program) = &self.wrap_command {
-            all.push(Wrapper::External(self.command.command(program, "--wrap-command")?));
+            all.push(Wrapper::External(command(program)?));
         }
-        if let Some(passphrase) = self.passphrase(context)? {
-            all.push(Wrapper::Passphrase(passphrase));
-        }
+        Ok(all)
+    }
+}
+
+impl Recipients {
+    /// All of them.
+    pub(super) fn to_encrypt(&self, context: &Context) -> Outcome<Vec<Wrapper>> {
+        let mut all: Vec<Wrapper> = self.named.read(context)?.into_iter().map(Wrapper::Key).collect();
+        all.extend(self.public.read(context, |program| self.command.command(program, "--wrap-command"))?);
+        all.extend(new_passphrase(
+            context,
+            self.passphrase.as_ref(),
+            self.ask_passphrase,
+            "--passphrase FILE",
+        )?);
         let default = all.is_empty();
         if default {
             all.push(Wrapper::Key(active_key(context)?));
         }
-        if (default || self.named.are_in_home()) && !self.no_recovery {
-            self.recovery(context, &mut all)?;
+        if default || self.named.are_in_home() {
+            self.recovery.add(context, &mut all)?;
         }
         Ok(all)
     }
 
+    /// One reader of stdin at most, and no secret in the place of a source.
+    pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
+        let sources = self.named.sources().chain(&self.passphrase);
+        check_sources(sources, context, usize::from(is_dash(input)))
+    }
+}
+
+impl Recovery {
     /// Adds the recovery recipients of the home, and says so.
-    fn recovery(&self, context: &Context, all: &mut Vec<Wrapper>) -> Outcome {
-        if self.passphrase.is_some() || self.ask_passphrase || !context.home()?.config().exists() {
+    pub(super) fn add(&self, context: &Context, all: &mut Vec<Wrapper>) -> Outcome {
+        let alone = all.iter().any(|one| one.kind() == RecipientKind::Passphrase);
+        if self.no_recovery || alone || !context.home()?.config().exists() {
             return Ok(());
         }
         for text in context.config()?.keys.recovery {
@@ -89,25 +128,34 @@ impl Recipients {
         }
         Ok(())
     }
+}
 
-    fn passphrase(&self, context: &Context) -> Outcome<Option<Passphrase>> {
-        let contents = match &self.passphrase {
-            Some(source) => source.read(PASSPHRASE)?,
-            None if self.ask_passphrase => {
-                let ask = |prompt| context.ask_secret(prompt, "--passphrase FILE");
-                let (first, second) = (ask("a passphrase")?, ask("the same again")?);
-                if !crate::secret::equal(first.expose(), second.expose()) {
-                    return Err(Failure::new(Kind::Credential, "the passphrases differ").into());
-                }
-                first
+/// A passphrase to encrypt with, from `source` or asked for twice; `option` names it.
+pub(super) fn new_passphrase(
+    context: &Context,
+    source: Option<&Source>,
+    asked: bool,
+    option: &str,
+) -> Outcome<Option<Wrapper>> {
+    let contents = match source {
+        Some(source) => source.read(PASSPHRASE)?,
+        None if asked => {
+            let ask = |prompt| context.ask_secret(prompt, option);
+            let (first, second) = (ask("a passphrase")?, ask("the same again")?);
+            if !crate::secret::equal(first.expose(), second.expose()) {
+                return Err(Failure::new(Kind::Credential, "the passphrases differ").into());
             }
-            None => return Ok(None),
-        };
-        Ok(Some(Passphrase::parse(&contents)?.require_strong()?))
-    }
+            first
+        }
+        None => return Ok(None),
+    };
+    Ok(Some(Wrapper::Passphrase(Passphrase::parse(&contents)?.require_strong()?)))
+}
 
-    /// One reader of stdin at most, and no secret in the place of a source.
-    pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
-        check_sources(self.named.sources().chain(&self.passphrase), context, input)
+/// A key by its id alone, all else with its kind.
+pub(super) fn called(recipient: &Recipient) -> String {
+    match recipient.kind {
+        RecipientKind::Key => recipient.key_id.to_string(),
+        _ => recipient.to_string(),
     }
 }

@@ -6,10 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files::{Files, Rows};
-use super::turnover::{NewKey, OldKeys};
+use super::keys::check_sources;
+use super::recipients::Recovery;
+use super::turnover::{NewKeys, NewRow, OldKeys};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{KeyId, Wrapper};
+use crate::container::KeyId;
 use crate::ops::{self, Reencrypted};
 use crate::output::Document;
 
@@ -20,8 +22,8 @@ use crate::output::Document;
   sealserve model reencrypt --key-file old.key --new-key-file new.key digits.sealed
 
 Each file is replaced at once when all of it is authentic and written; nothing in the clear
-touches the disk. The new file has a new data key and a new artifact id, is sealed for the new key
-alone, and keeps name, version, time of the first sealing, mode and owner. It keeps no signature
+touches the disk. The new file has a new data key and a new artifact id, is sealed for the new
+recipients alone (with a key of the home, also for its recovery recipients), and keeps name, version, time of the first sealing, mode and owner. It keeps no signature
 record, since those vouch for the old payload: sign it again. Older copies (backups, snapshots,
 other hard links) still open with the old key. A key in any state, compromised ones included, may
 open the files for this.")]
@@ -31,7 +33,9 @@ pub(super) struct Reencrypt {
     #[command(flatten)]
     old: OldKeys,
     #[command(flatten)]
-    new: NewKey,
+    new: NewKeys,
+    #[command(flatten)]
+    recovery: Recovery,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -39,7 +43,7 @@ pub(super) struct Reencrypt {
 
 #[derive(Serialize)]
 struct ReencryptDocument {
-    new_key: KeyId,
+    new_recipients: Vec<NewRow>,
     #[serde(flatten)]
     rows: Rows<ReencryptedDocument>,
 }
@@ -80,19 +84,20 @@ impl Document for ReencryptDocument {
 
 impl Reencrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let readers = [self.files.stdin_readers(), self.old.stdin_readers(), self.new.stdin_readers()];
-        context.check_stdin(readers.iter().sum())?;
-        let (old, new) = (self.old.read(context)?, self.new.read(context)?);
+        check_sources(self.old.sources().chain(self.new.sources()), context, self.files.stdin_readers())?;
+        let (old, (mut new, of_home)) =
+            (self.old.read(context)?, self.new.read(context, self.old.command())?);
+        if of_home {
+            self.recovery.add(context, &mut new)?;
+        }
         // A rewrap may have come first.
-        let mut keys = old.keys;
-        keys.push(new.clone());
+        let openers = old.or_done(&new);
         let files = self.files.find()?;
         let progress = context.output.progress("encrypting again");
-        let items =
-            ops::reencrypt(files, keys.as_slice(), &[Wrapper::Key(new.clone())], self.dry_run, &progress);
+        let items = ops::reencrypt(files, &openers, &new, self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, ReencryptedDocument::from);
-        let document = ReencryptDocument { new_key: new.id(), rows };
+        let document = ReencryptDocument { new_recipients: new.iter().map(NewRow::from).collect(), rows };
         for (path, file) in document.rows.done() {
             warn(context, &path.display().to_string(), file);
         }

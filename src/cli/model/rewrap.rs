@@ -6,19 +6,23 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files::{Files, Rows};
-use super::turnover::{self, NewKey, OldKeys};
+use super::keys::check_sources;
+use super::turnover::{self, NewKeys, NewRow, OldKeys};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::{Kek, KeyId, RecipientChange, Rewritten, Wrapper};
 use crate::ops;
 use crate::output::Document;
 
-/// Replace the key that opens files by another, in milliseconds whatever their size
+/// Replace what opens files by something else, in milliseconds whatever their size
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model rewrap models/                        # from every key of the home to the active one
   sealserve model rewrap --key model-1 models/          # from one key, also a retired or revoked one
   sealserve model rewrap --key-file old.key --new-key-file new.key digits.sealed
+  sealserve model rewrap --passphrase old --ask-new-passphrase digits.sealed
+  sealserve model rewrap --unwrap-command ./kms --command-key 2025 \\
+      --wrap-command ./kms --new-command-key 2026 models/
   find /srv -name '*.sealed' -print0 | sealserve model rewrap --files0-from -
 
 The data key of a file stays the same. Whoever had the old key and any copy of the file may know
@@ -26,7 +30,7 @@ it, so for a key that leaked this is not enough: use `sealserve model reencrypt`
 revoked opens nothing else, and may be named here to move files off it; one that was revoked as
 compromised is refused, unless --rewrap-only --insecure.
 
-Other recipients stay. Files that are done are skipped, so an interrupted run is simply run again.
+Recipients that no option names stay. Files that are done are skipped, so an interrupted run is simply run again.
 That also mends a header slot that was torn, with the same key as --key-file and --new-key-file
 where no recipient shall change.")]
 pub(super) struct Rewrap {
@@ -35,7 +39,7 @@ pub(super) struct Rewrap {
     #[command(flatten)]
     old: OldKeys,
     #[command(flatten)]
-    new: NewKey,
+    new: NewKeys,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -49,7 +53,7 @@ pub(super) struct Rewrap {
 
 #[derive(Serialize)]
 struct RewrapDocument {
-    new_key: KeyId,
+    new_recipients: Vec<NewRow>,
     #[serde(flatten)]
     rows: Rows<RewrittenDocument>,
 }
@@ -85,29 +89,29 @@ impl Document for RewrapDocument {
 
 impl Rewrap {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let readers = [self.files.stdin_readers(), self.old.stdin_readers(), self.new.stdin_readers()];
-        context.check_stdin(readers.iter().sum())?;
-        let (old, new) = (self.old.read(context)?, self.new.read(context)?);
-        let change = self.change(&old.keys, old.leaked, &new)?;
-        let mut keys = old.keys;
-        keys.push(new.clone());
+        check_sources(self.old.sources().chain(self.new.sources()), context, self.files.stdin_readers())?;
+        let (mut old, (new, _)) = (self.old.read(context)?, self.new.read(context, self.old.command())?);
+        let leaked = std::mem::take(&mut old.leaked);
+        let change = self.change(&old.openers.keys, leaked, new)?;
+        let openers = old.or_done(&change.add);
         let files = self.files.find()?;
         let progress = context.output.progress("rewrapping").of_files();
-        let items = ops::rewrap(files, keys.as_slice(), &change, self.dry_run, &progress);
+        let items = ops::rewrap(files, &openers, &change, self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, RewrittenDocument::from);
-        let document = RewrapDocument { new_key: new.id(), rows };
+        let document = RewrapDocument { new_recipients: change.add.iter().map(NewRow::from).collect(), rows };
         written(context.output.document(&document))?;
         document.rows.conclude(context, "rewrapped")
     }
 
-    fn change(&self, old: &[Kek], leaked: Vec<KeyId>, new: &Kek) -> Outcome<RecipientChange> {
+    fn change(&self, old: &[Kek], leaked: Vec<KeyId>, add: Vec<Wrapper>) -> Outcome<RecipientChange> {
         let named = self.old.are_named();
-        let remove: Vec<KeyId> = old.iter().map(Kek::id).filter(|id| *id != new.id()).collect();
+        let stays = |id: &KeyId| add.iter().any(|new| new.key_id() == Some(*id));
+        let remove: Vec<KeyId> = old.iter().map(Kek::id).filter(|id| !stays(id)).collect();
         let leaked = if self.leaked_too { Vec::new() } else { leaked };
         match leaked.iter().find(|id| named && remove.contains(id)) {
             Some(id) => Err(turnover::leaked(id).into()),
-            None => Ok(RecipientChange { add: vec![Wrapper::Key(new.clone())], remove, leaked }),
+            None => Ok(RecipientChange { add, remove, remove_openers: true, leaked }),
         }
     }
 }

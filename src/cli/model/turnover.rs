@@ -1,13 +1,15 @@
-//! The keys of a rotation: those that files are sealed for, and the one that they
-//! are to be sealed for.
+//! The keys of a rotation: those that files are sealed for, and those that they are
+//! to be sealed for.
 
 use clap::Args;
+use serde::Serialize;
 
-use super::keys::{kek, read, usable};
+use super::keys::{CommandKey, OtherKeys, active_key, kek, read, usable};
+use super::recipients::{Public, new_passphrase};
 use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
-use crate::container::{Kek, KeyId};
+use crate::container::{AgeRecipient, Kek, KeyId, Openers, Wrapper};
 use crate::error::Kind;
 use crate::keyring::{KeyUse, Keyring, KeyringError};
 use crate::output::Failure;
@@ -22,42 +24,57 @@ pub(super) struct OldKeys {
     /// Model key of the keyring that opens them, in any state; may be repeated [default: all]
     #[arg(long = "key", value_name = "ID")]
     key_ids: Vec<String>,
+    #[command(flatten)]
+    others: OtherKeys,
 }
 
-/// The key that files shall be sealed for.
+/// Whom files shall be sealed for; without any of these, the active key of the home.
 #[derive(Debug, Args)]
-pub(super) struct NewKey {
-    /// Key file of the new recipient
-    #[arg(long, value_name = secret::FORMS)]
-    new_key_file: Option<Source>,
-    /// Model key of the keyring that is the new recipient [default: the active one]
-    #[arg(long, value_name = "ID", conflicts_with = "new_key_file")]
-    new_key: Option<String>,
+pub(super) struct NewKeys {
+    /// Key file of a new recipient; may be repeated
+    #[arg(long = "new-key-file", value_name = secret::FORMS)]
+    files: Vec<Source>,
+    /// Model key of the keyring that is a new recipient; may be repeated [default: the active one]
+    #[arg(long = "new-key", value_name = "ID")]
+    ids: Vec<String>,
+    /// Passphrase, which is then the only way to open the files
+    #[arg(long, value_name = secret::FORMS, conflicts_with = "ask_new_passphrase")]
+    new_passphrase: Option<Source>,
+    /// Ask for that passphrase at the terminal, twice
+    #[arg(long)]
+    ask_new_passphrase: bool,
+    #[command(flatten)]
+    public: Public,
+    /// Name of the key that --wrap-command uses; it gets it as SEALSERVE_KEY_NAME
+    #[arg(long, value_name = "NAME", requires = "wrap_command")]
+    new_command_key: Option<String>,
 }
 
 /// What opens files, and what is known of it.
 pub(super) struct Old {
-    pub(super) keys: Vec<Kek>,
+    pub(super) openers: Openers,
     /// Those of all the keyring's model keys that leaked.
     pub(super) leaked: Vec<KeyId>,
 }
 
 impl OldKeys {
-    /// Readers of standard input.
-    pub(super) fn stdin_readers(&self) -> usize {
-        self.key_files.iter().filter(|source| **source == Source::Stdin).count()
+    /// The sources of secrets among them.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.key_files.iter().chain(self.others.sources())
     }
 
     /// Whether an option names any.
     pub(super) fn are_named(&self) -> bool {
-        !self.key_files.is_empty() || !self.key_ids.is_empty()
+        !self.key_files.is_empty() || !self.key_ids.is_empty() || self.others.are_named()
     }
 
     /// Reads them. The home is needed only where an option or its absence asks for it.
     pub(super) fn read(&self, context: &Context) -> Outcome<Old> {
         let mut keys: Vec<Kek> = self.key_files.iter().map(read).collect::<Outcome<_>>()?;
-        if self.key_ids.is_empty() && !keys.is_empty() {
-            return Ok(Old { keys, leaked: Vec::new() });
+        // Which of the files need which of them is not known yet.
+        let others = self.others.read(context, |_| true)?;
+        if self.key_ids.is_empty() && self.are_named() {
+            return Ok(Old { openers: Openers { keys, others }, leaked: Vec::new() });
         }
         let keyring = context.store()?.read()?;
         if self.key_ids.is_empty() {
@@ -68,23 +85,70 @@ impl OldKeys {
         }
         let leaked = keyring.of(KeyUse::Model).filter(|key| key.compromised);
         let leaked = leaked.map(|key| Ok(kek(key)?.id())).collect::<Outcome<_>>()?;
-        Ok(Old { keys, leaked })
+        Ok(Old { openers: Openers { keys, others }, leaked })
+    }
+
+    /// The command and the time that it has.
+    pub(super) fn command(&self) -> &CommandKey {
+        self.others.command()
     }
 }
 
-impl NewKey {
-    /// Readers of standard input.
-    pub(super) fn stdin_readers(&self) -> usize {
-        usize::from(self.new_key_file == Some(Source::Stdin))
+impl Old {
+    /// Lets what files are to be sealed for open them, too: an attempt that was
+    /// interrupted may have done some.
+    pub(super) fn or_done(mut self, new: &[Wrapper]) -> Openers {
+        for wrapper in new {
+            match wrapper {
+                Wrapper::Key(kek) => self.openers.keys.push(kek.clone()),
+                Wrapper::Passphrase(phrase) => self.openers.others.passphrases.push(phrase.clone()),
+                Wrapper::Age(_) | Wrapper::External(_) => {}
+            }
+        }
+        self.openers
+    }
+}
+
+impl NewKeys {
+    /// The sources of secrets among them.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.files.iter().chain(&self.new_passphrase)
     }
 
-    /// Reads it.
-    pub(super) fn read(&self, context: &Context) -> Outcome<Kek> {
-        match (&self.new_key_file, &self.new_key) {
-            (Some(source), _) => read(source),
-            (None, Some(id)) => usable(&context.store()?.read()?, id, context),
-            (None, None) => kek(context.store()?.read()?.active(KeyUse::Model)?),
+    /// Reads them, and says whether they are of the home. `command` has the time that
+    /// a command may take.
+    pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<(Vec<Wrapper>, bool)> {
+        let mut all: Vec<_> =
+            self.files.iter().map(|source| read(source).map(Wrapper::Key)).collect::<Outcome<_>>()?;
+        for id in &self.ids {
+            all.push(Wrapper::Key(usable(&context.store()?.read()?, id, context)?));
         }
+        let external = |program: &_| {
+            let name = self.new_command_key.as_deref();
+            command.with_key(program, "--wrap-command", name, "--new-command-key")
+        };
+        all.extend(self.public.read(context, external)?);
+        let (source, asked) = (self.new_passphrase.as_ref(), self.ask_new_passphrase);
+        all.extend(new_passphrase(context, source, asked, "--new-passphrase FILE")?);
+        let default = all.is_empty();
+        if default {
+            all.push(Wrapper::Key(active_key(context)?));
+        }
+        Ok((all, default || !self.ids.is_empty()))
+    }
+}
+
+/// A recipient that files got, in documents.
+#[derive(Serialize)]
+pub(super) struct NewRow {
+    kind: &'static str,
+    /// None for a passphrase: each file has another.
+    key_id: Option<KeyId>,
+}
+
+impl From<&Wrapper> for NewRow {
+    fn from(wrapper: &Wrapper) -> Self {
+        Self { kind: wrapper.kind().name(), key_id: wrapper.key_id() }
     }
 }
 
@@ -97,8 +161,12 @@ fn in_any_state(keyring: &Keyring, id: &str) -> Outcome<Kek> {
     Err(KeyringError::WrongUse { id: id.to_owned(), found: key.usage, wanted: KeyUse::Model }.into())
 }
 
-/// What `name` calls: a key id as files hold it, or a model key of the keyring.
+/// What `name` calls: a key id as files hold it, a public key of age, or a model key
+/// of the keyring.
 pub(super) fn key_id(context: &Context, name: &str) -> Outcome<KeyId> {
+    if name.starts_with("age1") {
+        return Ok(AgeRecipient::parse(name, &context.person())?.key_id());
+    }
     match name.parse() {
         Ok(id) => Ok(id),
         Err(_) => Ok(in_any_state(&context.store()?.read()?, name)?.id()),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::io::sealed;
+use super::inspect::ArchiveDocument;
+use super::io::Payload;
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
@@ -21,6 +22,8 @@ pub(super) struct Verify {
     #[arg(default_value = "-")]
     input: PathBuf,
     #[command(flatten)]
+    payload: Payload,
+    #[command(flatten)]
     keys: Keys,
 }
 
@@ -33,20 +36,23 @@ struct VerifyDocument {
     /// The older generation that a slot holds, where a rewrap was interrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
     stale_generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveDocument>,
 }
 
 impl Document for VerifyDocument {
     const SCHEMA: &'static str = "sealserve.model.verify/v1";
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "verified: '{}' version {}, {} bytes", self.name, self.version, self.plaintext_bytes)
+        writeln!(out, "verified: '{}' version {}, {} bytes", self.name, self.version, self.plaintext_bytes)?;
+        self.archive.as_ref().map_or(Ok(()), |archive| archive.text(out))
     }
 }
 
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
-        let sealed = sealed(&self.input).map_err(answer)?;
+        let sealed = self.payload.open(&self.input).map_err(answer)?;
         let openers = self.keys.to_decrypt(context, sealed.header())?;
         let unlocked = sealed.unlock(&openers).map_err(answer)?;
         let progress = context.output.progress("verifying");
@@ -55,9 +61,9 @@ impl Verify {
             SlotState::Stale { generation } => Some(generation),
             _ => None,
         });
-        let outcome = unlocked.verify(&progress);
+        let outcome = unlocked.verify_contents(&progress);
         drop(progress);
-        let plaintext_bytes = outcome.map_err(answer)?;
+        let (plaintext_bytes, manifest) = outcome.map_err(answer)?;
         if let Some(generation) = stale_generation {
             context.output.warn(&format!(
                 "a rewrap was interrupted: the keys of generation {generation} are still in the header; run it again"
@@ -69,6 +75,7 @@ impl Verify {
             version,
             plaintext_bytes,
             stale_generation,
+            archive: manifest.map(ArchiveDocument::from),
         }))
     }
 }

@@ -52,6 +52,8 @@ fn every_flip_in_the_preamble_is_refused() {
                 0..8 => fault == Fault::NotSealed,
                 8..10 => matches!(fault, Fault::Version(_)),
                 10..12 => matches!(fault, Fault::Suite(_)),
+                // The lowest flag is known, and moves the payload.
+                15 => matches!(fault, Fault::Preamble(what) if what.contains("flags")),
                 12..16 => matches!(fault, Fault::Flags(_)),
                 16..32 => fault == Fault::BothSlotsDamaged,
                 36..40 => matches!(fault, Fault::Preamble(what) if what.contains("offset")),

@@ -40,7 +40,7 @@ fn passphrase(text: &str) -> Passphrase {
 }
 
 fn passphrase_opener(text: &str) -> Openers {
-    Openers { keys: Vec::new(), others: Others { passphrase: Some(passphrase(text)), ..Others::default() } }
+    Openers { keys: Vec::new(), others: Others { passphrases: vec![passphrase(text)], ..Others::default() } }
 }
 
 /// A command that is a line for the shell.
@@ -289,7 +289,7 @@ proptest! {
     #[test]
     fn any_blob_of_age_is_unwrapped_without_panic(blob in vec(any::<u8>(), 0..600), prefix in any::<bool>()) {
         let blob = if prefix { [b"age-encryption.org/v1\n-> ", &blob[..]].concat() } else { blob };
-        let preamble = Preamble { artifact_id: ArtifactId([5; 16]), slot_len: 8192 };
+        let preamble = Preamble { artifact_id: ArtifactId([5; 16]), slot_len: 8192, detached: false };
         let recipient = Recipient { kind: RecipientKind::Age, key_id: KeyId([1; 16]), blob };
         prop_assert!(!matches!(age_opener().others.unwrap("f", &recipient, &preamble), Ok(Some(_))));
     }

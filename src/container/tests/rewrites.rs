@@ -19,7 +19,11 @@ fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
 }
 
 fn from_to(old: u8, new: u8) -> RecipientChange {
-    RecipientChange { add: vec![Wrapper::Key(kek(new))], remove: vec![kek(old).id()], leaked: Vec::new() }
+    RecipientChange {
+        add: vec![Wrapper::Key(kek(new))],
+        remove: vec![kek(old).id()],
+        ..RecipientChange::default()
+    }
 }
 
 fn rewrite(path: &Path, change: &RecipientChange) -> Result<Rewritten, ContainerError> {

@@ -1,0 +1,71 @@
+//! A header and its payload in files of their own: for payloads that are read-only,
+//! or lie in a store that names them by their content. Rewrapping touches the
+//! header's file only. The payload belongs to one header, as it does in one file.
+
+use std::io::{Read, Write};
+
+use super::error::{ContainerError, Fault};
+use super::seal::{Head, SealSpec, Summary};
+use super::stream::{Named, read_up_to};
+use crate::progress::Progress;
+
+/// Encrypts all of `input` as [`seal`](super::seal) does, the header to `header`
+/// and the payload to `output`. `sealed_bytes` counts both.
+pub fn seal_detached<R: Read + Send, H: Write, W: Write + Send>(
+    input: Named<R>,
+    mut header: Named<H>,
+    output: Named<W>,
+    spec: &SealSpec<'_>,
+    progress: &dyn Progress,
+) -> Result<Summary, ContainerError> {
+    let head = Head::new(&input.name, spec.recipients, &spec.metadata.encode()?, true)?;
+    let mut summary = head.payload(input, output, spec, progress)?;
+    header.stream.write_all(&head.bytes).map_err(|error| header.write_error(error))?;
+    summary.sealed_bytes += head.bytes.len() as u64;
+    Ok(summary)
+}
+
+/// Checks that nothing follows a header that stands alone.
+pub(super) fn require_end(input: &mut Named<impl Read>) -> Result<(), ContainerError> {
+    match read_up_to(&mut input.stream, &mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Fault::of(&input.name)(Fault::HeaderTrailing)),
+        Err(error) => Err(input.read_error(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::{Kek, Metadata, ONNX, Sealed, Wrapper};
+    use crate::progress::Silent;
+    use crate::secret::Secret;
+
+    #[test]
+    fn every_flip_in_the_preamble_of_a_header_alone_is_refused() {
+        let recipients = [Wrapper::Key(Kek::new(Secret::from_fn(|key| key.fill(1))))];
+        let metadata = Metadata {
+            name: "m".into(),
+            version: "1".into(),
+            media_type: ONNX.into(),
+            created: "2026-01-02T03:04:05Z".into(),
+            size: None,
+            sha256: None,
+        };
+        let (mut header, mut payload) = (Vec::new(), Vec::new());
+        seal_detached(
+            Named::new("model", &b"model"[..]),
+            Named::new("header", &mut header),
+            Named::new("payload", &mut payload),
+            &SealSpec { recipients: &recipients, metadata: &metadata },
+            &Silent,
+        )
+        .unwrap();
+        assert!(Sealed::from_bytes("f", &header).is_ok());
+        for bit in 0..64 * 8 {
+            let mut flipped = header.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Sealed::from_bytes("f", &flipped).is_err(), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Archives out of sealed files.
+
+use std::io::{self, Read, Write};
+
+use super::archive::{ArchiveFault, Collect, Contents, Manifest, Reader, Receive};
+use super::error::ContainerError;
+use super::open::{Hash, Unlocked};
+use super::random_access::Chunks;
+use super::stream::{Named, ReadAt};
+use crate::progress::Progress;
+
+impl<S: Read + Send> Unlocked<S> {
+    /// Decrypts the archive inside, each member to `receiver`, and compares all of
+    /// it with its manifest. Returns the plaintext's length too. Until this
+    /// succeeds, nothing that was received is whole.
+    pub fn extract<V: Receive + Send>(
+        self,
+        receiver: V,
+        progress: &dyn Progress,
+    ) -> Result<(u64, Manifest, V), ContainerError> {
+        self.extract_to(receiver, None, progress)
+    }
+
+    /// The archive inside, in memory. Every byte is authentic; digests, which say
+    /// no more than that, are not compared.
+    pub fn read_archive(self, progress: &dyn Progress) -> Result<Contents, ContainerError> {
+        let length = self.plaintext_len().map_err(super::Fault::of(self.payload_name()))?;
+        if length.is_none() {
+            return Err(ContainerError::NotRegular { name: self.payload_name().to_owned() });
+        }
+        let (_, manifest, collected) = self.run(Collect::default(), false, None, progress)?;
+        Ok(Contents { manifest, members: collected.members })
+    }
+
+    /// As [`extract`](Self::extract); `hash` hears the whole plaintext.
+    pub(super) fn extract_to<V: Receive + Send>(
+        self,
+        receiver: V,
+        hash: Option<&mut Hash>,
+        progress: &dyn Progress,
+    ) -> Result<(u64, Manifest, V), ContainerError> {
+        self.run(receiver, true, hash, progress)
+    }
+
+    fn run<V: Receive + Send>(
+        self,
+        receiver: V,
+        digests: bool,
+        hash: Option<&mut Hash>,
+        progress: &dyn Progress,
+    ) -> Result<(u64, Manifest, V), ContainerError> {
+        let name = self.payload_name().to_owned();
+        let limit = self.plaintext_len().map_err(super::Fault::of(&name))?.unwrap_or(u64::MAX);
+        let mut reader = Reader::new(receiver, limit, digests);
+        let outcome = self.decrypt(Named::new("the archive", Tee(&mut reader, hash)), progress);
+        let archive = |fault| ContainerError::Archive { name: name.clone(), fault };
+        match (outcome, reader.fault()) {
+            (_, Some(fault)) => Err(archive(fault)),
+            // A receiver says itself what it could not do with which file.
+            (Err(ContainerError::Write { source, name: output }), None) => {
+                match source.downcast::<ContainerError>() {
+                    Ok(error) => Err(error),
+                    Err(source) => Err(ContainerError::Write { name: output, source }),
+                }
+            }
+            (Err(error), None) => Err(error),
+            (Ok(length), None) => {
+                let (manifest, receiver) = reader.finish().map_err(archive)?;
+                Ok((length, manifest, receiver))
+            }
+        }
+    }
+}
+
+impl<S: ReadAt> Unlocked<S> {
+    /// What is in the archive inside, without decrypting all of it.
+    pub fn list(&self) -> Result<Manifest, ContainerError> {
+        let mut chunks = Chunks::new(self)?;
+        super::archive::list(&mut chunks).map_err(|error| match error {
+            Listing::Archive(fault) => {
+                ContainerError::Archive { name: self.payload_name().to_owned(), fault }
+            }
+            Listing::Container(error) => error,
+        })
+    }
+}
+
+/// Why an archive cannot be listed.
+pub(super) enum Listing {
+    Archive(ArchiveFault),
+    Container(ContainerError),
+}
+
+impl From<ArchiveFault> for Listing {
+    fn from(fault: ArchiveFault) -> Self {
+        Self::Archive(fault)
+    }
+}
+
+impl From<ContainerError> for Listing {
+    fn from(error: ContainerError) -> Self {
+        Self::Container(error)
+    }
+}
+
+/// Writes to both.
+struct Tee<'a, V>(&'a mut Reader<V>, Option<&'a mut Hash>);
+
+impl<V: Receive> Write for Tee<'_, V> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(hash) = &mut self.1 {
+            hash.write_all(bytes)?;
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

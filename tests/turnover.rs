@@ -1,0 +1,194 @@
+//! Rotation of files that are sealed for passphrases, age and commands: what is
+//! replaced, what stays, and what is refused.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+use support::{Sandbox, text};
+
+const IDENTITY: &str = "AGE-SECRET-KEY-1TSZXVJNM9G56D77LK49V7U7RJE2SAPJ6ZGUZU390KUGZA69UL4ZQZT9MED";
+const RECIPIENT: &str = "age1wk5cm2tjvspkfjvf2ldcq5nhn0lf5al28060vuv68hcehu9nypms5vykag";
+
+/// Wraps by shuffling the letters of a base64 text, and counts how often it is asked.
+const KMS: &str = r#"#!/bin/sh
+echo "$SEALSERVE_OPERATION $SEALSERVE_KEY_NAME" >> asked
+case $SEALSERVE_OPERATION in
+wrap) base64 -w0 | tr A-Za-z N-ZA-Mn-za-m ;;
+unwrap) tr A-Za-z N-ZA-Mn-za-m | base64 -d ;;
+esac
+"#;
+
+/// A sandbox with a model, two keys, two passphrases, an identity and a command.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("cwd/m.onnx", vec![5; 40_000]);
+    sandbox.write_secret("cwd/k1", "11".repeat(32));
+    sandbox.write_secret("cwd/k2", "22".repeat(32));
+    sandbox.write_secret("cwd/phrase", "correct horse battery staple\n");
+    sandbox.write_secret("cwd/other", "another four random words\n");
+    sandbox.write_secret("cwd/identity", format!("{IDENTITY}\n"));
+    let kms = sandbox.write("cwd/kms", KMS);
+    fs::set_permissions(kms, fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+fn model(sandbox: &Sandbox, line: &str) -> String {
+    sandbox.ok(words(&format!("model {line}")))
+}
+
+fn opens(sandbox: &Sandbox, options: &str) -> bool {
+    let output = sandbox.run(words(&format!("model decrypt m.sealed {options}")));
+    output.status.success() && output.stdout == vec![5; 40_000]
+}
+
+/// What became of `m.sealed`.
+fn report(sandbox: &Sandbox, line: &str) -> Value {
+    let report: Value = serde_json::from_str(&model(sandbox, &format!("{line} --format json"))).unwrap();
+    report["files"][0].clone()
+}
+
+#[test]
+fn a_rewrap_of_a_key_leaves_age_and_commands_as_they_are() {
+    let sandbox = sandbox();
+    model(
+        &sandbox,
+        &format!("encrypt m.onnx --key-file k1 -r {RECIPIENT} --wrap-command ./kms --command-key x"),
+    );
+    model(&sandbox, "rewrap --key-file k1 --new-key-file k2 m.sealed");
+    assert_eq!(fs::read_to_string(sandbox.path("cwd/asked")).unwrap(), "wrap x\n");
+    assert!(!opens(&sandbox, "--key-file k1"));
+    for options in ["--key-file k2", "-i identity", "--unwrap-command ./kms --command-key x"] {
+        assert!(opens(&sandbox, options), "{options}");
+    }
+}
+
+#[test]
+fn a_passphrase_is_replaced_and_a_second_run_has_nothing_to_do() {
+    let sandbox = sandbox();
+    model(&sandbox, "encrypt m.onnx --passphrase phrase");
+    let rewrap = "rewrap m.sealed --passphrase phrase --new-passphrase other";
+    assert_eq!(report(&sandbox, rewrap)["status"], "done");
+    assert!(opens(&sandbox, "--passphrase other") && !opens(&sandbox, "--passphrase phrase"));
+    let before = fs::read(sandbox.path("cwd/m.sealed")).unwrap();
+    assert_eq!(report(&sandbox, rewrap)["status"], "skipped");
+    assert!(fs::read(sandbox.path("cwd/m.sealed")).unwrap() == before);
+    // From a passphrase to a key, and back.
+    model(&sandbox, "rewrap m.sealed --passphrase other --new-key-file k1");
+    assert!(opens(&sandbox, "--key-file k1") && !opens(&sandbox, "--passphrase other"));
+    model(&sandbox, "rewrap m.sealed --key-file k1 --new-passphrase phrase");
+    assert!(opens(&sandbox, "--passphrase phrase") && !opens(&sandbox, "--key-file k1"));
+}
+
+#[test]
+fn a_passphrase_stays_alone() {
+    let sandbox = sandbox();
+    for (first, added) in [
+        ("--passphrase phrase", "--new-key-file k2"),
+        ("--passphrase phrase", "--new-passphrase other"),
+        ("--key-file k1", "--new-passphrase phrase"),
+    ] {
+        model(&sandbox, &format!("encrypt --force m.onnx {first}"));
+        let before = fs::read(sandbox.path("cwd/m.sealed")).unwrap();
+        let said = sandbox.fails(2, words(&format!("model recipient add m.sealed {first} {added}")));
+        assert!(said.contains("beside a passphrase") && said.contains("model rewrap"), "{said}");
+        assert!(fs::read(sandbox.path("cwd/m.sealed")).unwrap() == before, "{first} {added}");
+    }
+    // Another recipient beside the key that goes would be one beside the passphrase.
+    model(&sandbox, &format!("encrypt --force m.onnx --key-file k1 -r {RECIPIENT}"));
+    let rewrap = "model rewrap m.sealed --key-file k1 --new-passphrase phrase";
+    assert!(sandbox.fails(2, words(rewrap)).contains("beside a passphrase"));
+}
+
+#[test]
+fn the_key_of_a_command_is_retired() {
+    let sandbox = sandbox();
+    let with = |key: &str| format!("--unwrap-command ./kms --command-key {key}");
+    model(&sandbox, "encrypt m.onnx --key-file k1 --wrap-command ./kms --command-key 2025");
+    let rewrap = format!("rewrap m.sealed {} --wrap-command ./kms --new-command-key 2026", with("2025"));
+    assert_eq!(report(&sandbox, &rewrap)["status"], "done");
+    // Once to open the file, and once for the new key; telling who leaves runs nothing.
+    let asked = fs::read_to_string(sandbox.path("cwd/asked")).unwrap();
+    assert_eq!(asked, "wrap 2025\nunwrap 2025\nwrap 2026\n");
+    assert!(opens(&sandbox, &with("2026")) && !opens(&sandbox, &with("2025")));
+    assert!(opens(&sandbox, "--key-file k1"));
+    let said = sandbox.fails(2, words("model rewrap m.sealed --key-file k1 --wrap-command ./kms"));
+    assert!(said.contains("--new-command-key"), "{said}");
+}
+
+#[test]
+fn an_identity_is_replaced_and_others_stay() {
+    let sandbox = sandbox();
+    model(&sandbox, &format!("encrypt m.onnx --key-file k1 -r {RECIPIENT}"));
+    model(&sandbox, "rewrap m.sealed -i identity --new-key-file k2");
+    assert!(!opens(&sandbox, "-i identity"));
+    assert!(opens(&sandbox, "--key-file k1") && opens(&sandbox, "--key-file k2"));
+}
+
+#[test]
+fn age_recipients_are_added_without_their_identity_and_removed_by_their_name() {
+    let sandbox = sandbox();
+    model(&sandbox, "encrypt m.onnx --key-file k1");
+    let add = format!("recipient add m.sealed --key-file k1 -r {RECIPIENT}");
+    model(&sandbox, &add);
+    assert!(opens(&sandbox, "-i identity"));
+    let list = model(&sandbox, "recipient list m.sealed");
+    assert!(list.contains("age") && list.contains("key"), "{list}");
+    let said = sandbox.fails(1, words(&format!("model {add}")));
+    assert!(said.contains("already"), "{said}");
+    // Whoever has the identity may take the key away, or itself.
+    let removed = sandbox.run(words(&format!("model recipient remove m.sealed -i identity {RECIPIENT}")));
+    assert!(removed.status.success(), "{}", text(&removed.stderr));
+    assert!(!opens(&sandbox, "-i identity") && opens(&sandbox, "--key-file k1"));
+}
+
+#[test]
+fn what_is_encrypted_again_is_for_the_new_recipients_alone() {
+    let sandbox = sandbox();
+    model(&sandbox, &format!("encrypt m.onnx --key-file k1 -r {RECIPIENT}"));
+    let again = report(&sandbox, "reencrypt m.sealed -i identity --new-passphrase phrase");
+    assert_eq!(again["removed"].as_array().unwrap().len(), 2);
+    assert!(opens(&sandbox, "--passphrase phrase"));
+    assert!(!opens(&sandbox, "-i identity") && !opens(&sandbox, "--key-file k1"));
+    model(&sandbox, &format!("reencrypt m.sealed --passphrase phrase -r {RECIPIENT} --new-key-file k2"));
+    assert!(opens(&sandbox, "-i identity") && opens(&sandbox, "--key-file k2"));
+    assert!(!opens(&sandbox, "--passphrase phrase"));
+}
+
+#[test]
+fn recovery_recipients_survive_a_new_data_key() {
+    let sandbox = sandbox();
+    sandbox.ok(["init", "--recovery", RECIPIENT]);
+    model(&sandbox, "encrypt m.onnx");
+    model(&sandbox, "reencrypt m.sealed");
+    assert!(opens(&sandbox, "-i identity") && opens(&sandbox, "--key model-1"));
+    model(&sandbox, "reencrypt m.sealed --no-recovery");
+    assert!(!opens(&sandbox, "-i identity") && opens(&sandbox, "--key model-1"));
+}
+
+#[test]
+fn a_header_of_its_own_is_rewritten_without_its_payload() {
+    let sandbox = sandbox();
+    model(&sandbox, "encrypt m.onnx --key-file k1 --detached payload");
+    let payload = fs::read(sandbox.path("cwd/payload")).unwrap();
+    fs::rename(sandbox.path("cwd/payload"), sandbox.path("cwd/elsewhere")).unwrap();
+    model(&sandbox, "rewrap m.sealed --key-file k1 --new-key-file k2");
+    model(&sandbox, &format!("recipient add m.sealed --key-file k2 -r {RECIPIENT}"));
+    assert!(fs::read(sandbox.path("cwd/elsewhere")).unwrap() == payload);
+    for options in ["--key-file k2", "-i identity"] {
+        assert!(opens(&sandbox, &format!("--payload elsewhere {options}")), "{options}");
+    }
+    assert!(!opens(&sandbox, "--payload elsewhere --key-file k1"));
+    // Encrypting again would need a new payload, too.
+    for dry in ["", "--dry-run"] {
+        let again = format!("model reencrypt m.sealed --key-file k2 --new-key-file k1 {dry}");
+        let said = sandbox.fails(1, words(&again));
+        assert!(said.contains("payload in another file") && said.contains("--detached"), "{said}");
+    }
+}
