@@ -120,7 +120,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_see
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l ca -d 'Certificates of trusted authorities; may be repeated [default: pki/ca.pem of the home]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l purpose -d 'For what it shall be good: server or client [default: a server\'s for HOST:PORT, else anything]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l name -d 'Whom it shall name: a host, or for --purpose client a principal [default: HOST]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l at -d 'When it shall hold, such as 2027-01-01T00:00:00Z [default: now]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l at -d 'When it shall hold: RFC 3339, or seconds since 1970 [default: now]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''

@@ -155,7 +155,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--ca', '--ca', [CompletionResultType]::ParameterName, 'Certificates of trusted authorities; may be repeated [default: pki/ca.pem of the home]')
             [CompletionResult]::new('--purpose', '--purpose', [CompletionResultType]::ParameterName, 'For what it shall be good: server or client [default: a server''s for HOST:PORT, else anything]')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Whom it shall name: a host, or for --purpose client a principal [default: HOST]')
-            [CompletionResult]::new('--at', '--at', [CompletionResultType]::ParameterName, 'When it shall hold, such as 2027-01-01T00:00:00Z [default: now]')
+            [CompletionResult]::new('--at', '--at', [CompletionResultType]::ParameterName, 'When it shall hold: RFC 3339, or seconds since 1970 [default: now]')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
