@@ -521,7 +521,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__issue)
-            opts="-q -h -V --server --client --lifetime --ca-cert --ca-key --out-cert --out-key --force --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --server --client --lifetime --ca-cert --ca-key --out-cert --out-key --allow-long-lifetime --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1947,7 +1947,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__request__subcmd__sign)
-            opts="-X -H -d -q -h -V --method --header --data --token-file --api-key-file --sign-key --sign-key-file --sign-key-id --window --reveal --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-X -H -d -o -q -h -V --method --header --data --token-file --api-key-file --sign-key --sign-key-file --sign-key-id --window --reveal --out --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1998,6 +1998,14 @@ _sealserve() {
                     return 0
                     ;;
                 --window)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

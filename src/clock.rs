@@ -48,18 +48,11 @@ pub fn rfc3339_signed(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| "beyond year 9999".to_owned(), |t| t.to_string())
 }
 
-/// The time that `text` (RFC 3339, with an offset or `Z`) names, if it is one since 1970.
-pub fn parse_rfc3339(text: &str) -> Option<UnixSeconds> {
-    text.parse::<jiff::Timestamp>().ok().and_then(|time| time.as_second().try_into().ok())
-}
-
-/// The time that `text` tells: RFC 3339, or seconds since the Unix epoch.
+/// The time since 1970 that `text` tells: RFC 3339 (with an offset or `Z`), or seconds
+/// since the Unix epoch.
 pub fn parse(text: &str) -> Option<UnixSeconds> {
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
-    }
-    let timestamp: jiff::Timestamp = text.parse().ok()?;
-    u64::try_from(timestamp.as_second()).ok()
+    let seconds = text.parse().ok();
+    seconds.or_else(|| text.parse::<jiff::Timestamp>().ok()?.as_second().try_into().ok())
 }
 
 /// `time` in RFC 3339, UTC, to the millisecond.
@@ -68,4 +61,25 @@ pub fn rfc3339_millis(time: Duration) -> String {
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
         .map_or_else(|| "beyond year 9999".to_owned(), |t| format!("{t:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_seconds_and_never_before_1970() {
+        for (text, time) in [
+            ("1800000000", Some(1_800_000_000)),
+            ("2027-01-15T08:00:00Z", Some(1_800_000_000)),
+            ("2027-01-15T09:00:00+01:00", Some(1_800_000_000)),
+            ("2027-01-15T08:00:00", None),
+            ("1969-12-31T23:59:58Z", None),
+            ("-1", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(text), time, "{text}");
+        }
+    }
 }

@@ -222,13 +222,24 @@ pub fn read(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
 /// Reads a file that holds a secret: at most `limit` bytes, and only if nobody
 /// else may read it.
 pub fn read_secret(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
+    let (file, private) = open_judged(path)?;
+    private?;
+    read_open(file, path, limit)
+}
+
+/// Reads a file of which only its content tells whether it holds a secret. If it
+/// does, the second half says whether it is as private as it must be.
+pub fn read_judged(path: &Path, limit: u64) -> Result<(SecretBytes, Result<(), FsError>), FsError> {
+    let (file, private) = open_judged(path)?;
+    Ok((read_open(file, path, limit)?, private))
+}
+
+fn open_judged(path: &Path) -> Result<(File, Result<(), FsError>), FsError> {
     let file = File::open(path).map_err(FsError::io("read", path))?;
     let metadata = file.metadata().map_err(FsError::io("read", path))?;
     // A pipe or a device (`<(…)`, /dev/fd/3) has no mode that means anything.
-    if metadata.is_file() {
-        require_private(path, &metadata)?;
-    }
-    read_open(file, path, limit)
+    let private = if metadata.is_file() { require_private(path, &metadata) } else { Ok(()) };
+    Ok((file, private))
 }
 
 fn read_open(file: File, path: &Path, limit: u64) -> Result<SecretBytes, FsError> {

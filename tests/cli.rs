@@ -141,6 +141,7 @@ fn every_document_names_its_schema() {
     line("sealserve init --format json", "init");
     line("sealserve key create --use model --id m --format json", "key.create");
     line("sealserve key list --format json", "key.list");
+    line("sealserve key export m -o m.key --format json", "key.export");
     line("sealserve key rotate --use token --format json", "key.rotate");
     line("sealserve key revoke ci --format json", "key.revoke");
     line("sealserve key create --use request --id ci2 --owner ci --format json", "key.create");

@@ -219,3 +219,18 @@ fn every_route_is_documented_and_no_other() {
         rows.map(|row| row.split(" | ").nth(1).unwrap().trim_matches('`').to_owned()).collect();
     assert_eq!(documented, routes);
 }
+
+#[test]
+fn the_longest_window_that_can_be_configured_is_the_longest_that_a_signature_can_have() {
+    let sandbox = Sandbox::new();
+    let page = page();
+    let least = "window = \"60s\"";
+    assert_eq!(example(&page).matches(least).count(), 1);
+    let read = |seconds: u64| {
+        let text = example(&page).replace(least, &format!("window = \"{seconds}s\""));
+        Config::read(&sandbox.write_secret("sealserve.toml", text)).map(|config| config.signing.window.0)
+    };
+    let most = sealserve::signing::MAX_WINDOW;
+    assert_eq!(read(most.as_secs()).unwrap(), most);
+    assert!(read(most.as_secs() + 1).is_err());
+}

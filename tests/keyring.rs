@@ -245,7 +245,7 @@ fn no_secret_stands_in_the_keyring_in_the_clear() {
 fn scratch() -> (tempfile::TempDir, Store, Keyring) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::new(directory.path(), RootKey::generate());
-    store.create::<KeyringError>(|| Ok(keyring())).unwrap();
+    store.create::<_, KeyringError>(|| Ok((keyring(), ()))).unwrap();
     let read = store.read().unwrap();
     (directory, store, read)
 }
@@ -361,7 +361,7 @@ fn a_change_that_fails_writes_nothing() {
     });
     assert!(outcome.is_err());
     assert_eq!(fs::read(store.path()).unwrap(), before);
-    let again = store.create::<KeyringError>(|| panic!("keys are made for a keyring that cannot be"));
+    let again = store.create::<(), KeyringError>(|| panic!("keys are made for a keyring that cannot be"));
     assert!(matches!(again, Err(KeyringError::Exists { .. })));
     assert_eq!(fs::read(store.path()).unwrap(), before);
     assert_eq!(entries(directory.path()), ["keyring.json", "keyring.lock", "state"].map(Into::into).into());

@@ -114,7 +114,7 @@ fn kserves_client_works_in_json_and_in_binary() {
     assert!(report["accuracy"].as_f64().unwrap() >= 0.97, "{report}");
     assert_eq!(report["echoed"], 4 * 13, "{report}");
     for (call, status, message) in
-        [("without_token", 401, "a bearer token is required"), ("wrong_shape", 400, "has shape")]
+        [("without_token", 401, "a credential is required"), ("wrong_shape", 400, "has shape")]
     {
         assert_eq!(report[call]["status"], status, "{report}");
         assert!(report[call]["message"].as_str().unwrap().contains(message), "{report}");

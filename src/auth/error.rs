@@ -29,11 +29,13 @@ pub enum AuthError {
     #[error("request key '{id}' belongs to another principal")]
     NotOwner { id: String },
     #[error("the signature was made before the server can have started: it may have been accepted before")]
-    TooSoon,
+    TooSoon { wait: u64 },
     #[error("the signature was accepted before")]
     Replayed,
     #[error("more signed requests came with this key than can be told apart")]
-    NoncesFull,
+    NoncesFull { wait: u64 },
+    #[error("the request is signed for another server")]
+    Misdirected,
     #[error("the body is not the one that was signed")]
     Digest,
     #[error("the credential does not allow '{action}' on this model")]

@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::AuthError;
 use crate::clock::UnixSeconds;
 use crate::crypto::digest;
+use crate::signing;
 
 /// How much longer than `expires` a nonce is remembered.
 const GRACE: u64 = 5;
-/// How far ahead of this clock a signer's clock may be.
-const AHEAD: u64 = 5;
 
 /// The nonces of every request key, for as long as the server runs: a new
 /// generation of the keyring forgets none.
@@ -30,9 +29,9 @@ impl ReplayMemory {
     }
 
     /// The first second in which a signature can be made that was not accepted
-    /// before the start: whoever ran before took `created` up to five seconds ahead.
+    /// before the start: whoever ran before took a `created` that is a little ahead.
     pub fn settled(&self) -> UnixSeconds {
-        self.started + AHEAD + 1
+        self.started + signing::CLOCK_SKEW + 1
     }
 
     /// The nonces of the key `id`.
@@ -57,7 +56,7 @@ struct Seen {
     marks: HashSet<Mark>,
     /// The same by `expires`, to be forgotten together.
     by_expiry: BTreeMap<UnixSeconds, Vec<Mark>>,
-    /// What expires earlier may have been forgotten, whatever the clock says now.
+    /// What expires earlier was forgotten, whatever the clock says now.
     forgotten: UnixSeconds,
 }
 
@@ -78,7 +77,8 @@ impl Nonces {
             return Err(AuthError::Replayed);
         }
         if seen.marks.len() >= self.capacity {
-            return Err(AuthError::NoncesFull);
+            let oldest = seen.by_expiry.first_key_value().map_or(now, |(expires, _)| *expires);
+            return Err(AuthError::NoncesFull { wait: (oldest + GRACE + 1).saturating_sub(now) });
         }
         seen.marks.insert(mark);
         seen.by_expiry.entry(expires).or_default().push(mark);
@@ -90,11 +90,11 @@ impl Seen {
     /// Forgets what expired before `time`.
     fn forget(&mut self, time: UnixSeconds) {
         while let Some(oldest) = self.by_expiry.first_entry().filter(|entry| *entry.key() < time) {
+            self.forgotten = self.forgotten.max(*oldest.key() + 1);
             for mark in oldest.remove() {
                 self.marks.remove(&mark);
             }
         }
-        self.forgotten = self.forgotten.max(time);
     }
 }
 
@@ -131,15 +131,23 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_leaps_ahead_for_a_moment_locks_nobody_out() {
+        let nonces = Nonces::new(10);
+        nonces.take(b"1", NOW + 3660, NOW + 3600).unwrap();
+        nonces.take(b"2", NOW + 60, NOW).unwrap();
+        assert_eq!(nonces.take(b"2", NOW + 60, NOW), Err(AuthError::Replayed));
+    }
+
+    #[test]
     fn a_full_memory_refuses_and_forgets_nothing() {
         let nonces = Nonces::new(2);
         nonces.take(b"1", NOW + 60, NOW).unwrap();
         nonces.take(b"2", NOW + 61, NOW).unwrap();
-        assert_eq!(nonces.take(b"3", NOW + 60, NOW), Err(AuthError::NoncesFull));
+        assert_eq!(nonces.take(b"3", NOW + 60, NOW), Err(AuthError::NoncesFull { wait: 66 }));
         assert_eq!(nonces.take(b"1", NOW + 60, NOW), Err(AuthError::Replayed));
         // The first one's time is over; the second's is not.
         nonces.take(b"3", NOW + 120, NOW + 66).unwrap();
-        assert_eq!(nonces.take(b"4", NOW + 120, NOW + 66), Err(AuthError::NoncesFull));
+        assert_eq!(nonces.take(b"4", NOW + 120, NOW + 66), Err(AuthError::NoncesFull { wait: 1 }));
         nonces.take(b"4", NOW + 120, NOW + 67).unwrap();
     }
 

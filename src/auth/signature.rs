@@ -31,7 +31,9 @@ pub struct SignedRequest {
     key: Arc<RequestKey>,
     nonces: Arc<Nonces>,
     nonce: String,
+    created: UnixSeconds,
     expires: UnixSeconds,
+    settled: UnixSeconds,
     digest: Option<Digest>,
     binding: Binding,
 }
@@ -64,15 +66,13 @@ impl RequestKeys {
         let known = self.in_force(received.key_id(), principal, now)?;
         received.check_window(now, self.window)?;
         received.verify(known.signing.secret())?;
-        // After the MAC: only the owner hears of the restart.
-        if received.created() < self.settled {
-            return Err(AuthError::TooSoon);
-        }
         Ok(SignedRequest {
             key: Arc::clone(&known.signing),
             nonces: Arc::clone(&known.nonces),
             nonce: received.nonce().to_owned(),
+            created: received.created(),
             expires: received.expires(),
+            settled: self.settled,
             digest: received.digest().copied(),
             binding: received.into_binding(),
         })
@@ -104,8 +104,12 @@ impl RequestKeys {
 }
 
 impl SignedRequest {
-    /// Accepts the request, the first time only.
+    /// Accepts the request, the first time only; one that a server before this one can
+    /// have accepted, never.
     pub fn accept(&self, now: UnixSeconds) -> Result<(), AuthError> {
+        if self.created < self.settled {
+            return Err(AuthError::TooSoon { wait: self.settled.saturating_sub(now).max(1) });
+        }
         self.nonces.take(self.nonce.as_bytes(), self.expires, now)
     }
 

@@ -1,5 +1,6 @@
 //! What the grammar of the file cannot say: which values make sense.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::file::{Config, KeysTable, LimitsTable, ModelTable, SigningTable};
@@ -57,6 +58,12 @@ fn signing(signing: &SigningTable) -> Result<(), String> {
     let window = signing.window.0;
     if window < Duration::from_secs(1) || window > LONGEST_WINDOW {
         return Err("signing.window must be from 1s to 300s".into());
+    }
+    let is_host = |host: &String| {
+        host.parse::<IpAddr>().is_ok() || !(host.is_empty() || host.contains([':', '/', '[', ' ']))
+    };
+    if !signing.authorities.iter().all(is_host) {
+        return Err("signing.authorities are hosts, without port, scheme or brackets".into());
     }
     between("signing.nonces", signing.nonces, 1, 100_000_000)
 }

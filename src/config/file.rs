@@ -169,7 +169,7 @@ impl Default for KeyringTable {
 }
 
 /// `[signing]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SigningTable {
     /// Who must sign.
@@ -178,11 +178,18 @@ pub struct SigningTable {
     pub window: Span,
     /// Nonces that are remembered for each request key.
     pub nonces: usize,
+    /// Hosts that signed requests may be for, where they are not the certificate's.
+    pub authorities: Vec<String>,
 }
 
 impl Default for SigningTable {
     fn default() -> Self {
-        Self { mode: SigningMode::default(), window: Span::seconds(60), nonces: 1_000_000 }
+        Self {
+            mode: SigningMode::default(),
+            window: Span::seconds(60),
+            nonces: 1_000_000,
+            authorities: Vec::new(),
+        }
     }
 }
 

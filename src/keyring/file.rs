@@ -1,25 +1,18 @@
-//! `keyring.json`: how keys stand in the file, and who may write it when.
+//! `keyring.json`: who may read it, and who may write it when.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use data_encoding::{BASE64, HEXLOWER};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-
-use super::apikey::{self, ApiKey};
-use super::key::{Algorithm, Jwk, Key, KeyState, KeyUse};
+use super::apikey::ApiKey;
+use super::key::{Key, KeyState, KeyUse};
 use super::seen::Seen;
-use super::{KeyringError, RootKey};
+use super::{KeyringError, RootKey, format};
 use crate::clock::UnixSeconds;
-use crate::crypto::{aead, cobblestone, kdf, mac, random};
+use crate::crypto::random;
 use crate::fs::{self, Existing, FsError};
 use crate::secret::Secret;
 
 const LIMIT: u64 = 16 << 20;
-const WRAP_CONTEXT: &[u8] = b"sealserve/v1/keyring-wrap\0";
-const MAC_INFO: &[u8] = b"sealserve/v1/keyring-mac";
-const SECRET_INFO: &[u8] = b"sealserve/v1/keyring-secret";
 
 /// All keys at one generation.
 #[derive(Debug, Clone, Default)]
@@ -81,58 +74,6 @@ impl Keyring {
     }
 }
 
-/// The file as it stands on disk. The MAC covers the exact text of `keyring`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope {
-    version: u64,
-    root_key: String,
-    data_key: String,
-    mac: String,
-    keyring: Box<RawValue>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    generation: u64,
-    keys: Vec<Record>,
-    hmac_keys: Vec<Record>,
-    model_keys: Vec<Record>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    signer_keys: Vec<Record>,
-    ca_keys: Vec<Record>,
-    /// Left out where there are none: then a program that knows none of them reads on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    api_keys: Vec<apikey::Record>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Record {
-    id: String,
-    kid: String,
-    #[serde(rename = "use")]
-    usage: KeyUse,
-    #[serde(rename = "alg")]
-    algorithm: Algorithm,
-    state: KeyState,
-    created: UnixSeconds,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verify_until: Option<UnixSeconds>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revoked: Option<UnixSeconds>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    compromised: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public: Option<Jwk>,
-    /// The generation that encrypted the secret.
-    sealed_at: u64,
-    secret: String,
-}
-
 /// A keyring on disk.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -155,17 +96,22 @@ impl Store {
         &self.path
     }
 
-    /// Writes the first generation, with the keys that `make` returns; an existing
-    /// keyring is an error, and then `make` is not called.
-    pub fn create<E: From<KeyringError>>(&self, make: impl FnOnce() -> Result<Keyring, E>) -> Result<(), E> {
+    /// Writes the first generation, with the keys that `make` returns, and returns what
+    /// it returned with them; an existing keyring is an error, and then `make` is not called.
+    pub fn create<T, E: From<KeyringError>>(
+        &self,
+        make: impl FnOnce() -> Result<(Keyring, T), E>,
+    ) -> Result<T, E> {
         let _turn = self.turn()?;
         if self.path.symlink_metadata().is_ok() {
             return Err(KeyringError::Exists { path: self.path.clone() }.into());
         }
-        let first = Keyring { generation: 1, ..make()? };
+        let (keyring, answer) = make()?;
+        let first = Keyring { generation: 1, ..keyring };
         // A home that is made anew has no history.
         self.seen.forget()?;
-        Ok(self.write(&first, &random::secret(), Existing::Refuse)?)
+        self.write(&first, &random::secret(), Existing::Refuse)?;
+        Ok(answer)
     }
 
     /// Reads the keyring, and refuses one that is older than one seen before.
@@ -194,10 +140,10 @@ impl Store {
 
     /// As [`update`](Self::update), where `change` also says whether it changed
     /// anything: if not, nothing is written. Returns the generation that is in force.
-    pub fn update_if<T>(
+    pub fn update_if<T, E: From<KeyringError>>(
         &self,
-        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), KeyringError>,
-    ) -> Result<(T, u64), KeyringError> {
+        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), E>,
+    ) -> Result<(T, u64), E> {
         let _turn = self.turn()?;
         fs::sweep(&self.path);
         let (mut keyring, data_key) = self.read_with_key()?;
@@ -239,40 +185,7 @@ impl Store {
         let text = fs::read_secret(&self.path, LIMIT).map_err(|error| {
             if error.is_not_found() { KeyringError::Absent { path: path() } } else { error.into() }
         })?;
-        let malformed = |source| KeyringError::Malformed { path: path(), source };
-        let unauthentic = || KeyringError::Unauthentic { path: path() };
-
-        let envelope: Envelope = serde_json::from_slice(text.expose()).map_err(malformed)?;
-        if envelope.version != 1 {
-            return Err(KeyringError::Version { path: path(), version: envelope.version });
-        }
-        if envelope.root_key != HEXLOWER.encode(&self.root.id()) {
-            return Err(KeyringError::WrongRoot { path: path() });
-        }
-        let wrapped = BASE64.decode(envelope.data_key.as_bytes()).map_err(|_| unauthentic())?;
-        let data_key = cobblestone::open(self.root.key(), WRAP_CONTEXT, &wrapped)
-            .ok()
-            .and_then(|key| Secret::from_slice(key.expose()))
-            .ok_or_else(unauthentic)?;
-        let tag = HEXLOWER.decode(envelope.mac.as_bytes()).map_err(|_| unauthentic())?;
-        mac::verify(&kdf::expand(&data_key, &[MAC_INFO]), &[envelope.keyring.get().as_bytes()], &tag)
-            .map_err(|_| unauthentic())?;
-
-        // Authentic from here on: what does not parse was written by another version.
-        let body: Body = serde_json::from_str(envelope.keyring.get()).map_err(malformed)?;
-        let secret_key = kdf::expand(&data_key, &[SECRET_INFO]);
-        let records = [body.keys, body.hmac_keys, body.model_keys, body.signer_keys, body.ca_keys];
-        let keys = records
-            .into_iter()
-            .flatten()
-            .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
-            .collect::<Result<_, _>>()?;
-        let api_keys = body
-            .api_keys
-            .into_iter()
-            .map(|record| record.open(&secret_key).ok_or_else(unauthentic))
-            .collect::<Result<_, _>>()?;
-        let keyring = Keyring { generation: body.generation, keys, api_keys, mac: tag };
+        let (keyring, data_key) = format::open(text.expose(), &self.root, &self.path)?;
         match memory {
             Some(memory) if !memory.allows(&keyring) => Err(KeyringError::RolledBack {
                 path: path(),
@@ -290,34 +203,7 @@ impl Store {
         data_key: &Secret<32>,
         existing: Existing,
     ) -> Result<(), KeyringError> {
-        let malformed = |source| KeyringError::Malformed { path: self.path.clone(), source };
-        let secret_key = kdf::expand(data_key, &[SECRET_INFO]);
-        let records =
-            |usage| keyring.of(usage).map(|key| Record::seal(key, keyring.generation, &secret_key)).collect();
-        let body = Body {
-            generation: keyring.generation,
-            keys: records(KeyUse::Token),
-            hmac_keys: records(KeyUse::Request),
-            model_keys: records(KeyUse::Model),
-            signer_keys: records(KeyUse::Signer),
-            ca_keys: records(KeyUse::Ca),
-            api_keys: keyring
-                .api_keys
-                .iter()
-                .map(|key| apikey::Record::seal(key, keyring.generation, &secret_key))
-                .collect(),
-        };
-        let body = serde_json::value::to_raw_value(&body).map_err(malformed)?;
-        let tag = mac::tag(&kdf::expand(data_key, &[MAC_INFO]), &[body.get().as_bytes()]);
-        let envelope = Envelope {
-            version: 1,
-            root_key: HEXLOWER.encode(&self.root.id()),
-            data_key: BASE64.encode(&cobblestone::seal(self.root.key(), WRAP_CONTEXT, data_key.expose())),
-            mac: HEXLOWER.encode(&tag),
-            keyring: body,
-        };
-        let mut text = serde_json::to_vec(&envelope).map_err(malformed)?;
-        text.push(b'\n');
+        let (text, tag) = format::seal(keyring, data_key, &self.root, &self.path)?;
         fs::write(&self.path, &text, fs::SECRET, existing)?;
         // Killed here, the memory is a generation behind, and no reader minds.
         let generation = keyring.generation;
@@ -325,51 +211,6 @@ impl Store {
             .write(generation, &tag)
             .map_err(|source| KeyringError::NotRemembered { generation, source: Box::new(source) })
     }
-}
-
-impl Record {
-    fn seal(key: &Key, generation: u64, secret_key: &Secret<32>) -> Self {
-        let context = context(&key.kid, key.usage, key.algorithm, generation);
-        Self {
-            id: key.id.clone(),
-            kid: key.kid.clone(),
-            usage: key.usage,
-            algorithm: key.algorithm,
-            state: key.state,
-            created: key.created,
-            verify_until: key.verify_until,
-            revoked: key.revoked,
-            compromised: key.compromised,
-            owner: key.owner.clone(),
-            public: key.public.clone(),
-            sealed_at: generation,
-            secret: BASE64.encode(&aead::seal(secret_key, &context, key.secret.expose())),
-        }
-    }
-
-    fn open(self, secret_key: &Secret<32>) -> Option<Key> {
-        let sealed = BASE64.decode(self.secret.as_bytes()).ok()?;
-        let context = context(&self.kid, self.usage, self.algorithm, self.sealed_at);
-        Some(Key {
-            secret: aead::open(secret_key, &context, &sealed).ok()?,
-            id: self.id,
-            kid: self.kid,
-            usage: self.usage,
-            algorithm: self.algorithm,
-            state: self.state,
-            created: self.created,
-            verify_until: self.verify_until,
-            revoked: self.revoked,
-            compromised: self.compromised,
-            owner: self.owner,
-            public: self.public,
-        })
-    }
-}
-
-/// Binds a secret to its key. No field but the last can hold a NUL.
-fn context(kid: &str, usage: KeyUse, algorithm: Algorithm, generation: u64) -> Vec<u8> {
-    format!("sealserve/v1/key\0{kid}\0{usage}\0{algorithm}\0{generation}").into_bytes()
 }
 
 #[cfg(test)]

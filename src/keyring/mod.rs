@@ -13,6 +13,7 @@
 mod apikey;
 mod error;
 mod file;
+mod format;
 mod key;
 mod root;
 mod rotation;

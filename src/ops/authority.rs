@@ -32,38 +32,44 @@ pub fn create_authority(
 ) -> Result<Authority, HomeError> {
     home.create()?;
     let store = Store::new(home.path(), root);
-    let absent = match store.read() {
-        Ok(keyring) => {
-            require_none(&keyring)?;
-            false
+    // Either way under the keyring's lock: of several at once, the later ones find
+    // the first one's keys before they touch its certificates.
+    let created = store.create(|| {
+        let mut keyring = Keyring::default();
+        let authority = add_authority(home, &mut keyring, request, replace, now)?;
+        Ok((keyring, authority))
+    });
+    match created {
+        Err(HomeError::Keyring(KeyringError::Exists { .. })) => {
+            let add = |keyring: &mut Keyring| {
+                add_authority(home, keyring, request, replace, now).map(|authority| (authority, true))
+            };
+            store.update_if(add).map(|(authority, _)| authority)
         }
-        Err(KeyringError::Absent { .. }) => true,
-        Err(error) => return Err(error.into()),
-    };
+        other => other,
+    }
+}
+
+/// Makes an authority, its files in `home` and its keys in `keyring`, which is not on
+/// disk yet: a certificate without its key signs nothing.
+fn add_authority(
+    home: &Home,
+    keyring: &mut Keyring,
+    request: &AuthorityRequest<'_>,
+    replace: Existing,
+    now: UnixSeconds,
+) -> Result<Authority, HomeError> {
+    if let Some(key) = keyring.of(KeyUse::Ca).next() {
+        return Err(HomeError::AuthorityExists { key: key.id.clone() });
+    }
     let files = [root_file(home), issuing_file(home)];
     if let (Existing::Refuse, Some(path)) = (replace, files.iter().find(|p| p.symlink_metadata().is_ok())) {
         return Err(fs::FsError::Exists { path: path.clone() }.into());
     }
     let authority = Authority::create(request, now)?;
+    add_keys(keyring, &authority, now)?;
     write_certificates(home, &authority)?;
-    // The keys come last: a certificate without them signs nothing.
-    if absent {
-        store.create(|| -> Result<_, HomeError> {
-            let mut keyring = Keyring::default();
-            add_keys(&mut keyring, &authority, now)?;
-            Ok(keyring)
-        })?;
-    } else {
-        store.update(|keyring| add_keys(keyring, &authority, now))?;
-    }
     Ok(authority)
-}
-
-fn require_none(keyring: &Keyring) -> Result<(), HomeError> {
-    match keyring.of(KeyUse::Ca).next() {
-        Some(key) => Err(HomeError::AuthorityExists { key: key.id.clone() }),
-        None => Ok(()),
-    }
 }
 
 /// Writes the certificates of a new authority, and that they were issued.

@@ -55,12 +55,12 @@ impl DevHome {
         match dev.store.read() {
             Ok(_) => {}
             Err(KeyringError::Absent { .. }) => {
-                dev.store.create(|| -> Result<Keyring, KeyringError> {
+                dev.store.create(|| -> Result<_, KeyringError> {
                     let mut keyring = Keyring::default();
                     for (usage, id) in [(KeyUse::Token, "dev-token"), (KeyUse::Model, "dev-model")] {
                         keyring.create(NewKey { usage, id: Some(id.into()), owner: None }, now)?;
                     }
-                    Ok(keyring)
+                    Ok((keyring, ()))
                 })?;
             }
             Err(error) => return Err(error.into()),
@@ -111,7 +111,7 @@ impl DevHome {
         fs::write(&self.ca(), root.as_bytes(), fs::PUBLIC, Existing::Replace)?;
         let request = IssueRequest {
             signer: &authority.issuing,
-            leaf: LeafRequest { holder: Holder::Server(&names), lifetime: None, force: false },
+            leaf: LeafRequest { holder: Holder::Server(&names), lifetime: None, allow_long: false },
             inventory: None,
             certificate: Some(&chain),
             key: Some(&key),

@@ -44,11 +44,10 @@ pub fn init(request: &InitRequest<'_>) -> Result<InitReport, HomeError> {
     let InitRequest { home, root, names, recovery, now } = request;
     let first = names.first().ok_or(PkiError::NoName)?;
     home.create()?;
-    let mut model_key = String::new();
-    Store::new(home.path(), root.clone()).create(|| -> Result<Keyring, HomeError> {
+    let model_key = Store::new(home.path(), root.clone()).create(|| -> Result<_, HomeError> {
         let keyring = fill(home, names, &config(first, recovery), *now)?;
-        model_key.clone_from(&keyring.active(KeyUse::Model)?.id);
-        Ok(keyring)
+        let model_key = keyring.active(KeyUse::Model)?.id.clone();
+        Ok((keyring, model_key))
     })?;
     Ok(InitReport {
         home: home.path().to_owned(),
@@ -72,7 +71,7 @@ fn fill(home: &Home, names: &[Name], config: &str, now: UnixSeconds) -> Result<K
     let (certificate, key) = (home.pki().join("server.pem"), home.pki().join("server.key"));
     let request = IssueRequest {
         signer: &authority.issuing,
-        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, force: false },
+        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, allow_long: false },
         inventory: Some(&authority::inventory(home)),
         certificate: Some(&certificate),
         key: Some(&key),

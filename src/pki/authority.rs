@@ -62,7 +62,7 @@ pub struct LeafRequest<'a> {
     /// How long it lasts, if not as long as is usual for its kind.
     pub lifetime: Option<Duration>,
     /// Even if that is longer than clients may accept.
-    pub force: bool,
+    pub allow_long: bool,
 }
 
 /// A leaf certificate with its key.
@@ -153,12 +153,12 @@ impl Signer {
 
     /// Issues a leaf with a new key.
     pub fn issue(&self, request: &LeafRequest<'_>, now: UnixSeconds) -> Result<Leaf, PkiError> {
-        let LeafRequest { holder, lifetime, force } = *request;
+        let LeafRequest { holder, lifetime, allow_long } = *request;
         let (kind, usual, purpose) = match holder {
             Holder::Server(_) => (Kind::Server, lifetime::SERVER, Purpose::Server),
             Holder::Client(_) => (Kind::Client, lifetime::CLIENT, Purpose::Client),
         };
-        let (time, warnings) = validity(kind, lifetime, usual, Some(self.within()), force, now)?;
+        let (time, warnings) = validity(kind, lifetime, usual, Some(self.within()), allow_long, now)?;
         let params = match holder {
             Holder::Server(names) => profile::server(names, time)?,
             Holder::Client(principal) => profile::client(principal, time)?,
@@ -205,8 +205,9 @@ impl Signer {
         let mut findings = verify(&question).findings;
         findings.retain(|finding| finding.level == Level::Error);
         if findings.iter().any(|finding| finding.check == Check::NameConstraints) {
+            let permitted = chain[1..].iter().flat_map(|certificate| &certificate.facts.permitted);
             let permitted: BTreeSet<_> =
-                chain[1..].iter().flat_map(|c| &c.facts.permitted).map(|n| plain(n)).collect();
+                permitted.filter(|name| !profile::is_nobody(name)).map(|name| plain(name)).collect();
             let permitted: Vec<_> = permitted.into_iter().collect();
             let holder = signed.facts.holder();
             return Err(PkiError::OutsideConstraints {

@@ -42,7 +42,7 @@ pub enum PkiError {
     #[error("the new certificate would not verify: {}", describe(.findings))]
     Unsound { findings: Vec<Finding> },
     #[error("{what} lasts {days} days, longer than {limit}")]
-    TooLong { what: &'static str, days: u64, limit: u64, force: bool },
+    TooLong { what: &'static str, days: u64, limit: u64, allowable: bool },
     #[error("{what} lasts less than a minute")]
     TooShort { what: &'static str },
     #[error("{what} would outlive '{issuer}', which ends {}", rfc3339_signed(*ends))]
@@ -100,7 +100,9 @@ impl Diagnose for PkiError {
                 "its name constraints exclude them".into()
             }
             Self::OutsideConstraints { permitted, .. } => format!("it may vouch for {permitted} and what lies below"),
-            Self::TooLong { force: true, .. } => "clients may refuse it; pass --force if they do not".into(),
+            Self::TooLong { allowable: true, .. } => {
+                "clients may refuse it; pass --allow-long-lifetime if they do not".into()
+            },
             Self::OutlivesIssuer { left, .. } => format!("pass --lifetime {}h, or renew the authority first", left / 3600),
             Self::Inventory { .. } | Self::InventoryVersion { .. } => {
                 "restore it from a backup, or use a newer sealserve".into()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Certificate, PkiError, text};
-use crate::clock::{parse_rfc3339, rfc3339_signed};
+use crate::clock::{parse, rfc3339_signed};
 use crate::fs::{self, Existing, FsError};
 
 /// A hundred thousand certificates and more.
@@ -72,7 +72,7 @@ impl Entry {
 
     /// From when until when, in seconds since 1970.
     pub fn times(&self) -> Option<(u64, u64)> {
-        Some((parse_rfc3339(&self.not_before)?, parse_rfc3339(&self.not_after)?))
+        Some((parse(&self.not_before)?, parse(&self.not_after)?))
     }
 
     /// Whom it names, as people call them.

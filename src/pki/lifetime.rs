@@ -72,7 +72,7 @@ pub(super) fn validity(
     asked: Option<Duration>,
     default: Duration,
     within: Option<Within<'_>>,
-    force: bool,
+    allow_long: bool,
     now: UnixSeconds,
 ) -> Result<(Validity, Vec<String>), PkiError> {
     let what = kind.name();
@@ -80,15 +80,15 @@ pub(super) fn validity(
     if seconds < MINUTE {
         return Err(PkiError::TooShort { what });
     }
-    let (limit, forcible) = match kind {
+    let (limit, allowable) = match kind {
         Kind::Authority => (AUTHORITY_LONGEST, false),
         Kind::Server => (TOO_LONG, true),
         Kind::Client => (CLIENT_LONGEST, true),
     };
-    if seconds > AUTHORITY_LONGEST || (seconds > limit && !(force && forcible)) {
-        let forcible = forcible && seconds <= AUTHORITY_LONGEST;
-        let limit = if forcible { limit } else { AUTHORITY_LONGEST };
-        return Err(PkiError::TooLong { what, days: seconds / DAY, limit: limit / DAY, force: forcible });
+    if seconds > AUTHORITY_LONGEST || (seconds > limit && !(allow_long && allowable)) {
+        let allowable = allowable && seconds <= AUTHORITY_LONGEST;
+        let limit = if allowable { limit } else { AUTHORITY_LONGEST };
+        return Err(PkiError::TooLong { what, days: seconds / DAY, limit: limit / DAY, allowable });
     }
     let mut warnings = Vec::new();
     if kind != Kind::Authority && seconds > LONG {
@@ -129,8 +129,8 @@ mod tests {
         Some(Duration::from_secs(days * DAY))
     }
 
-    fn server(asked: Option<Duration>, force: bool) -> Result<(Validity, Vec<String>), PkiError> {
-        validity(Kind::Server, asked, SERVER, Some(ISSUER), force, NOW)
+    fn server(asked: Option<Duration>, allow_long: bool) -> Result<(Validity, Vec<String>), PkiError> {
+        validity(Kind::Server, asked, SERVER, Some(ISSUER), allow_long, NOW)
     }
 
     #[test]
@@ -138,13 +138,13 @@ mod tests {
         assert!(server(days(398), false).unwrap().1.is_empty());
         assert_eq!(server(days(399), false).unwrap().1.len(), 1);
         assert_eq!(server(days(825), false).unwrap().1.len(), 1);
-        assert!(matches!(server(days(826), false), Err(PkiError::TooLong { force: true, .. })));
+        assert!(matches!(server(days(826), false), Err(PkiError::TooLong { allowable: true, .. })));
         assert_eq!(server(days(826), true).unwrap().1.len(), 1);
-        let client = |asked, force| validity(Kind::Client, asked, CLIENT, Some(ISSUER), force, NOW);
+        let client = |asked, allow_long| validity(Kind::Client, asked, CLIENT, Some(ISSUER), allow_long, NOW);
         assert!(client(days(30), false).unwrap().1.is_empty());
         assert!(matches!(client(days(31), false), Err(PkiError::TooLong { limit: 30, .. })));
         assert!(client(days(31), true).is_ok());
-        assert!(matches!(server(days(40_000), true), Err(PkiError::TooLong { force: false, .. })));
+        assert!(matches!(server(days(40_000), true), Err(PkiError::TooLong { allowable: false, .. })));
         assert!(matches!(server(days(0), true), Err(PkiError::TooShort { .. })));
     }
 

@@ -2,7 +2,7 @@
 //! (valid from 1975 to 4096, no authority key identifier, serial number derived
 //! from the key) are overruled in one place: here.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use rcgen::{
@@ -16,6 +16,11 @@ use crate::crypto::random;
 
 /// userId (RFC 4519, section 2.39).
 const USER_ID: [u64; 7] = [0, 9, 2342, 19_200_300, 100, 1, 1];
+
+/// For documentation only (RFC 5737).
+const NOBODY_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// Whatever is sent there is discarded (RFC 6666).
+const NOBODY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0));
 
 /// A root (`path_length` 1) or an intermediate (0), for what is `permitted`, or for
 /// every name where that is empty.
@@ -36,25 +41,44 @@ pub(super) fn authority(
 }
 
 fn constraints(permitted: &[Subtree]) -> NameConstraints {
-    // A kind of name that none is permitted of would be free (RFC 5280, section 4.2.1.10).
     let has = |kind: fn(&Subtree) -> bool| permitted.iter().any(kind);
-    let mut excluded = Vec::new();
-    if !has(|subtree| matches!(subtree, Subtree::Domain(_))) {
-        excluded.push(GeneralSubtree::DnsName(String::new()));
-    }
-    if !has(|subtree| matches!(subtree, Subtree::Network(IpAddr::V4(_), _))) {
-        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])));
-    }
-    if !has(|subtree| matches!(subtree, Subtree::Network(IpAddr::V6(_), _))) {
-        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])));
-    }
-    let permitted = permitted.iter().map(|subtree| match subtree {
+    let v4 = has(|subtree| matches!(subtree, Subtree::Network(IpAddr::V4(_), _)));
+    let v6 = has(|subtree| matches!(subtree, Subtree::Network(IpAddr::V6(_), _)));
+    let mut names = NameConstraints { permitted_subtrees: Vec::new(), excluded_subtrees: Vec::new() };
+    names.permitted_subtrees.extend(permitted.iter().map(|subtree| match subtree {
         Subtree::Domain(name) => GeneralSubtree::DnsName(name.clone()),
         Subtree::Network(address, prefix) => {
             GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*address, *prefix))
         }
-    });
-    NameConstraints { permitted_subtrees: permitted.collect(), excluded_subtrees: excluded }
+    }));
+    // A kind of name that none is permitted of would be free (RFC 5280, section 4.2.1.10).
+    if !has(|subtree| matches!(subtree, Subtree::Domain(_))) {
+        names.excluded_subtrees.push(GeneralSubtree::DnsName(String::new()));
+    }
+    match (v4, v6) {
+        (false, false) => names.excluded_subtrees.extend([
+            GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])),
+            GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])),
+        ]),
+        // GnuTLS leaves a family free that nothing is said of, and Java, which compares
+        // addresses of both, fails where one is excluded whole: of that one, an address
+        // that nobody can have is all that is permitted.
+        (true, false) => names.permitted_subtrees.push(subnet(NOBODY_V6)),
+        (false, true) => names.permitted_subtrees.push(subnet(NOBODY_V4)),
+        (true, true) => {}
+    }
+    names
+}
+
+fn subnet(address: IpAddr) -> GeneralSubtree {
+    GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, if address.is_ipv4() { 32 } else { 128 }))
+}
+
+/// Whether a permitted subtree, as it is shown, stands for none of its kind.
+pub(super) fn is_nobody(subtree: &str) -> bool {
+    [(NOBODY_V4, 32), (NOBODY_V6, 128)]
+        .iter()
+        .any(|(address, prefix)| subtree == format!("IP:{address}/{prefix}"))
 }
 
 /// A server that answers to `names`.

@@ -6,9 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::Router;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
@@ -24,7 +22,6 @@ use super::tracked::Tracked;
 pub(super) async fn serve(
     app: Arc<App>,
     listener: TcpListener,
-    tls: Arc<ArcSwap<ServerConfig>>,
     router: Router,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -52,7 +49,7 @@ pub(super) async fn serve(
             continue;
         };
         let (app, router, drain) = (Arc::clone(&app), router.clone(), drain.clone());
-        let acceptor = TlsAcceptor::from(tls.load_full());
+        let acceptor = TlsAcceptor::from(Arc::clone(&app.tls.load().config));
         tokio::spawn(async move {
             let _counted = Counted::new(&app, place, share);
             if let Some(stream) = handshake(&acceptor, stream, app.limits.handshake_timeout.0).await {

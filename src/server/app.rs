@@ -11,10 +11,11 @@ use tokio::sync::Semaphore;
 use super::fault::Fault;
 use super::looks::Looks;
 use super::refusals::Refusals;
+use super::tls::Identity;
 use crate::audit::Log;
 use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
 use crate::clock::{Clock, rfc3339};
-use crate::config::{LimitsTable, SigningMode};
+use crate::config::{LimitsTable, SigningMode, SigningTable};
 use crate::keyring::Keyring;
 use crate::serving::{ModelStatus, Registry};
 
@@ -31,7 +32,9 @@ pub(super) struct Snapshot {
 pub(super) struct App {
     pub(super) registry: Registry,
     pub(super) limits: LimitsTable,
-    pub(super) signing: SigningMode,
+    pub(super) signing: SigningTable,
+    /// What it shows of itself.
+    pub(super) tls: ArcSwap<Identity>,
     pub(super) replay: Arc<ReplayMemory>,
     pub(super) audit: Log,
     pub(super) refusals: Refusals,
@@ -113,7 +116,7 @@ impl App {
     /// Whether a signature made now can be told from one that a server before this
     /// one accepted.
     pub(super) fn is_settled(&self) -> bool {
-        self.signing == SigningMode::Off
+        self.signing.mode == SigningMode::Off
             || self.clock.unix() >= self.replay.settled()
             || self.snapshot.load().request_keys.is_empty()
     }

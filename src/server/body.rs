@@ -1,12 +1,13 @@
 //! A request's body: bounded in size, in time, and in what all bodies together
 //! may hold in memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::app::App;
@@ -17,18 +18,34 @@ use super::signature::Check;
 /// A body in memory. Its share of the memory is given back when it is dropped.
 pub(super) struct Held {
     pub(super) bytes: Bytes,
-    pub(super) memory: OwnedSemaphorePermit,
+    pub(super) memory: Share,
 }
 
-impl Held {
-    /// Lets the bytes go, and takes the share that the `size` bytes of tensors need
-    /// which were made from them.
-    pub(super) fn become_tensors(mut self, app: &App, size: usize) -> Result<OwnedSemaphorePermit, Fault> {
-        let more = size.saturating_sub(self.memory.num_permits());
-        let more = u32::try_from(more).map_err(|_| Fault::no_memory())?;
-        let more = app.body_memory.clone().try_acquire_many_owned(more).map_err(|_| Fault::no_memory())?;
-        self.memory.merge(more);
-        Ok(self.memory)
+/// What one request takes of the memory for bodies.
+#[derive(Debug)]
+pub(super) struct Share(OwnedSemaphorePermit);
+
+impl Share {
+    /// So many bytes of `pool`.
+    pub(super) fn of(pool: &Arc<Semaphore>, bytes: usize) -> Result<Self, Fault> {
+        let bytes = u32::try_from(bytes).map_err(|_| Fault::no_memory())?;
+        Arc::clone(pool).try_acquire_many_owned(bytes).map(Self).map_err(|_| Fault::no_memory())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.0.num_permits()
+    }
+
+    /// So many bytes more.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
+        let Self(more) = Self::of(self.0.semaphore(), bytes)?;
+        self.0.merge(more);
+        Ok(())
+    }
+
+    /// Gives back what it has beyond `bytes`.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        drop(self.0.split(self.bytes().saturating_sub(bytes)));
     }
 }
 
@@ -62,8 +79,7 @@ pub(super) async fn read(app: &App, caller: &Caller, mut body: Body) -> Result<H
         // A body of unknown length may grow to the limit, so it must have that much.
         None => limit,
     };
-    let share = u32::try_from(expected).map_err(|_| Fault::body_too_large(limit))?;
-    let memory = app.body_memory.clone().try_acquire_many_owned(share).map_err(|_| Fault::no_memory())?;
+    let mut memory = Share::of(&app.body_memory, expected)?;
     caller.accept_signature(app)?;
 
     // Room grows with what arrives: an announcement alone takes no memory.
@@ -82,7 +98,9 @@ pub(super) async fn read(app: &App, caller: &Caller, mut body: Body) -> Result<H
                 return Err(Fault::body_too_large(limit));
             }
             check.update(&data)?;
-            if bytes.is_empty() && data.len() == expected {
+            // The only piece there will be: HTTP holds a body to the length it announced. Where
+            // none was, more may follow.
+            if announced.is_some() && data.len() == expected {
                 check.finish()?;
                 return Ok(Held { bytes: data, memory });
             }
@@ -90,5 +108,6 @@ pub(super) async fn read(app: &App, caller: &Caller, mut body: Body) -> Result<H
         }
     }
     check.finish()?;
+    memory.shrink(bytes.capacity());
     Ok(Held { bytes: bytes.freeze(), memory })
 }

@@ -71,6 +71,10 @@ impl Diagnose for ServerError {
                 "stop the other program, or choose another address with --listen".into()
             }
             Self::HomeBusy { .. } => "stop it, or use another --home; `sealserve status` shows it".into(),
+            Self::Tls { source: rustls::Error::InconsistentKeys(_), .. } => {
+                "they do not belong together; `sealserve cert issue --server NAME… --force` makes a pair"
+                    .into()
+            }
             Self::Swap { .. } => {
                 "turn swap off for the service (systemd: MemorySwapMax=0), or set allow_swap = true".into()
             }

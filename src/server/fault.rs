@@ -23,7 +23,7 @@ pub(super) struct Fault {
     /// For the audit log only, in the place of the code: what a client is not told apart.
     pub(super) reason: Option<&'static str>,
     /// Fields of the response that say how to do better.
-    headers: Vec<(HeaderName, &'static str)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Tells how to sign (RFC 9421, section 5.1).
@@ -56,22 +56,26 @@ impl Fault {
     }
 
     /// The response has this field too.
-    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
     fn challenge(self, challenge: &'static str) -> Self {
-        self.with(WWW_AUTHENTICATE, challenge)
+        self.with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
     /// A 401 needs a challenge, and signatures have no scheme of their own.
     fn wants_signature(self) -> Self {
-        self.challenge(r#"Bearer realm="sealserve""#).with(ACCEPT_SIGNATURE, WANTED)
+        self.challenge(r#"Bearer realm="sealserve""#).with(ACCEPT_SIGNATURE, HeaderValue::from_static(WANTED))
     }
 
     fn retry(self) -> Self {
-        self.with(RETRY_AFTER, "1")
+        self.retry_in(1)
+    }
+
+    fn retry_in(self, seconds: u64) -> Self {
+        self.with(RETRY_AFTER, seconds.into())
     }
 
     pub(super) fn malformed(message: impl Into<String>) -> Self {
@@ -89,7 +93,7 @@ impl Fault {
     /// RFC 9110, section 15.5.16: the answer says which codings there are.
     pub(super) fn unsupported_coding() -> Self {
         let message = "the body must be compressed once, with gzip or deflate, or not at all";
-        Self::unsupported(message).with(ACCEPT_ENCODING, "gzip, deflate")
+        Self::unsupported(message).with(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"))
     }
 
     pub(super) fn failed() -> Self {
@@ -108,6 +112,10 @@ impl Fault {
     pub(super) fn no_memory() -> Self {
         let message = "too many request bodies are in memory";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_body_memory", message).retry()
+    }
+
+    pub(super) fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the processor has other work").retry()
     }
 
     pub(super) fn stale_keyring() -> Self {
@@ -139,8 +147,7 @@ impl Fault {
         let mut response = (self.status, serde_json::to_vec(&body).unwrap_or_default()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers
-            .extend(self.headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
+        headers.extend(self.headers.iter().cloned());
         response
     }
 }
@@ -210,23 +217,28 @@ impl From<AuthError> for Fault {
             AuthError::Replayed => {
                 Self::new(StatusCode::UNAUTHORIZED, "replayed_request", detail.clone()).wants_signature()
             }
+            AuthError::Misdirected => Self::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected_request",
+                "the request is signed for another server",
+            ),
             AuthError::Digest => Self::new(
                 StatusCode::BAD_REQUEST,
                 "digest_mismatch",
                 "the body is not the one that was signed",
             ),
-            AuthError::TooSoon => Self::new(
+            AuthError::TooSoon { wait } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "just_started",
                 "the server has just started: sign the request again",
             )
-            .retry(),
-            AuthError::NoncesFull => Self::new(
+            .retry_in(wait),
+            AuthError::NoncesFull { wait } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too_many_signatures",
                 "too many signed requests came with this key",
             )
-            .retry(),
+            .retry_in(wait),
             AuthError::Forbidden { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the credential does not allow this")
                     .challenge(r#"Bearer realm="sealserve", error="insufficient_scope""#)

@@ -5,15 +5,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-
-use arc_swap::ArcSwap;
-use rustls::ServerConfig;
+use std::time::Duration;
 
 use super::app::{App, Snapshot};
 use super::looks::INTERVAL;
 use super::{ServerError, tls};
 use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
-use crate::config::{SigningTable, TlsTable};
+use crate::config::TlsTable;
 use crate::fs::FsError;
 use crate::keyring::{Keyring, Store, Watch};
 use crate::token::Expected;
@@ -22,22 +20,18 @@ use crate::token::Expected;
 pub(super) struct KeyringReader {
     store: Store,
     expected: Expected,
-    signing: SigningTable,
+    /// The longest that a signature may hold.
+    window: Duration,
     replay: Arc<ReplayMemory>,
     watch: Watch,
 }
 
 impl KeyringReader {
     /// Reads from `store`, for tokens that are meant for `expected` and signatures
-    /// that `replay` remembers.
-    pub(super) fn new(
-        store: Store,
-        expected: Expected,
-        signing: SigningTable,
-        replay: Arc<ReplayMemory>,
-    ) -> Self {
+    /// that hold for `window` at most and that `replay` remembers.
+    pub(super) fn new(store: Store, expected: Expected, window: Duration, replay: Arc<ReplayMemory>) -> Self {
         let watch = Watch::new(store.path());
-        Self { store, expected, signing, replay, watch }
+        Self { store, expected, window, replay, watch }
     }
 
     /// Puts the keyring in force, if it changed since the last look that succeeded.
@@ -66,7 +60,7 @@ impl KeyringReader {
         let keyring = self.store.read()?;
         let snapshot = Snapshot {
             authenticator: Authenticator::new(&keyring, self.expected.clone())?,
-            request_keys: RequestKeys::new(&keyring, &self.replay, self.signing.window.0),
+            request_keys: RequestKeys::new(&keyring, &self.replay, self.window),
             keys: keyring.verifying_half(),
         };
         self.watch.accept(stamp);
@@ -107,7 +101,7 @@ fn follow(app: &App, reader: &mut KeyringReader, reported: &mut bool) {
 
 /// Follows the certificate until the process ends. The first look reads it again,
 /// as it may have changed since the start.
-pub(super) fn certificate(table: &TlsTable, current: &ArcSwap<ServerConfig>) -> ! {
+pub(super) fn certificate(app: &App, table: &TlsTable) -> ! {
     let mut files = [&table.certificate, &table.key].map(|path| Watch::new(path));
     let mut reported = false;
     loop {
@@ -118,9 +112,9 @@ pub(super) fn certificate(table: &TlsTable, current: &ArcSwap<ServerConfig>) -> 
         }
         // Certificate and key are two files: between their changes they do not fit,
         // and the next look tries again.
-        match tls::config(table) {
-            Ok(config) => {
-                current.store(config);
+        match tls::identity(table) {
+            Ok(identity) => {
+                app.tls.store(identity);
                 reported = false;
                 for (watch, stamp) in files.iter_mut().zip(stamps) {
                     if let Some(stamp) = stamp {

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use data_encoding::HEXLOWER;
@@ -100,21 +100,55 @@ pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, ne
     };
     request.extensions_mut().insert(Arc::clone(&open.account));
 
+    let head_only = request.method() == Method::HEAD;
+
     let mut response = next.run(request).await;
-    let request_id = open.request_id.clone();
-    let fault = response.extensions_mut().remove::<Fault>();
-    if let Some(fault) = &fault {
-        response = fault.response(&request_id);
-    }
+    let app = Arc::clone(&open.app);
+    let last =
+        Last { app: &app, request_id: open.request_id.clone(), signed: open.account.signature(), head_only };
+    let mut fault = response.extensions_mut().remove::<Fault>();
+    let mut response = match &fault {
+        Some(fault) => last.refusal(fault).await,
+        None => match last.complete(response).await {
+            Ok(response) => response,
+            Err(unsigned) => last.refusal(fault.insert(unsigned)).await,
+        },
+    };
+    // What is written down is what goes out.
     let bytes = response.body().size_hint().exact().unwrap_or(0);
-    let (app, signed) = (Arc::clone(&open.app), open.account.signature());
-    if let Err(fault) = open.close(fault, response.status(), bytes).await {
-        response = fault.response(&request_id);
+    if let Err(unrecorded) = open.close(fault, response.status(), bytes).await {
+        response = last.refusal(&unrecorded).await;
     }
-    finish(&mut response, &request_id, app.hsts);
-    match signed {
-        Some(request) => signature::sign(&request, response, app.clock.unix()).await,
-        None => response,
+    response
+}
+
+/// What is done to every response last.
+struct Last<'a> {
+    app: &'a App,
+    request_id: String,
+    signed: Option<Arc<SignedRequest>>,
+    /// The request is a HEAD, whose response has no body.
+    head_only: bool,
+}
+
+impl Last<'_> {
+    /// Adds the fields that every response has, and the signature that is due.
+    async fn complete(&self, mut response: Response) -> Result<Response, Fault> {
+        finish(&mut response, &self.request_id, self.app.hsts);
+        match &self.signed {
+            Some(request) => signature::sign(request, response, self.head_only, self.app.clock.unix()).await,
+            None => Ok(response),
+        }
+    }
+
+    /// The response that says `fault`; if it cannot be signed it is one all the same.
+    async fn refusal(&self, fault: &Fault) -> Response {
+        if let Ok(response) = self.complete(fault.response(&self.request_id)).await {
+            return response;
+        }
+        let mut response = fault.response(&self.request_id);
+        finish(&mut response, &self.request_id, self.app.hsts);
+        response
     }
 }
 

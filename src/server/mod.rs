@@ -24,6 +24,7 @@ mod signature;
 mod tls;
 mod tracked;
 mod v2;
+mod work;
 
 pub use app::{KeyringStatus, Status};
 pub use control::{ControlError, query};

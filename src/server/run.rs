@@ -80,7 +80,6 @@ pub fn run(
     let store = options.store.clone();
     let Prepared { tls, reader, snapshot, registry } = prepare(options, &*clock, &replay)?;
     store.remember(&snapshot.keys)?;
-    let tls = Arc::new(ArcSwap::new(tls));
 
     let mode = match config.audit.mode {
         AuditMode::BestEffort => audit::Mode::BestEffort,
@@ -90,7 +89,8 @@ pub fn run(
     let app = Arc::new(App {
         registry,
         limits: config.limits,
-        signing: config.signing.mode,
+        signing: config.signing.clone(),
+        tls: ArcSwap::new(tls),
         replay,
         audit: Log::open(&config.audit.path, mode, Arc::clone(&clock))?,
         refusals: Refusals::default(),
@@ -107,7 +107,7 @@ pub fn run(
         url: url.clone(),
         clock,
     });
-    follow_files(&app, reader, asked, config, &tls)?;
+    follow_files(&app, reader, asked, config)?;
     let router = v2::router(&app);
     let control = {
         let _inside = tokio.enter();
@@ -118,7 +118,7 @@ pub fn run(
         tracing::info!(%url, "ready");
         ready(&url, &app.registry).map_err(ServerError::from)
     };
-    let outcome = tokio.block_on(serve(&app, listener, control, tls, router, ready));
+    let outcome = tokio.block_on(serve(&app, listener, control, router, ready));
     // What is still under way is cut here, and writes down that it was.
     tokio.shutdown_timeout(Duration::from_secs(1));
     let _ = std::fs::remove_file(home.control_socket());
@@ -136,7 +136,7 @@ pub fn check(options: Options<'_>) -> Result<(), ServerError> {
 
 /// What a server needs before its first request.
 struct Prepared {
-    tls: Arc<rustls::ServerConfig>,
+    tls: Arc<tls::Identity>,
     reader: KeyringReader,
     snapshot: Snapshot,
     registry: Registry,
@@ -154,9 +154,9 @@ fn prepare(
     if !config.allow_swap {
         host::require_no_swap()?;
     }
-    let tls = tls::config(&config.tls)?;
+    let tls = tls::identity(&config.tls)?;
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
-    let mut reader = KeyringReader::new(store, expected, config.signing, Arc::clone(replay));
+    let mut reader = KeyringReader::new(store, expected, config.signing.window.0, Arc::clone(replay));
     let (keyring, snapshot) = reader.read()?;
     let openers = Openers { keys: model_keys(&keyring, clock.unix()), others };
     let mut registry = Registry::default();
@@ -171,7 +171,6 @@ async fn serve(
     app: &Arc<App>,
     listener: TcpListener,
     control: UnixListener,
-    tls: Arc<ArcSwap<rustls::ServerConfig>>,
     router: Router,
     ready: impl FnOnce() -> Result<(), ServerError>,
 ) -> Result<(), ServerError> {
@@ -182,7 +181,7 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(control::serve(Arc::clone(app), control));
     tokio::spawn(flush_refusals(Arc::clone(app)));
-    let accept = accept::serve(Arc::clone(app), listener, tls, router, stopped);
+    let accept = accept::serve(Arc::clone(app), listener, router, stopped);
     let end = async {
         loop {
             tokio::select! {
@@ -223,14 +222,13 @@ fn follow_files(
     reader: KeyringReader,
     asked: Receiver<()>,
     config: &Config,
-    tls: &Arc<ArcSwap<rustls::ServerConfig>>,
 ) -> Result<(), ServerError> {
     let start = |source| ServerError::Start { source };
     let thread = |name: &str| std::thread::Builder::new().name(name.into());
     let followed = Arc::clone(app);
     thread("keyring").spawn(move || follow::keyring(&followed, reader, &asked)).map_err(start)?;
-    let (table, tls) = (config.tls.clone(), Arc::clone(tls));
-    thread("certificate").spawn(move || follow::certificate(&table, &tls)).map_err(start)?;
+    let (table, followed) = (config.tls.clone(), Arc::clone(app));
+    thread("certificate").spawn(move || follow::certificate(&followed, &table)).map_err(start)?;
     Ok(())
 }
 

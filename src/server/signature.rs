@@ -29,14 +29,29 @@ pub(super) fn verify(
     request: &Parts,
     now: UnixSeconds,
 ) -> Result<Option<SignedRequest>, AuthError> {
-    if app.signing == SigningMode::Off {
+    let mode = app.signing.mode;
+    if mode == SigningMode::Off {
         return Ok(None);
     }
-    match signing::read(&head(request))? {
-        Some(received) => snapshot.request_keys.verify(received, principal, now).map(Some),
-        None if app.signing == SigningMode::Required => Err(AuthError::Unsigned),
-        None => Ok(None),
-    }
+    let head = head(request);
+    let Some(received) = signing::read(&head)? else {
+        return if mode == SigningMode::Required { Err(AuthError::Unsigned) } else { Ok(None) };
+    };
+    let signed = snapshot.request_keys.verify(received, principal, now)?;
+    // It is the owner's, and may be for another server that knows the same key.
+    if is_ours(app, head.authority) { Ok(Some(signed)) } else { Err(AuthError::Misdirected) }
+}
+
+/// Whether `authority`, whatever its port, is this server: by its configuration, or else
+/// by its certificate.
+fn is_ours(app: &App, authority: &str) -> bool {
+    authority.parse::<Authority>().is_ok_and(|authority| {
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        match &app.signing.authorities[..] {
+            [] => app.tls.load().answers_to(host),
+            configured => configured.iter().any(|name| name.eq_ignore_ascii_case(host)),
+        }
+    })
 }
 
 /// A request that does not say exactly once whom it is for has no authority, which
@@ -88,26 +103,26 @@ impl<'s> Check<'s> {
     }
 }
 
-/// Signs `response` as the answer to `request`; it must be complete.
-pub(super) async fn sign(request: &SignedRequest, response: Response, now: UnixSeconds) -> Response {
+/// Signs `response` as the answer to `request`; it must be complete. Of the answer to a
+/// HEAD only the head goes out, and so only that is signed.
+pub(super) async fn sign(
+    request: &SignedRequest,
+    response: Response,
+    head_only: bool,
+    now: UnixSeconds,
+) -> Result<Response, Fault> {
     let (mut parts, body) = response.into_parts();
     // Bodies are in memory already; one that is not cannot be signed.
-    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
-        return Fault::unsigned_response().response("");
-    };
-    if !body.is_empty() {
+    let body = body.collect().await.map_err(|_| Fault::unsigned_response())?.to_bytes();
+    if !body.is_empty() && !head_only {
         parts.headers.insert(CONTENT_DIGEST, signing::content_digest(&body));
     }
     let head = ResponseHead { status: parts.status, headers: &parts.headers };
-    match request.sign_response(&head, now) {
-        Ok(fields) => {
-            parts.headers.append(SIGNATURE_INPUT, fields.input);
-            parts.headers.append(SIGNATURE, fields.signature);
-            Response::from_parts(parts, Body::from(body))
-        }
-        Err(error) => {
-            tracing::error!(%error, "a response could not be signed");
-            Fault::unsigned_response().response("")
-        }
-    }
+    let fields = request.sign_response(&head, now).map_err(|error| {
+        tracing::error!(%error, "a response could not be signed");
+        Fault::unsigned_response()
+    })?;
+    parts.headers.append(SIGNATURE_INPUT, fields.input);
+    parts.headers.append(SIGNATURE, fields.signature);
+    Ok(Response::from_parts(parts, Body::from(body)))
 }

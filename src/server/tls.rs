@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
 
 use super::ServerError;
@@ -15,14 +17,31 @@ use crate::fs;
 
 const LIMIT: u64 = 1 << 20;
 
-/// The configuration for the certificate and key that `table` names.
-pub(super) fn config(table: &TlsTable) -> Result<Arc<ServerConfig>, ServerError> {
+/// What the server shows, and the names that it has by it.
+pub(super) struct Identity {
+    pub(super) config: Arc<ServerConfig>,
+    leaf: CertificateDer<'static>,
+}
+
+impl Identity {
+    /// Whether the certificate is one for `host`: a name, or an address without brackets.
+    pub(super) fn answers_to(&self, host: &str) -> bool {
+        ParsedCertificate::try_from(&self.leaf).is_ok_and(|leaf| {
+            ServerName::try_from(host).is_ok_and(|name| verify_server_name(&leaf, &name).is_ok())
+        })
+    }
+}
+
+/// The identity by the certificate and key that `table` names.
+pub(super) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
     let versions = match table.min_version {
         TlsVersion::Tls13 => &[&TLS13][..],
         TlsVersion::Tls12 => &[&TLS13, &TLS12],
     };
     let chain = certificates(&table.certificate)?;
     let key = private_key(&table.key)?;
+    // There is one: `certificates` sees to it.
+    let leaf = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
     let tls = |source| ServerError::Tls { path: table.certificate.clone(), source };
     // The provider's own order prefers X25519MLKEM768 (feature `prefer-post-quantum`).
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -35,7 +54,7 @@ pub(super) fn config(table: &TlsTable) -> Result<Arc<ServerConfig>, ServerError>
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(tls)?;
     // Early data could be replayed (RFC 8446, section 8).
     config.max_early_data_size = 0;
-    Ok(Arc::new(config))
+    Ok(Arc::new(Identity { config: Arc::new(config), leaf }))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {

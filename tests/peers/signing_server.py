@@ -9,6 +9,7 @@ Each request that it has seen is a line of FILE.log: method, target, header fiel
 
 import argparse
 import json
+import math
 import ssl
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +78,11 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0].strip("/")
         status, headers = 200, {"Content-Type": "application/json"}
         document = {"echo": body.decode("utf-8", "replace"), "signed": signed}
+        if path.startswith("false_"):
+            # A refusal, signed, and then changed as the first word says.
+            _, path, status = path.split("_")
+            status, document = int(status), {"error": "as forged", "code": "forged"}
+            headers["Retry-After"] = "0"
         if path.startswith("status-"):
             status = int(path[7:])
             document = {"error": f"as asked \x1b[31m{status}", "code": f"code_{status}"}
@@ -88,6 +94,14 @@ class Handler(BaseHTTPRequestHandler):
                 headers["Retry-After"] = "0"
                 return self.reply(int(status), {"error": "busy", "code": "busy"}, headers)
             status = 200
+        if path.startswith("starting-"):
+            # Until so many seconds after the first request, each is too early.
+            now = time.monotonic()
+            self.server.started = self.server.started or now
+            left = self.server.started + int(path.split("-")[1]) - now
+            if left > 0:
+                status, headers["Retry-After"] = 503, str(math.ceil(left))
+                document = {"error": "just started", "code": "just_started"}
         if path == "later":
             return self.reply(503, {"error": "busy"}, {"Retry-After": "3600"})
         if path == "redirect":
@@ -118,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
                 body=raw or None,
             )
         if path == "other-body":
-            raw = raw.replace(b"signed", b"forged")
+            raw = raw.replace(b"signed", b"forged").replace(b"as forged", b"As forged")
         if path == "other-type":
             headers["Content-Type"] = "text/plain"
         if path == "no-digest":
@@ -148,7 +162,7 @@ def main():
     Handler.seen = set()
     Handler.log = arguments.ready.with_suffix(".log")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.visits = 0
+    server.visits, server.started = 0, None
     if arguments.plain:
         Handler.scheme = "http"
     else:

@@ -122,8 +122,11 @@ fn arguments_that_make_no_sense_are_usage_errors() {
         &format!("cert issue --client a {ca} --out-cert x --out-key y --lifetime 0s"),
         &format!("cert issue --client a {ca} --out-cert x --out-key y --lifetime 31d"),
         &format!("cert issue --server models.example {ca} --out-cert x --out-key y --lifetime 826d"),
+        // What replaces files allows nothing else: scripts that renew always pass it.
+        &format!("cert issue --client a {ca} --out-cert x --out-key y --lifetime 31d --force"),
+        &format!("cert issue --server models.example {ca} --out-cert x --out-key y --lifetime 826d --force"),
         &format!(
-            "cert issue --server models.example {ca} --out-cert x --out-key y --lifetime 99999999d --force"
+            "cert issue --server models.example {ca} --out-cert x --out-key y --lifetime 99999999d --allow-long-lifetime"
         ),
         "cert ca create --out-dir d --permit 10.0.0.1/8",
         "cert ca create --out-dir d --title ''",
@@ -138,8 +141,11 @@ fn arguments_that_make_no_sense_are_usage_errors() {
         ends(&sandbox, 2, &format!("sealserve {line}"));
     }
     does(&sandbox, "! test -e x; ! test -e y; ! test -e d");
-    let long = "--out-cert x --out-key y --lifetime 826d --force";
-    does(&sandbox, &format!("sealserve cert issue --server models.example {ca} {long}"));
+    let long = format!("cert issue --server models.example {ca} --out-cert x --out-key y --lifetime 826d");
+    assert!(ends(&sandbox, 2, &format!("sealserve {long}")).contains("--allow-long-lifetime"));
+    does(&sandbox, &format!("sealserve {long} --allow-long-lifetime"));
+    // Nor is anything replaced by what allows a long life.
+    ends(&sandbox, 1, &format!("sealserve {long} --allow-long-lifetime"));
 }
 
 #[test]

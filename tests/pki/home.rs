@@ -121,6 +121,25 @@ fn the_inventory_is_written_first_and_the_key_is_named_before_its_certificate() 
     }
 }
 
+/// A home whose keyring has a model key and no authority.
+fn without_authority() -> Sandbox {
+    let (sandbox, root) = (Sandbox::new(), RootKey::generate());
+    let home = sandbox.home();
+    for directory in [home.clone(), home.join("state"), home.join("pki")] {
+        fs::create_dir(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    fs::create_dir_all(sandbox.path("config/sealserve")).unwrap();
+    root.write(&sandbox.path("config/sealserve/root.key")).unwrap();
+    let keyring = || {
+        let mut keyring = Keyring::default();
+        keyring.create(NewKey { usage: KeyUse::Model, id: Some("m".into()), owner: None }, 1)?;
+        Ok::<_, KeyringError>((keyring, ()))
+    };
+    Store::new(&home, root).create(keyring).unwrap();
+    sandbox
+}
+
 #[test]
 fn an_authority_makes_its_own_home_or_joins_a_keyring() {
     let sandbox = Sandbox::new();
@@ -141,27 +160,45 @@ fn an_authority_makes_its_own_home_or_joins_a_keyring() {
     let refused = ends(&sandbox, 1, "sealserve cert ca create --force");
     assert!(refused.contains("there is an authority already"), "{refused}");
 
-    let sandbox = Sandbox::new();
-    let (home, root) = (sandbox.home(), RootKey::generate());
-    fs::create_dir(&home).unwrap();
-    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
-    fs::create_dir_all(sandbox.path("config/sealserve")).unwrap();
-    root.write(&sandbox.path("config/sealserve/root.key")).unwrap();
-    let keyring = || {
-        let mut keyring = Keyring::default();
-        keyring.create(NewKey { usage: KeyUse::Model, id: Some("m".into()), owner: None }, 1)?;
-        Ok::<_, KeyringError>(keyring)
-    };
-    fs::create_dir(home.join("state")).unwrap();
-    fs::set_permissions(home.join("state"), fs::Permissions::from_mode(0o700)).unwrap();
-    Store::new(&home, root).create(keyring).unwrap();
+    let sandbox = without_authority();
     // A certificate whose key is elsewhere is not replaced unasked.
     sandbox.write("home/pki/ca.pem", "another's");
-    fs::set_permissions(home.join("pki"), fs::Permissions::from_mode(0o700)).unwrap();
     assert!(ends(&sandbox, 1, "sealserve cert ca create").contains("ca.pem' exists already"));
     assert!(ends(&sandbox, 1, "sealserve cert issue --client a").contains("has no authority"));
     does(&sandbox, "sealserve cert ca create --force; sealserve cert issue --client a");
     assert!(sandbox.ok(["key", "list"]).contains("\nm "));
+}
+
+#[test]
+fn of_two_authorities_made_at_once_one_is_there_whole() {
+    let sandbox = without_authority();
+    let other = "cert ca create --title other";
+    for (first, second, prepare) in [
+        ("cert ca create", other, "mkdir -m 700 $SEALSERVE_HOME"),
+        ("init", other, "true"),
+        ("cert ca create --force", "cert ca create --title other --force", "cp -r .. $SEALSERVE_HOME"),
+    ] {
+        let root = sandbox.path("config/sealserve/root.key");
+        does(
+            &sandbox,
+            &format!(
+                "for i in $(seq 5); do
+                    export SEALSERVE_HOME={}/home$i SEALSERVE_ROOT_KEY={}
+                    {prepare}
+                    sealserve -q {first} & a=$!
+                    sealserve -q {second} & b=$!
+                    done=0
+                    wait $a && done=$((done + 1))
+                    wait $b && done=$((done + 1))
+                    test $done = 1
+                    sealserve -q cert issue --client ann
+                    rm -r $SEALSERVE_HOME
+                done",
+                sandbox.path("tmp").display(),
+                root.display()
+            ),
+        );
+    }
 }
 
 #[test]

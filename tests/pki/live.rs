@@ -12,7 +12,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
 use super::{does, ends, errors, every_kind, json};
-use crate::support::{Sandbox, Server, wait_until};
+use crate::support::{Sandbox, Server, text, wait_until};
 
 fn served() -> (Server, Sandbox) {
     let sandbox = Sandbox::new();
@@ -68,6 +68,28 @@ fn verify_judges_a_running_server() {
     assert_eq!(found, ["unknown-issuer"]);
     does(&sandbox, &format!("sealserve cert check --within 30d localhost:{}", server.port()));
     ends(&sandbox, 3, &format!("sealserve cert check --within 91d localhost:{}", server.port()));
+}
+
+#[test]
+fn a_server_does_not_start_with_a_key_beside_another_ones_certificate() {
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits("");
+    // A kill after the key had its name, and before the certificate had.
+    does(
+        &sandbox,
+        "cp server.pem before.pem; sealserve cert issue --server localhost --force; mv before.pem server.pem",
+    );
+    let refused = sandbox.serve_in_vain(&["--listen", "127.0.0.1:0"]);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("server.pem' and its key cannot be used"), "{said}");
+    assert!(
+        said.contains("hint: they do not belong together; `sealserve cert issue --server NAME"),
+        "{said}"
+    );
+    // What the hint says mends it.
+    does(&sandbox, "sealserve cert issue --server localhost 127.0.0.1 --force");
+    Server::start(&sandbox, &[]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Every kind of certificate before OpenSSL and GnuTLS.
+//! Every kind of certificate before OpenSSL, GnuTLS and Java.
 
 use sealserve::clock::{Clock, SystemClock};
 use sealserve::pki::{Authority, AuthorityRequest, Holder, LeafRequest};
 
-use super::{SERVER, does, ends, every_kind, sign_with_openssl, with_keys};
-use crate::support::Sandbox;
+use super::{SERVER, does, ends, errors, every_kind, sign_with_openssl, with_keys};
+use crate::support::{Sandbox, repository};
 
 const STRICT: &str = "openssl verify -x509_strict -check_ss_sig -CAfile ca.pem";
 
@@ -42,11 +42,28 @@ fn openssl_accepts_every_kind_in_strict_mode() {
     does(&sandbox, &format!("{STRICT} -untrusted issuing.pem -verify_ip 10.0.0.7 server.pem"));
 }
 
-/// One certificate of every kind, for an address and a name that looks like a host, by
+/// What an authority may vouch for, and a server that it does vouch for: every choice
+/// of domains, IPv4 and IPv6.
+const CHOICES: [(&str, &str); 10] = [
+    ("", "10.0.0.7 fd00::7 models.example"),
+    ("--permit models.example", "models.example"),
+    ("--permit 10.0.0.7", "10.0.0.7"),
+    ("--permit 10.0.0.0/8", "10.0.0.7"),
+    ("--permit fd00::/8", "fd00::7"),
+    ("--permit ::1", "::1"),
+    ("--permit models.example --permit 10.0.0.7", "models.example 10.0.0.7"),
+    ("--permit models.example --permit fd00::/8", "models.example fd00::7"),
+    ("--permit fd00::/8 --permit 10.0.0.0/8", "fd00::7 10.0.0.7"),
+    ("--permit fd00::/8 --permit 10.0.0.0/8 --permit models.example", "a.models.example 10.0.0.7 fd00::7"),
+];
+
+/// One certificate of every kind, for `server` and a name that looks like a host, by
 /// an authority that may vouch for what is `permitted`.
-fn with_every_kind(permitted: &str) -> Sandbox {
+fn with_every_kind((permitted, server): (&str, &str)) -> Sandbox {
     let sandbox = with_keys(permitted);
-    for (holder, name) in [("--server 10.0.0.7", "server"), ("--client john.doe", "client-john.doe")] {
+    for (holder, name) in
+        [(&*format!("--server {server}"), "server"), ("--client john.doe", "client-john.doe")]
+    {
         does(
             &sandbox,
             &format!(
@@ -60,10 +77,8 @@ fn with_every_kind(permitted: &str) -> Sandbox {
 
 #[test]
 fn openssl_accepts_every_kind_whatever_the_authority_may_vouch_for() {
-    for permitted in
-        ["", "--permit 10.0.0.0/8", "--permit fd00::/8 --permit 10.0.0.0/8 --permit models.example"]
-    {
-        openssl_accepts_every_kind(&with_every_kind(permitted));
+    for choice in CHOICES {
+        openssl_accepts_every_kind(&with_every_kind(choice));
     }
 }
 
@@ -99,7 +114,7 @@ fn openssl_reads_the_extensions_of_each_profile() {
     for file in ["ca.pem", "issuing.pem", "server.pem", "client-john.doe.pem"] {
         shows(file, &common, &[]);
     }
-    let constraints = "Name Constraints: critical Permitted: DNS:models.example IP:10.0.0.7/255.255.255.255 DNS:localhost Excluded: IP:";
+    let constraints = "Name Constraints: critical Permitted: DNS:models.example IP:10.0.0.7/255.255.255.255 DNS:localhost IP:100:0:0:0:0:0:0:0/FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF";
     let signs = "Key Usage: critical Certificate Sign, CRL Sign";
     shows("ca.pem", &["Basic Constraints: critical CA:TRUE, pathlen:1", signs, constraints], &["Extended"]);
     shows(
@@ -146,18 +161,32 @@ fn openssl_reads_every_key_and_it_belongs_to_its_certificate() {
     }
 }
 
+/// What an authority may vouch for, and whom it can vouch for and whom not.
+const CONSTRAINED: [(&str, &str, &[&str]); 3] = [
+    (
+        "--permit models.example",
+        "DNS:a.models.example",
+        &["DNS:other.example", "IP:10.0.0.7", "IP:fd00::7", "DNS:models.example,DNS:x.y"],
+    ),
+    // Where only one family of addresses is permitted, the other is not free.
+    ("--permit 10.0.0.0/8", "IP:10.0.0.7", &["DNS:models.example", "IP:11.0.0.7", "IP:fd00::7", "IP:::1"]),
+    ("--permit fd00::/8", "IP:fd00::7", &["DNS:models.example", "IP:fe00::7", "IP:10.0.0.7", "IP:127.0.0.1"]),
+];
+
 #[test]
 fn a_name_outside_the_constraints_is_refused_by_openssl_whoever_signed_it() {
-    let sandbox = with_keys("--permit models.example");
-    for (file, names) in
-        [("dns", "DNS:other.example"), ("ip", "IP:10.0.0.7"), ("both", "DNS:models.example,DNS:x.y")]
-    {
-        sign_with_openssl(&sandbox, file, "/CN=x", &format!("{SERVER}subjectAltName={names}"));
-        let refused = ends(&sandbox, 2, &format!("{STRICT} -untrusted issuing.pem {file}.pem"));
-        assert!(refused.contains("subtree violation"), "{file}: {refused}");
+    for (permitted, good, bad) in CONSTRAINED {
+        let sandbox = with_keys(permitted);
+        for names in bad {
+            sign_with_openssl(&sandbox, "bad", "/CN=x", &format!("{SERVER}subjectAltName={names}"));
+            let refused = ends(&sandbox, 2, &format!("{STRICT} -untrusted issuing.pem bad.pem"));
+            assert!(refused.contains("subtree violation"), "{permitted}: {names}: {refused}");
+            let found = errors(&sandbox, "bad.pem --ca ca.pem --purpose server");
+            assert_eq!(found, ["name-constraints"], "{permitted}: {names}");
+        }
+        sign_with_openssl(&sandbox, "good", "/CN=x", &format!("{SERVER}subjectAltName={good}"));
+        does(&sandbox, &format!("{STRICT} -untrusted issuing.pem good.pem"));
     }
-    sign_with_openssl(&sandbox, "good", "/CN=x", &format!("{SERVER}subjectAltName=DNS:a.models.example"));
-    does(&sandbox, &format!("{STRICT} -untrusted issuing.pem good.pem"));
 }
 
 #[test]
@@ -168,7 +197,7 @@ fn what_ended_yesterday_is_refused() {
         AuthorityRequest { title: "old", permitted: &[], root_lifetime: None, issuing_lifetime: None };
     let authority = Authority::create(&request, now - 100 * 86400).unwrap();
     let names = ["models.example".parse().unwrap()];
-    let leaf = LeafRequest { holder: Holder::Server(&names), lifetime: None, force: false };
+    let leaf = LeafRequest { holder: Holder::Server(&names), lifetime: None, allow_long: false };
     sandbox.write("home/pki/old.pem", authority.root.certificate().pem());
     for (file, age, valid) in [("ended", 91, false), ("valid", 89, true)] {
         let leaf = authority.issuing.issue(&leaf, now - age * 86400).unwrap();
@@ -193,10 +222,8 @@ fn certtool(file: &str, more: &str) -> String {
 #[ignore = "needs certtool"]
 fn gnutls_accepts_every_kind() {
     gnutls_accepts(&every_kind(), "--verify-hostname=models.example");
-    for permitted in
-        ["", "--permit 10.0.0.0/8", "--permit fd00::/8 --permit models.example --permit 10.0.0.7"]
-    {
-        gnutls_accepts(&with_every_kind(permitted), "");
+    for choice in CHOICES {
+        gnutls_accepts(&with_every_kind(choice), "");
     }
 }
 
@@ -230,9 +257,51 @@ fn gnutls_accepts(sandbox: &Sandbox, hostname: &str) {
 #[test]
 #[ignore = "needs certtool"]
 fn gnutls_refuses_a_name_outside_the_constraints() {
-    let sandbox = with_keys("--permit models.example");
-    sign_with_openssl(&sandbox, "dns", "/CN=x", &format!("{SERVER}subjectAltName=DNS:other.example"));
-    assert!(ends(&sandbox, 1, &certtool("dns.pem", "")).contains("violates the signer's constraints"));
-    sign_with_openssl(&sandbox, "good", "/CN=x", &format!("{SERVER}subjectAltName=DNS:a.models.example"));
-    does(&sandbox, &certtool("good.pem", ""));
+    for (permitted, good, bad) in CONSTRAINED {
+        let sandbox = with_keys(permitted);
+        for names in bad {
+            sign_with_openssl(&sandbox, "bad", "/O=x", &format!("{SERVER}subjectAltName={names}"));
+            let refused = ends(&sandbox, 1, &certtool("bad.pem", ""));
+            assert!(refused.contains("violates the signer's constraints"), "{permitted}: {names}: {refused}");
+        }
+        sign_with_openssl(&sandbox, "good", "/O=x", &format!("{SERVER}subjectAltName={good}"));
+        does(&sandbox, &certtool("good.pem", ""));
+    }
+}
+
+/// Java's trust manager takes `file` for what it is, or ends with `code`.
+fn java(sandbox: &Sandbox, code: i32, purpose: &str, file: &str) -> String {
+    let program = repository().join("tests/peers/Certificates.java");
+    ends(sandbox, code, &format!("java {} ca.pem {purpose} {file}", program.display()))
+}
+
+#[test]
+#[ignore = "needs java"]
+fn java_accepts_every_kind() {
+    for choice in CHOICES {
+        let sandbox = with_every_kind(choice);
+        for (purpose, file) in [("server", "server.pem"), ("client", "client-john.doe.pem")] {
+            let said = java(&sandbox, 0, purpose, file);
+            assert_eq!(said, "accepted\n", "{choice:?}: {file}");
+        }
+    }
+    let sandbox = every_kind();
+    java(&sandbox, 0, "server", "server.pem");
+    assert!(java(&sandbox, 3, "client", "server.pem").contains("Extended key usage"));
+}
+
+#[test]
+#[ignore = "needs java"]
+fn java_refuses_a_name_outside_the_constraints() {
+    for (permitted, good, bad) in CONSTRAINED {
+        let sandbox = with_keys(permitted);
+        for names in bad {
+            sign_with_openssl(&sandbox, "bad", "/O=x", &format!("{SERVER}subjectAltName={names}"));
+            // For a host where none is permitted, not by its own check: an exception.
+            let refused = java(&sandbox, 3, "server", "bad.pem");
+            assert!(refused.starts_with("refused: "), "{permitted}: {names}: {refused}");
+        }
+        sign_with_openssl(&sandbox, "good", "/O=x", &format!("{SERVER}subjectAltName={good}"));
+        java(&sandbox, 0, "server", "good.pem");
+    }
 }

@@ -37,6 +37,8 @@ fn each_no_has_a_name_and_exit_3() {
         ("server.pem --name other.example", &["name"]),
         ("client-john.doe.pem --purpose client --name eve", &["name"]),
         ("server.pem --at 2000-01-01T00:00:00Z", &["not-yet-valid", "not-yet-valid", "not-yet-valid"]),
+        ("server.pem --at 946684800", &["not-yet-valid", "not-yet-valid", "not-yet-valid"]),
+        ("server.pem --at 18446744073709551615", &["expired", "expired", "expired"]),
         ("client-john.doe.pem --at 2034-01-01T00:00:00+01:00", &["expired", "expired"]),
         (&format!("server.pem --ca {}", stranger.display()), &["unknown-issuer"]),
         // Nobody is trusted who only came along.
@@ -152,7 +154,10 @@ fn what_inspect_shows_is_what_openssl_shows() {
     assert_eq!((issuing["authority"].clone(), issuing["path_length"].clone()), (json!(true), json!(0)));
     assert_eq!(
         issuing["name_constraints"],
-        json!({ "permitted": ["DNS:models.example", "IP:10.0.0.7/32", "DNS:localhost"], "excluded": ["IP:::/0"] })
+        json!({
+            "permitted": ["DNS:models.example", "IP:10.0.0.7/32", "DNS:localhost", "IP:100::/128"],
+            "excluded": []
+        })
     );
 }
 

@@ -46,13 +46,13 @@ fn document(method: &str, headers: &[(String, String)], body: &[u8]) -> Value {
 fn fields(sandbox: &Sandbox, name: &str, headers: &Value) {
     let lines = headers.as_array().unwrap().iter();
     let lines = lines.map(|pair| format!("{}: {}\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
-    sandbox.write(&format!("cwd/{name}"), lines.collect::<String>());
+    sandbox.write_secret(&format!("cwd/{name}"), lines.collect::<String>());
 }
 
 #[test]
 fn python_verifies_what_we_sign() {
     let sandbox = sandbox();
-    let secrets = "--token-file ../token --api-key-file ../apikey --reveal";
+    let secrets = "--token-file ../token --api-key-file ../apikey --reveal -o -";
     let full = format!("sign URL -d @in.json {secrets} -H Inference-Header-Content-Length:14 KEY");
     let binary = "inference-header-content-length";
     for (line, method, given, body) in [

@@ -1,6 +1,7 @@
 //! `request send` to a Python server that verifies and signs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use data_encoding::BASE64;
 use serde_json::Value;
@@ -90,6 +91,28 @@ fn send_says_what_the_server_said_and_exits_by_its_status() {
 }
 
 #[test]
+fn a_refusal_with_a_false_signature_is_not_repeated_and_not_obeyed() {
+    let (sandbox, python) = served(&[]);
+    for (how, words) in [
+        ("other-key", "the signature does not verify"),
+        ("other-status", "the signature does not verify"),
+        ("other-type", "the signature does not verify"),
+        ("no-digest", "which the message does not have"),
+        ("other-body", "body is not the one that was signed"),
+    ] {
+        for status in [401, 403, 503] {
+            let line = format!("send SERVER/false_{how}_{status} -d @in.json --retry 2 KEY");
+            // Not 4: nobody knows that a credential was refused.
+            let said = bad(&sandbox, 1, &at(&python, &line));
+            let expected = format!("the server answered {status} (its signature does not hold)\n");
+            assert!(said.contains(&expected) && said.contains(words), "{how}: {said}");
+            assert!(!said.to_lowercase().contains("forged"), "{how}: {said}");
+        }
+    }
+    assert_eq!(python.seen().len(), 5 * 3);
+}
+
+#[test]
 fn send_tries_again_where_that_is_safe_with_a_new_nonce() {
     let (sandbox, python) = served(&[]);
     let said = good(&sandbox, &at(&python, "send SERVER/busy-503-2 --retry 2 --format json KEY"));
@@ -112,16 +135,37 @@ fn send_tries_again_where_that_is_safe_with_a_new_nonce() {
 }
 
 #[test]
+fn a_server_that_has_just_started_is_asked_again_when_it_says() {
+    let (sandbox, python) = served(&[]);
+    // One attempt more: it must be late enough.
+    let line = "send SERVER/starting-3 -d @in.json --retry 1 --format json KEY";
+    let document: Value = serde_json::from_str(&good(&sandbox, &at(&python, line))).unwrap();
+    assert_eq!((&document["attempts"], &document["signature"]), (&2.into(), &"verified".into()));
+    let seen = python.seen();
+    let input = |request: usize| header(&seen[request], "signature-input").unwrap().to_owned();
+    assert_eq!(seen.len(), 2);
+    assert_ne!(input(0), input(1));
+    drop(python);
+
+    let python = Python::start(&sandbox, &[]);
+    let said = bad(&sandbox, 1, &at(&python, "send SERVER/starting-6 KEY"));
+    assert!(said.contains("just_started") && said.contains("try again in 6 s, or pass --retry"), "{said}");
+}
+
+#[test]
 fn the_answer_goes_where_it_is_wanted() {
     let (sandbox, python) = served(&[]);
     let all: Vec<u8> = (0..=255).collect();
     let output = request(&sandbox, &at(&python, "send SERVER/binary KEY"));
     assert_eq!(output.stdout, all);
     assert_eq!(good(&sandbox, &at(&python, "send SERVER/binary -o out KEY")), "");
+    let mode = || sandbox.path("cwd/out").metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(fs::read(sandbox.path("cwd/out")).unwrap(), all);
+    assert_eq!(mode(), 0o600);
     assert!(bad(&sandbox, 1, &at(&python, "send SERVER/echo -o out KEY")).contains("exists already"));
     good(&sandbox, &at(&python, "send SERVER/echo -o out --force KEY"));
     assert!(fs::read_to_string(sandbox.path("cwd/out")).unwrap().contains("echo"));
+    assert_eq!(mode(), 0o600);
     // A file that cannot be made is found out before anything is sent.
     let before = python.seen().len();
     bad(&sandbox, 1, &at(&python, "send SERVER/echo -o none/out KEY"));

@@ -4,7 +4,9 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::support::client::head;
+use rustls::crypto::aws_lc_rs;
+
+use crate::support::client::{Client, head, tls};
 use crate::support::{Answer, text};
 use crate::{GOOD, Served, peak_memory, refused, still_answers};
 
@@ -225,6 +227,70 @@ fn a_body_over_the_limit_is_refused_before_it_is_there() {
     refused("a body without an end", &answer, 413, "body_too_large");
     // What is in flight is in the buffers of two sockets, not in the server.
     assert!(sent < 64 << 20, "{sent}");
+    still_answers(&served);
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1): of stream 1 where it is HEADERS or DATA.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags, 0, 0, 0, u8::from(kind < 2)], payload].concat()
+}
+
+/// A field of HPACK that is no part of any table (RFC 7541, section 6.2.2).
+fn field(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| {
+        let mut length = text.len();
+        let mut bytes = vec![length.min(127) as u8];
+        if length >= 127 {
+            length -= 127;
+            while length >= 128 {
+                bytes.push((length % 128 + 128) as u8);
+                length /= 128;
+            }
+            bytes.push(length as u8);
+        }
+        bytes.extend(text.as_bytes());
+        bytes
+    };
+    [vec![0], text(name), text(value)].concat()
+}
+
+#[test]
+fn what_follows_a_piece_as_large_as_the_limit_is_not_overlooked() {
+    // As large as a frame, and no length is announced: nothing but the next frame tells.
+    const LIMIT: usize = 16_384;
+    let served = Served::digits(&format!("[limits]\nbody = {LIMIT}\n"));
+    let bearer = format!("Bearer {}", served.token);
+    let head = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        (":path", "/v2/models/digits/infer"),
+        ("authorization", bearer.as_str()),
+    ];
+    let head: Vec<u8> = head.iter().flat_map(|(name, value)| field(name, value)).collect();
+    let whole = GOOD.to_owned() + &" ".repeat(LIMIT - GOOD.len());
+    for (what, rest, expected) in [
+        ("nothing more", 0, r#""outputs":"#),
+        ("a byte more", 1, r#""code":"body_too_large""#),
+        ("many more", 10_000, r#""code":"body_too_large""#),
+    ] {
+        let config = tls(&served.sandbox, aws_lc_rs::default_provider(), &["h2"]);
+        let mut client = Client::with(config, &served.server).unwrap();
+        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        // SETTINGS, HEADERS (the end of headers), DATA, DATA (the end of the stream), and
+        // GOAWAY: the server closes once it has answered.
+        let frames = [
+            frame(4, 0, &[]),
+            frame(1, 4, &head),
+            frame(0, 0, whole.as_bytes()),
+            frame(0, 1, &vec![b'x'; rest]),
+            frame(7, 0, &[0; 8]),
+        ];
+        client.send(frames.concat()).unwrap();
+        let answer = text(&client.rest());
+        assert!(answer.contains(expected), "{what}: {answer}");
+    }
     still_answers(&served);
 }
 

@@ -6,6 +6,7 @@ use flate2::Compression;
 use flate2::read::{GzDecoder, ZlibDecoder};
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
+use crate::support::text;
 use crate::{GOOD, Served, peak_memory, refused, still_answers};
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -121,6 +122,69 @@ fn a_bomb_costs_no_more_than_a_large_body() {
         let answer = served.post("digits", &["Content-Encoding: gzip"], &zeros);
         refused("again", &answer, 413, "body_too_large");
     }
+    still_answers(&served);
+}
+
+#[test]
+fn what_a_body_unfolds_to_is_bounded_too() {
+    const LIMIT: usize = 4 << 20;
+    let served = Served::digits(&format!("[limits]\nbody = {LIMIT}\nbody_memory = {}\n", 2 * LIMIT));
+    still_answers(&served);
+    let before = peak_memory(&served.server);
+    // As many times `piece` as there is room for.
+    let full = |head: &str, piece: &str, tail: &str| {
+        let count = (LIMIT - head.len() - tail.len()) / (piece.len() + 1);
+        format!("{head}{}{tail}", vec![piece; count].join(","))
+    };
+    let data = |shape: &str, datatype: &str| {
+        format!(r#"{{"inputs":[{{"name":"pixels","shape":{shape},"datatype":"{datatype}","data":["#)
+    };
+    for (what, body) in [
+        ("outputs", full(r#"{"inputs":[],"outputs":["#, r#"{"name":""}"#, "]}")),
+        ("inputs", full(r#"{"inputs":["#, r#"{"name":"","shape":[],"datatype":""}"#, "]}")),
+        ("dimensions", full(r#"{"inputs":[{"name":"pixels","shape":["#, "1", r#"],"datatype":"FP32"}]}"#)),
+        ("elements that the shape has not", full(&data("[1]", "FP64"), "1", "]}]}")),
+        ("strings that the shape has not", full(&data("[1]", "BYTES"), r#""""#, "]}]}")),
+        ("a string that is quoted", full(r#"{"inputs":""#, &"\u{7f}".repeat(999), r#""}"#)),
+    ] {
+        for (coding, body) in [("identity", body.clone().into_bytes()), ("gzip", gzip(body.as_bytes()))] {
+            let answer = served.post("digits", &[&format!("Content-Encoding: {coding}")], &body);
+            // One string could be as long as the text; for that much there is no room.
+            let status = if what.starts_with("strings") { 503 } else { 400 };
+            assert_eq!(answer.status, status, "{what}: {}", text(&answer.body));
+            let grown = peak_memory(&served.server).saturating_sub(before);
+            assert!(grown < 4 * LIMIT as u64, "{what}, {coding}: {grown}");
+        }
+    }
+    still_answers(&served);
+}
+
+#[test]
+fn strings_are_paid_for_before_they_are_there() {
+    const LIMIT: usize = 4 << 20;
+    let served = Served::digits(&format!("[limits]\nbody = {LIMIT}\nbody_memory = {}\n", 2 * LIMIT));
+    still_answers(&served);
+    let before = peak_memory(&served.server);
+    let count = (LIMIT - 1000) / 4;
+    let head = |data: &str| {
+        format!(r#"{{"inputs":[{{"name":"pixels","shape":[{count}],"datatype":"BYTES",{data}}}]}}"#)
+    };
+    let text = head(&format!(r#""data":[{}]"#, vec![r#""""#; count].join(",")));
+    let binary = head(&format!(r#""parameters":{{"binary_data_size":{}}}"#, 4 * count));
+    let length = format!("Inference-Header-Content-Length: {}", binary.len());
+    let binary = [binary.as_bytes(), &vec![0; 4 * count]].concat();
+    for (what, header, body) in
+        [("text", "Accept: */*", text.as_bytes()), ("binary", length.as_str(), binary.as_slice())]
+    {
+        for (coding, body) in [("identity", body.to_vec()), ("gzip", gzip(body))] {
+            let answer = served.post("digits", &[header, &format!("Content-Encoding: {coding}")], &body);
+            refused(what, &answer, 503, "no_body_memory");
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            let grown = peak_memory(&served.server).saturating_sub(before);
+            assert!(grown < 4 * LIMIT as u64, "{what}, {coding}: {grown}");
+        }
+    }
+    // What they took was given back.
     still_answers(&served);
 }
 

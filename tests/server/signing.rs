@@ -70,6 +70,11 @@ fn a_signed_request_is_answered_with_a_signed_response() {
     let signing = Signing::shared();
     let answer = signing.accepts(&signing.infer().sign(&signing.signer));
     assert_eq!(answer.json()["outputs"][0]["shape"], serde_json::json!([1, 10]));
+    // Of the answer to a HEAD there is only the head.
+    let head = Signed::new("HEAD", READY, &signing.served.token, b"").sign(&signing.signer);
+    let answer = signing.client().ask_for_head(head.bytes()).unwrap();
+    assert_eq!((answer.status, answer.header("content-digest")), (200, None));
+    check_response(&signing.signer, &head, &answer);
     // One without a body has no digest.
     signing.accepts(&Signed::new("GET", READY, &signing.served.token, b"").sign(&signing.signer));
 }
@@ -124,7 +129,7 @@ fn a_request_from_before_a_crash_is_not_accepted_after_it() {
     signing.served.server = Server::spawn(&signing.served.sandbox, command);
     let answer = signing.client().ask(request.bytes()).unwrap();
     refused("before the crash", &answer, 503, "just_started");
-    assert!(answer.header("retry-after").is_some());
+    check_response(&signing.signer, &request, &answer);
     signing.accepts(&signing.infer().sign(&signing.signer));
 }
 
@@ -140,6 +145,8 @@ fn a_server_that_has_just_started_accepts_no_signature_and_is_not_ready() {
     let early = Signed::new("POST", INFER, &token, GOOD.as_bytes()).sign(&signer);
     let answer = Client::new(&sandbox, &server).ask(early.bytes()).unwrap();
     refused("early", &answer, 503, "just_started");
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=6).contains(&wait), "{wait}");
     let health = curl(&sandbox, [format!("{}/v2/health/ready", server.url)]);
     assert_eq!(health.status, 503);
     wait_until("the server is ready", || ready.exists());
@@ -223,6 +230,43 @@ fn a_changed_authority_is_refused() {
     let signing = Signing::shared();
     let original = signing.infer().sign(&signing.signer);
     signing.refuses_changed(&original, |request| request.authority = "elsewhere".into());
+}
+
+#[test]
+fn a_request_that_is_signed_for_another_server_is_refused() {
+    let signing = Signing::shared();
+    for (authority, other) in [
+        ("elsewhere", true),
+        ("localhost:9", false),
+        ("LOCALHOST", false),
+        ("127.0.0.1", false),
+        ("[::1]:443", false),
+        ("127.0.0.2", true),
+    ] {
+        let mut request = signing.infer();
+        request.authority = authority.into();
+        let authority = authority.to_lowercase();
+        let (sent, signed) = (request.authority.clone(), authority.trim_end_matches(":443"));
+        request.authority = signed.into();
+        let mut request = request.sign(&signing.signer);
+        request.authority = sent;
+        let answer = signing.client().ask(request.bytes()).unwrap();
+        if other {
+            refused(signed, &answer, 421, "misdirected_request");
+        } else {
+            assert_eq!(answer.status, 200, "{signed}: {}", text(&answer.body));
+        }
+    }
+    // Without a signature the name is the proxy's business.
+    let open = Signing::new("[signing]\nauthorities = [\"models.example\"]");
+    for (authority, status) in [("models.example", 200), ("models.example:8443", 200), ("localhost", 421)] {
+        let mut request = open.infer();
+        request.authority = authority.into();
+        let answer = open.client().ask(request.clone().bytes()).unwrap();
+        assert_eq!(answer.status, 200, "{authority}, not signed");
+        let answer = open.client().ask(request.sign(&open.signer).bytes()).unwrap();
+        assert_eq!(answer.status, status, "{authority}");
+    }
 }
 
 #[test]

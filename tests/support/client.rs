@@ -88,8 +88,22 @@ impl Client {
         Ok(())
     }
 
+    /// Sends one request and waits for the head of its answer.
+    pub fn ask_for_head(&mut self, request: impl AsRef<[u8]>) -> io::Result<Answer> {
+        self.send(request)?;
+        self.head()
+    }
+
     /// The next answer, which must announce its length.
     pub fn answer(&mut self) -> io::Result<Answer> {
+        let mut answer = self.head()?;
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        answer.body.resize(length, 0);
+        self.read_exact(&mut answer.body)?;
+        Ok(answer)
+    }
+
+    fn head(&mut self) -> io::Result<Answer> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -100,11 +114,7 @@ impl Client {
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let pair = |line: &str| line.split_once(':').map(|(n, v)| (n.trim().to_owned(), v.trim().to_owned()));
-        let mut answer = Answer { status, headers: lines.filter_map(pair).collect(), body: Vec::new() };
-        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
-        answer.body.resize(length, 0);
-        self.read_exact(&mut answer.body)?;
-        Ok(answer)
+        Ok(Answer { status, headers: lines.filter_map(pair).collect(), body: Vec::new() })
     }
 
     /// Sends one request and waits for its answer.
@@ -117,6 +127,18 @@ impl Client {
     pub fn close(&mut self) {
         self.0.conn.send_close_notify();
         let _ = self.0.flush();
+    }
+
+    /// What the other side says until it closes.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match self.read(&mut buffer) {
+                Ok(count) if count > 0 => all.extend(&buffer[..count]),
+                _ => return all,
+            }
+        }
     }
 
     /// Waits for the other side to close, reading what it still says.

@@ -51,7 +51,10 @@ pub(super) struct Issue {
     /// Write the private key to this file (0600); - is stdout
     #[arg(long, value_name = "FILE", requires = "out_cert")]
     out_key: Option<PathBuf>,
-    /// Replace files that are there, and allow a lifetime that clients may refuse
+    /// Allow a lifetime that clients may refuse: more than 825 days, or 30 for a client
+    #[arg(long)]
+    allow_long_lifetime: bool,
+    /// Replace files that are there
     #[arg(long)]
     force: bool,
 }
@@ -86,7 +89,11 @@ impl Issue {
             [&certificate, &key].map(|path| Some(path.as_path()).filter(|path| *path != Path::new("-")));
         let request = IssueRequest {
             signer: &signer,
-            leaf: LeafRequest { holder, lifetime: self.lifetime.map(|span| span.0), force: self.force },
+            leaf: LeafRequest {
+                holder,
+                lifetime: self.lifetime.map(|span| span.0),
+                allow_long: self.allow_long_lifetime,
+            },
             inventory: inventory.as_ref(),
             certificate: certificate_file,
             key: key_file,

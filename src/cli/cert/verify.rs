@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::input::{FORMS, Input};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::clock::{parse_rfc3339, rfc3339};
+use crate::clock::{UnixSeconds, parse, rfc3339};
 use crate::error::Kind;
 use crate::ops;
 use crate::output::{Document, Failure};
@@ -37,13 +37,13 @@ pub(super) struct Verify {
     /// Whom it shall name: a host, or for --purpose client a principal [default: HOST]
     #[arg(long)]
     name: Option<String>,
-    /// When it shall hold, such as 2027-01-01T00:00:00Z [default: now]
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    at: Option<u64>,
+    /// When it shall hold: RFC 3339, or seconds since 1970 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<UnixSeconds>,
 }
 
-fn parse_time(text: &str) -> Result<u64, String> {
-    parse_rfc3339(text).ok_or_else(|| format!("'{text}' is not a time such as 2027-01-01T00:00:00Z"))
+fn time(text: &str) -> Result<UnixSeconds, String> {
+    parse(text).ok_or_else(|| "it is neither RFC 3339 nor seconds since 1970".into())
 }
 
 #[derive(Serialize)]

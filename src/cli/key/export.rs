@@ -1,14 +1,16 @@
 //! `key export`
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::{Outcome, secret};
+use crate::cli::{Outcome, secret, written};
 use crate::error::Kind;
 use crate::keyring::KeyUse;
-use crate::output::Failure;
+use crate::output::{Document, Failure};
 
 /// Write a request or model key to a file, for those who sign with it or keep it safe
 #[derive(Debug, Args)]
@@ -26,6 +28,24 @@ pub(super) struct Export {
     out: Option<PathBuf>,
 }
 
+#[derive(Serialize)]
+struct ExportDocument {
+    id: String,
+    kid: String,
+    #[serde(rename = "use")]
+    usage: KeyUse,
+    out: String,
+}
+
+impl Document for ExportDocument {
+    const SCHEMA: &'static str = "sealserve.key.export/v1";
+
+    /// The file itself is the answer.
+    fn text(&self, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Export {
     pub(super) fn run(self, context: &Context) -> Outcome {
         secret::deliverable(self.out.as_deref())?;
@@ -39,6 +59,15 @@ impl Export {
         }
         secret::deliver(key.export().expose(), self.out.as_deref())?;
         context.output.note(&format!("exported {} key {}", key.usage, key.id));
-        Ok(())
+        match &self.out {
+            // Where the key stands on stdout, nothing else does.
+            Some(path) if path.as_os_str() != "-" => written(context.output.document(&ExportDocument {
+                id: key.id.clone(),
+                kid: key.kid.clone(),
+                usage: key.usage,
+                out: path.display().to_string(),
+            })),
+            _ => Ok(()),
+        }
     }
 }

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::cli::Outcome;
-use crate::cli::secret::{FORMS, Source};
+use crate::cli::secret::{FORMS, Source, refused};
 use crate::error::Kind;
 use crate::fs;
 use crate::ops::{Outgoing, Target};
@@ -20,6 +20,8 @@ use crate::token;
 const BODY_LIMIT: u64 = 1 << 30;
 /// The longest file of fields.
 const FIELDS_LIMIT: u64 = 256 << 10;
+/// Most fields; a header map panics when it is asked to hold many more.
+const MOST_FIELDS: usize = 1000;
 const API_KEY_LIMIT: u64 = 1024;
 
 pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -91,10 +93,7 @@ impl Message {
                     add(&mut headers, name, value, purpose)?;
                 }
                 Some(path) => {
-                    let lines = read(path, FIELDS_LIMIT)?;
-                    let lines = std::str::from_utf8(lines.expose()).map_err(|_| no_field())?;
-                    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-                        let (name, value) = field(line)?;
+                    for (name, value) in fields(path)? {
                         add(&mut headers, name, value, purpose)?;
                     }
                 }
@@ -131,6 +130,22 @@ fn read(path: &str, limit: u64) -> Outcome<SecretBytes> {
     }
 }
 
+/// The fields in the file at `path`, which is private if one of them is a secret.
+fn fields(path: &str) -> Outcome<Vec<(HeaderName, HeaderValue)>> {
+    let (lines, private) = match path {
+        "-" => (Source::Stdin.read(FIELDS_LIMIT)?, Ok(())),
+        path => fs::read_judged(Path::new(path), FIELDS_LIMIT)?,
+    };
+    let lines = std::str::from_utf8(lines.expose()).map_err(|_| no_field())?;
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    let fields: Vec<_> = lines.map(field).collect::<Outcome<_>>()?;
+    if let Some((name, _)) = fields.iter().find(|(name, _)| SECRET.contains(name)) {
+        let said = |error| refused(error).context(format!("the field '{name}' holds a secret"));
+        private.map_err(said)?;
+    }
+    Ok(fields)
+}
+
 /// A line such as curl takes. Never quoted: it may hold a secret.
 fn field(line: &str) -> Outcome<(HeaderName, HeaderValue)> {
     let (name, value) = line.split_once(':').ok_or_else(no_field)?;
@@ -144,6 +159,11 @@ fn field(line: &str) -> Outcome<(HeaderName, HeaderValue)> {
 fn no_field() -> Failure {
     Failure::new(Kind::Usage, "a field is not of the form 'Name: value'")
         .hint("-H takes one field, or @FILE with one on each line")
+}
+
+fn too_many() -> Failure {
+    Failure::new(Kind::Usage, "there are too many fields")
+        .hint(format!("a request has at most {MOST_FIELDS}"))
 }
 
 fn secret_argument(name: &HeaderName) -> Failure {
@@ -161,9 +181,9 @@ fn add(headers: &mut HeaderMap, name: HeaderName, mut value: HeaderValue, purpos
         return Err(Failure::new(Kind::Usage, message).hint("leave it out").into());
     }
     value.set_sensitive(SECRET.contains(&name));
-    // `append` would panic beyond the map's capacity.
-    headers.try_append(name, value).map_err(|_| Failure::new(Kind::Usage, "there are too many fields"))?;
-    Ok(())
+    // Far from the map's capacity, so that there is room for those that are added to them.
+    let added = headers.len() < MOST_FIELDS && headers.try_append(name, value).is_ok();
+    if added { Ok(()) } else { Err(too_many().into()) }
 }
 
 /// A field that stands only once.

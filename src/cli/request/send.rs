@@ -62,7 +62,7 @@ pub(super) struct Send {
     /// Try again so often after 429 and 503, and where nothing was sent yet
     #[arg(long, default_value = "0", value_name = "N", value_parser = clap::value_parser!(u32).range(..=100), help_heading = "Connection")]
     retry: u32,
-    /// Write the body to this new file; - is stdout
+    /// Write the body to this new file (0600); - is stdout
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Replace the file at --out
@@ -122,7 +122,7 @@ impl Send {
         // A file that cannot be written is found out before anything is sent.
         let out = self.out.as_deref().filter(|path| path.as_os_str() != "-");
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
-        let file = out.map(|path| AtomicFile::create(path, fs::PUBLIC, existing)).transpose()?;
+        let file = out.map(|path| AtomicFile::create(path, fs::SECRET, existing)).transpose()?;
 
         let report = ops::send(&SendRequest {
             trust: self.trust(context),

@@ -22,12 +22,16 @@ use crate::signing::{Binding, RequestKey, ResponseHead, SigningError, read, veri
 
 const RESPONSE_LIMIT: u64 = 1 << 30;
 
-/// Check a signed request as the server does, but for replays; exit 3 when it is refused
+/// Check the signature of a request; exit 3 when it does not hold
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve request verify https://models.example/v2/models/digits/infer -d @in.json \\
       -H @fields --token-file ci.token --sign-key-file ci.key
-  curl -si … > answer; sealserve request verify … --response answer")]
+  curl -si … > answer; sealserve request verify … --response answer
+
+What is covered, the times, the MAC and the body are judged as the server does.
+Not checked: whether its credential is accepted, whether the key is of the principal
+that the credential names, and whether the request was sent before.")]
 pub(super) struct Verify {
     #[command(flatten)]
     message: Message,
@@ -55,8 +59,8 @@ struct VerifyDocument {
     created: String,
     expires: String,
     nonce: String,
-    /// Whoever keeps no nonces cannot tell.
-    replay_checked: bool,
+    /// What a server refuses besides.
+    not_checked: [&'static str; 3],
     response: Option<ResponseDocument>,
 }
 
@@ -75,7 +79,7 @@ impl Document for VerifyDocument {
         if let Some(response) = &self.response {
             writeln!(out, "verified: the response, {}, signed {}", response.status, response.created)?;
         }
-        writeln!(out, "not checked: whether the request was sent before")
+        writeln!(out, "not checked: its credential, whose key it is, whether it was sent before")
     }
 }
 
@@ -102,7 +106,7 @@ impl Verify {
             created: rfc3339(received.created()),
             expires: rfc3339(received.expires()),
             nonce: received.nonce().to_owned(),
-            replay_checked: false,
+            not_checked: ["credential", "owner", "replay"],
             response: None,
         };
         let mut at = self.at.unwrap_or_else(|| context.now());

@@ -1,8 +1,12 @@
 //! The file as it is written, edited and damaged.
 
+use data_encoding::{BASE64, HEXLOWER};
 use proptest::prelude::*;
 
 use super::*;
+use crate::crypto::{cobblestone, kdf, mac};
+use crate::keyring::format::{Body, Envelope, MAC_INFO, WRAP_CONTEXT};
+use crate::keyring::key::Algorithm;
 use crate::keyring::{NewApiKey, NewKey, Overlap};
 
 fn new_api_key() -> NewApiKey {
@@ -34,7 +38,7 @@ fn scratch() -> (tempfile::TempDir, Store) {
         let plain = NewApiKey { label: None, lifetime: None, networks: Vec::new(), ..new_api_key() };
         let id = keyring.create_api_key(plain, 600)?.0.id.clone();
         keyring.revoke_api_key(&id, true, 700)?;
-        Ok::<_, KeyringError>(keyring)
+        Ok::<_, KeyringError>((keyring, ()))
     };
     store.create(keyring).unwrap();
     (directory, store)

@@ -60,6 +60,9 @@ pub enum SendError {
     Response { source: SigningError },
     #[error("the answer's body is not the one that was signed")]
     ResponseBody,
+    /// Somebody else's word, so nothing of it but the status is repeated.
+    #[error("the server answered {} (its signature does not hold)", status.as_u16())]
+    Forged { status: StatusCode, source: Box<Self> },
     #[error(
         "the server answered {}{}: {message}{}",
         status.as_u16(),
@@ -186,7 +189,7 @@ impl Diagnose for SendError {
             Self::Response { source: SigningError::Unsigned } => {
                 "the server signs no responses; --allow-unsigned-response takes them all the same".into()
             }
-            Self::Response { .. } | Self::ResponseBody => {
+            Self::Response { .. } | Self::ResponseBody | Self::Forged { .. } => {
                 "something between here and the server changes answers; nothing of it was printed".into()
             }
             Self::Connect { .. } => "is the server running, and is the URL right?".into(),

@@ -212,8 +212,14 @@ async fn attempt(request: &SendRequest<'_>, connector: &Connector) -> Result<Sen
         _ => Ok(Proof::NotAsked),
     };
     if !head.status.is_success() {
-        // Who was refused before the signature was looked at gets no signed answer.
-        let proven = matches!(proof, Ok(Proof::Verified | Proof::NotAsked));
+        let proven = match proof {
+            Ok(proof) => proof != Proof::Unsigned,
+            // Who was refused before the signature was looked at gets no signed answer.
+            Err(SendError::Response { source: SigningError::Unsigned }) => false,
+            Err(source) => {
+                return Err(SendError::Forged { status: head.status, source: Box::new(source) });
+            }
+        };
         return Err(SendError::refused(head.status, retry_after(&head.headers), &body, proven));
     }
     Ok(SendReport { status: head.status, headers: head.headers, body, proof: proof?, attempts: 1 })

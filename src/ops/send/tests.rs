@@ -143,6 +143,28 @@ fn busy_servers_are_asked_again_and_no_others() {
 }
 
 #[test]
+fn what_a_server_asks_to_wait_is_waited_up_to_a_bound() {
+    let wait = |asked: Option<u64>, status: u16, attempt: u32| {
+        let status = StatusCode::from_u16(status).unwrap();
+        SendError::refused(status, asked.map(Duration::from_secs), b"", false).wait(attempt)
+    };
+    for status in [429, 503] {
+        for attempt in [1, 7, 100] {
+            assert_eq!(wait(Some(6), status, attempt), Some(Duration::from_secs(6)));
+            assert_eq!(wait(Some(60), status, attempt), Some(LONGEST_WAIT));
+        }
+        assert_eq!(wait(None, status, 1), Some(Duration::from_millis(250)));
+        assert_eq!(wait(None, status, 100), Some(Duration::from_secs(16)));
+    }
+    assert_eq!(wait(Some(6), 500, 1), None);
+    // A server that asks for more is not asked again: with a second attempt, this would not end.
+    for asked in ["61", "18446744073709551615"] {
+        let error = once(format!("HTTP/1.1 503 x\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\r\n"));
+        assert!(matches!(error, Err(SendError::Refused { retry_after: Some(_), .. })), "{asked}");
+    }
+}
+
+#[test]
 fn a_connection_that_ends_in_its_handshake_is_made_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());

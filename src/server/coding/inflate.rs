@@ -1,25 +1,23 @@
 //! Undoes the compression of a request's body, piece by piece.
 
-use std::sync::Arc;
-
 use bytes::Buf;
 use flate2::{Decompress, FlushDecompress, Status};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Coding, PIECE, elsewhere};
+use super::Coding;
 use crate::server::app::App;
-use crate::server::body::Held;
+use crate::server::body::{Held, Share};
 use crate::server::fault::Fault;
+use crate::server::work::{PIECE, elsewhere};
 
 /// Undoes `coding`. What comes out takes its own share of the memory for bodies, and
 /// the text that it came from gives its share back.
 pub(in crate::server) async fn decode(app: &App, held: Held, coding: Option<Coding>) -> Result<Held, Fault> {
     let Some(coding) = coding else { return Ok(held) };
-    let mut inflation = Inflation::of(held, coding, Arc::clone(&app.body_memory), app.limits.body)?;
+    let mut inflation = Inflation::of(held, coding, Share::of(&app.body_memory, 0)?, app.limits.body);
     if inflation.step()? {
         return Ok(inflation.end());
     }
-    elsewhere(move || {
+    elsewhere(app.limits.inference_timeout.0, move || {
         while !inflation.step()? {}
         Ok(inflation.end())
     })
@@ -32,19 +30,17 @@ struct Inflation {
     input: Held,
     output: Vec<u8>,
     /// The share of `output`.
-    memory: OwnedSemaphorePermit,
-    pool: Arc<Semaphore>,
+    memory: Share,
     limit: usize,
 }
 
 impl Inflation {
-    fn of(input: Held, coding: Coding, pool: Arc<Semaphore>, limit: usize) -> Result<Self, Fault> {
-        let memory = Arc::clone(&pool).try_acquire_many_owned(0).map_err(|_| Fault::no_memory())?;
+    fn of(input: Held, coding: Coding, memory: Share, limit: usize) -> Self {
         let inflater = match coding {
             Coding::Gzip => Decompress::new_gzip(15),
             Coding::Deflate => Decompress::new(true),
         };
-        Ok(Self { inflater, input, output: Vec::new(), memory, pool, limit })
+        Self { inflater, input, output: Vec::new(), memory, limit }
     }
 
     fn end(self) -> Held {
@@ -80,10 +76,7 @@ impl Inflation {
     /// Makes room, up to the limit and one byte more, which shows that a body is too large.
     fn grow(&mut self) -> Result<(), Fault> {
         let capacity = (self.output.capacity() * 2).max(PIECE).min(self.limit.saturating_add(1));
-        let share = capacity.min(self.limit).saturating_sub(self.memory.num_permits());
-        let share = u32::try_from(share).map_err(|_| Fault::no_memory())?;
-        let share = Arc::clone(&self.pool).try_acquire_many_owned(share).map_err(|_| Fault::no_memory())?;
-        self.memory.merge(share);
+        self.memory.grow(capacity.min(self.limit).saturating_sub(self.memory.bytes()))?;
         self.output.reserve_exact(capacity - self.output.len());
         Ok(())
     }
@@ -93,8 +86,11 @@ impl Inflation {
 mod tests {
     use std::io::Write;
 
+    use std::sync::Arc;
+
     use bytes::Bytes;
     use flate2::{Compression, write};
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -109,19 +105,18 @@ mod tests {
 
     fn inflate_within(pool: usize, coding: Coding, body: &[u8]) -> Result<Vec<u8>, Fault> {
         let semaphore = Arc::new(Semaphore::new(pool));
-        let share = u32::try_from(body.len()).unwrap();
-        let memory = Arc::clone(&semaphore).try_acquire_many_owned(share).unwrap();
+        let memory = Share::of(&semaphore, body.len()).unwrap();
         let held = Held { bytes: Bytes::copy_from_slice(body), memory };
         let work = || {
-            let mut inflation = Inflation::of(held, coding, Arc::clone(&semaphore), LIMIT)?;
+            let mut inflation = Inflation::of(held, coding, Share::of(&semaphore, 0)?, LIMIT);
             while !inflation.step()? {
                 assert!(inflation.output.len() <= LIMIT);
-                assert!(inflation.memory.num_permits() >= inflation.output.capacity().min(LIMIT));
+                assert!(inflation.memory.bytes() >= inflation.output.capacity().min(LIMIT));
             }
             let held = inflation.end();
             // The text has given its share back, and the result has its own.
-            assert_eq!(semaphore.available_permits() + held.memory.num_permits(), pool);
-            assert!(held.memory.num_permits() >= held.bytes.len());
+            assert_eq!(semaphore.available_permits() + held.memory.bytes(), pool);
+            assert!(held.memory.bytes() >= held.bytes.len());
             Ok(held.bytes.to_vec())
         };
         let outcome = work();

@@ -3,22 +3,18 @@
 
 mod inflate;
 
-use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use flate2::{Compression, write};
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 
 pub(super) use self::inflate::decode;
 use super::fault::Fault;
+use super::work;
 
 /// An answer below this is sent as it is: it fits into one packet either way.
 const LEAST: usize = 1024;
-/// Work up to this many bytes, read or written, stays on the thread that asks: it
-/// takes less than a millisecond.
-const PIECE: usize = 64 << 10;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,35 +105,19 @@ fn quality(text: &str) -> f32 {
 }
 
 /// Compresses an answer as its client wants it; what would not become smaller stays as
-/// it is. Says what was done.
+/// it is, and waits `patience` for its turn. Says what was done.
 pub(super) async fn encode(
     body: Vec<u8>,
     wanted: Option<Coding>,
+    patience: Duration,
 ) -> Result<(Vec<u8>, Option<Coding>), Fault> {
     let Some(coding) = wanted.filter(|_| body.len() >= LEAST) else { return Ok((body, None)) };
-    let is_small = body.len() <= PIECE;
-    let work = move || match coding.deflate(&body) {
+    let size = body.len();
+    let compress = move || match coding.deflate(&body) {
         Ok(smaller) if smaller.len() < body.len() => Ok((smaller, Some(coding))),
         _ => Ok((body, None)),
     };
-    if is_small { work() } else { elsewhere(work).await }
-}
-
-/// Does long work away from the threads that serve all connections, and no more of it
-/// at once than there are cores: those threads then still get their turn.
-async fn elsewhere<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-        Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)))
-    });
-    let core = Arc::clone(&CORES).acquire_owned().await;
-    let outcome = spawn_blocking(move || {
-        // Held to the end of the work, also where its request has gone.
-        let _core = core;
-        work()
-    });
-    outcome.await.unwrap_or_else(|error| Err(Fault::failed().detail(error.to_string())))
+    work::of_size(size, patience, compress).await
 }
 
 #[cfg(test)]
@@ -149,6 +129,8 @@ mod tests {
     use flate2::read::{GzDecoder, ZlibDecoder};
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -239,7 +221,7 @@ mod tests {
         for coding in [Coding::Gzip, Coding::Deflate] {
             for (length, compressed) in [(LEAST - 1, false), (LEAST, true), (1 << 20, true)] {
                 let body = vec![7; length];
-                let (encoded, done) = encode(body.clone(), Some(coding)).await.unwrap();
+                let (encoded, done) = encode(body.clone(), Some(coding), PATIENCE).await.unwrap();
                 assert_eq!(done, compressed.then_some(coding), "{length}");
                 if compressed {
                     assert!(encoded.len() < length / 10 && plain(coding, &encoded) == body);
@@ -248,30 +230,9 @@ mod tests {
                 }
             }
             let noise: Vec<u8> = (0..LEAST / 16).flat_map(|_| crate::crypto::random::bytes::<16>()).collect();
-            assert_eq!(encode(noise.clone(), Some(coding)).await.unwrap(), (noise, None));
+            assert_eq!(encode(noise.clone(), Some(coding), PATIENCE).await.unwrap(), (noise, None));
         }
-        assert_eq!(encode(vec![7; 1 << 20], None).await.unwrap().1, None);
-    }
-
-    #[tokio::test]
-    async fn no_more_long_work_is_done_at_once_than_there_are_cores() {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-        let cores = std::thread::available_parallelism().unwrap().get();
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let work = || {
-            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-            tokio::spawn(elsewhere(move || {
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                std::thread::sleep(std::time::Duration::from_millis(10));
-                now.fetch_sub(1, Ordering::SeqCst);
-                Ok(())
-            }))
-        };
-        let all: Vec<_> = (0..4 * cores).map(|_| work()).collect();
-        for one in all {
-            one.await.unwrap().unwrap();
-        }
-        assert!(most.load(Ordering::SeqCst) <= cores);
+        assert_eq!(encode(vec![7; 1 << 20], None, PATIENCE).await.unwrap().1, None);
     }
 
     proptest::proptest! {

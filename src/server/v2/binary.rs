@@ -4,10 +4,14 @@ use axum::http::HeaderMap;
 use axum::http::header::HeaderName;
 
 use crate::runtime::{DataType, NotElements, Tensor, TensorData, TensorSpec};
+use crate::server::body::Share;
 use crate::server::fault::Fault;
 
 /// How long the JSON is that a body begins with.
 pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+/// Bytes that tell a string's length.
+const LENGTH: usize = 4;
 
 /// How a body holds a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,15 +77,21 @@ impl<'a> Data<'a> {
     }
 }
 
-/// The tensor that `bytes` are.
+/// The tensor that `bytes` are, paid for from `memory`.
 pub(super) fn tensor(
     name: &str,
     data_type: DataType,
     shape: Vec<usize>,
     bytes: &[u8],
+    memory: &mut Share,
 ) -> Result<Tensor, Fault> {
     // A shape beyond all numbers has more elements than there are bytes.
     let count = Tensor::elements(&shape).unwrap_or(usize::MAX);
+    // What has no room in the bytes is refused below, before it takes any memory.
+    let content = count.checked_mul(data_type.element_size().unwrap_or(LENGTH));
+    if let Some(content) = content.and_then(|least| bytes.len().checked_sub(least)) {
+        memory.grow(data_type.memory(count, content))?;
+    }
     let data = TensorData::from_bytes(data_type, count, bytes).map_err(|error| {
         let message = format!("the binary data of input '{name}' does not fit: {error}");
         match error {
@@ -95,7 +105,7 @@ pub(super) fn tensor(
 /// The one input of a model whose inputs are `specs`, from a body that is nothing else.
 /// Its shape is what the model says; one dimension of any size follows from the length
 /// of the body. A string is the whole body, and no length comes before it.
-pub(super) fn raw(specs: &[TensorSpec], body: &[u8]) -> Result<Tensor, Fault> {
+pub(super) fn raw(specs: &[TensorSpec], body: &[u8], memory: &mut Share) -> Result<Tensor, Fault> {
     let [spec] = specs else {
         return Err(Fault::invalid("a raw body is for models with exactly one input"));
     };
@@ -110,8 +120,11 @@ pub(super) fn raw(specs: &[TensorSpec], body: &[u8]) -> Result<Tensor, Fault> {
         Fault::invalid(message)
     })?;
     match spec.data_type {
-        DataType::Bytes => Ok(Tensor::new(&*spec.name, shape, TensorData::Bytes(vec![body.to_vec()]))?),
-        data_type => tensor(&spec.name, data_type, shape, body),
+        DataType::Bytes => {
+            memory.grow(DataType::Bytes.memory(1, body.len()))?;
+            Ok(Tensor::new(&*spec.name, shape, TensorData::Bytes(vec![body.to_vec()]))?)
+        }
+        data_type => tensor(&spec.name, data_type, shape, body, memory),
     }
 }
 
@@ -213,7 +226,8 @@ mod tests {
         #[test]
         fn a_raw_body_never_panics(body: Vec<u8>, shape: Vec<i64>, kind in 0..DataType::ALL.len()) {
             let spec = TensorSpec { name: "x".into(), data_type: DataType::ALL[kind], shape };
-            if let Ok(tensor) = raw(&[spec], &body) {
+            let pool = std::sync::Arc::new(tokio::sync::Semaphore::new(1 << 20));
+            if let Ok(tensor) = raw(&[spec], &body, &mut Share::of(&pool, 0).unwrap()) {
                 proptest::prop_assert_eq!(tensor.data_type(), DataType::ALL[kind]);
             }
         }

@@ -6,23 +6,60 @@ use std::fmt;
 use half::{bf16, f16};
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
+use super::bounded::no_string;
 use crate::runtime::{DataType, Tensor, TensorData, of_type};
 
-/// Reads the elements of a tensor of `shape`. Their number is checked by
-/// [`Tensor::new`](crate::runtime::Tensor::new); here it only bounds the memory.
-pub(super) fn read(text: &str, data_type: DataType, shape: &[usize]) -> serde_json::Result<TensorData> {
-    // An element takes two characters at least, so a shape cannot claim more memory than its text.
-    let count = Tensor::elements(shape).unwrap_or(usize::MAX);
-    let capacity = count.min(text.len() / 2 + 1);
-    Ok(of_type!(data_type, flat(text, capacity)?))
+/// Reads the elements of a tensor of `shape`, and says how many there are. Of those
+/// that a tensor of `shape` does not have, none is kept.
+pub(super) fn read(
+    text: &str,
+    data_type: DataType,
+    shape: &[usize],
+) -> serde_json::Result<(TensorData, usize)> {
+    let most = room(text, shape);
+    let mut seen = 0;
+    let data = of_type!(data_type, flat(text, most, &mut seen)?);
+    Ok((data, seen))
 }
 
-fn flat<T: Element>(text: &str, capacity: usize) -> serde_json::Result<Vec<T>> {
-    let mut elements = Vec::with_capacity(capacity);
+/// Bytes of memory that [`read`] and what follows take, at most. No string is longer than
+/// its text.
+pub(super) fn memory(text: &str, data_type: DataType, shape: &[usize]) -> usize {
+    match room(text, shape) {
+        0 => 0,
+        count => data_type.memory(count, text.len()),
+    }
+}
+
+/// How many elements are kept of those in `text`: as many as `shape` has, or none, where
+/// there cannot be so many. An element takes two characters at least.
+fn room(text: &str, shape: &[usize]) -> usize {
+    Tensor::elements(shape).filter(|count| *count <= text.len() / 2).unwrap_or(0)
+}
+
+fn flat<T: Element>(text: &str, most: usize, seen: &mut usize) -> serde_json::Result<Vec<T>> {
+    let mut elements = Elements { kept: Vec::with_capacity(most), most, seen: 0 };
     let mut json = serde_json::Deserializer::from_str(text);
     Flat { elements: &mut elements }.deserialize(&mut json)?;
     json.end()?;
-    Ok(elements)
+    *seen = elements.seen;
+    Ok(elements.kept)
+}
+
+/// The first `most` of the elements that were seen.
+struct Elements<T> {
+    kept: Vec<T>,
+    most: usize,
+    seen: usize,
+}
+
+impl<T> Elements<T> {
+    fn push(&mut self, element: T) {
+        self.seen += 1;
+        if self.kept.len() < self.most {
+            self.kept.push(element);
+        }
+    }
 }
 
 /// One element, from one JSON value. `None` where the value does not fit.
@@ -102,14 +139,14 @@ floats!(f64: std::convert::identity, f32: narrow, f16: f16::from_f64, bf16: bf16
 
 /// Appends the elements of an array, whatever its depth, in order.
 struct Flat<'e, T> {
-    elements: &'e mut Vec<T>,
+    elements: &'e mut Elements<T>,
 }
 
 impl<'de, T: Element> DeserializeSeed<'de> for Flat<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -120,6 +157,10 @@ impl<'de, T: Element> Visitor<'de> for Flat<'_, T> {
         f.write_str("an array")
     }
 
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Err(no_string(&self))
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while seq.next_element_seed(Item { elements: self.elements })?.is_some() {}
         Ok(())
@@ -128,7 +169,7 @@ impl<'de, T: Element> Visitor<'de> for Flat<'_, T> {
 
 /// An element, or an array of them.
 struct Item<'e, T> {
-    elements: &'e mut Vec<T>,
+    elements: &'e mut Elements<T>,
 }
 
 impl<'de, T: Element> DeserializeSeed<'de> for Item<'_, T> {

@@ -1,6 +1,7 @@
 //! The Open Inference Protocol, version 2, in JSON and with binary tensors.
 
 mod binary;
+mod bounded;
 mod json;
 mod request;
 mod response;
@@ -26,6 +27,7 @@ use super::coding::{self, Coding};
 use super::fault::Fault;
 use super::gate::{self, Caller};
 use super::ledger::{self, Account};
+use super::work;
 use crate::auth::{Action, ModelId, Permit};
 use crate::runtime::TensorSpec;
 use crate::serving::Model;
@@ -215,7 +217,7 @@ struct Asked<'a> {
 async fn run(
     asked: &Asked<'_>,
     permit: Permit,
-    model: &Model,
+    model: &Arc<Model>,
     media: Media,
     body: Body,
 ) -> Result<Response, Fault> {
@@ -225,15 +227,15 @@ async fn run(
     caller.still_holds(app, headers)?;
     let held = coding::decode(app, held, media.coding).await?;
     caller.still_holds(app, headers)?;
-    let request = request::parse(media.form, &held.bytes, model.inputs())?;
-    // The tensors are copies: the text can go before the model runs.
-    let size = request.inputs.iter().map(|tensor| tensor.data().memory()).sum();
-    let _memory = held.become_tensors(app, size)?;
-    let outputs =
-        model.infer(permit, request.inputs, request.outputs, app.limits.inference_timeout.0).await?;
+    let (size, patience) = (held.bytes.len(), app.limits.inference_timeout.0);
+    let asked_of = Arc::clone(model);
+    let read = move || request::read(media.form, held, asked_of.inputs());
+    let (request, _memory) = work::of_size(size, patience, read).await?;
+    caller.still_holds(app, headers)?;
+    let outputs = model.infer(permit, request.inputs, request.outputs, patience).await?;
     caller.still_holds(app, headers)?;
     let answer = response::write(model, request.id.as_deref(), &outputs, &request.forms)?;
-    let (body, coding) = coding::encode(answer.body, media.wanted).await?;
+    let (body, coding) = coding::encode(answer.body, media.wanted, patience).await?;
     Ok(answered(body, answer.header_length, coding))
 }
 

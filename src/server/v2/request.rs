@@ -1,20 +1,23 @@
 //! An inference request: JSON, JSON with binary data behind it, or binary data alone.
 
-use std::borrow::Cow;
-
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::binary::{self, Data, Form};
+use super::bounded::{Few, Object, Small};
 use super::json;
-use crate::runtime::{DataType, Tensor, TensorSpec};
+use crate::runtime::{DataType, RunError, Tensor, TensorSpec};
+use crate::server::body::{Held, Share};
 use crate::server::coding::Coding;
 use crate::server::fault::Fault;
 
 /// Inputs or outputs of one request.
 const MAX_TENSORS: usize = 1024;
+/// Dimensions of one tensor: more than any model has.
+const MAX_DIMENSIONS: usize = 32;
 
 /// What the headers say of a request's body and of its answer.
 #[derive(Debug, Clone, Copy)]
@@ -75,39 +78,37 @@ impl OutputForms {
     }
 }
 
-/// Unknown members are ignored, as clients of other servers send some.
+/// Unknown members are ignored, as clients of other servers send some. All but the data
+/// is bounded as it is read.
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(default)]
-    id: Option<String>,
+    id: Option<Small<String>>,
     #[serde(default)]
-    parameters: Option<Parameters>,
+    parameters: Option<Small<Parameters>>,
     #[serde(borrow)]
-    inputs: Vec<Input<'a>>,
-    #[serde(borrow, default)]
-    outputs: Option<Vec<Output<'a>>>,
+    inputs: Few<Object<Input<'a>>, MAX_TENSORS>,
+    #[serde(default)]
+    outputs: Option<Few<Object<Output>, MAX_TENSORS>>,
 }
 
 #[derive(Deserialize)]
 struct Input<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    shape: Vec<usize>,
-    #[serde(borrow)]
-    datatype: Cow<'a, str>,
+    name: Small<String>,
+    shape: Few<usize, MAX_DIMENSIONS>,
+    datatype: Small<String>,
     #[serde(default)]
-    parameters: Option<Parameters>,
+    parameters: Option<Small<Parameters>>,
     /// Read once the data type is known.
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Output<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
+struct Output {
+    name: Small<String>,
     #[serde(default)]
-    parameters: Option<Parameters>,
+    parameters: Option<Small<Parameters>>,
 }
 
 /// The parameters that mean something here; each stands where its extension puts it.
@@ -123,47 +124,58 @@ struct Parameters {
     #[serde(default)]
     binary_data_output: Option<bool>,
     #[serde(default)]
-    classification: Option<u64>,
+    classification: Option<IgnoredAny>,
     #[serde(default)]
-    shared_memory_region: Option<String>,
+    shared_memory_region: Option<IgnoredAny>,
 }
 
-/// Reads the request in `body` for a model that takes `specs`.
-pub(super) fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<Inference, Fault> {
+/// Reads the request in `held` for a model that takes `specs`. The text and its tensors
+/// both have their shares while both are there. The tensors are copies, so the text goes;
+/// the larger of the two shares stays.
+pub(super) fn read(form: Form, held: Held, specs: &[TensorSpec]) -> Result<(Inference, Share), Fault> {
+    let Held { bytes, mut memory } = held;
+    let text = memory.bytes();
+    let request = parse(form, &bytes, specs, &mut memory)?;
+    drop(bytes);
+    memory.shrink(text.max(memory.bytes() - text));
+    Ok((request, memory))
+}
+
+/// Reads the request in `body`. What becomes of it is paid for from `memory` before it is there.
+fn parse(form: Form, body: &[u8], specs: &[TensorSpec], memory: &mut Share) -> Result<Inference, Fault> {
     let length = match form {
         Form::Json => body.len(),
         Form::Mixed(length) => length,
         Form::Raw => {
-            let inputs = vec![binary::raw(specs, body)?];
+            let inputs = vec![binary::raw(specs, body, memory)?];
             let forms = OutputForms { named: Vec::new(), all: true };
             return Ok(Inference { id: None, inputs, outputs: Vec::new(), forms });
         }
     };
     let (text, mut data) = binary::split(body, length)?;
-    let document: Document<'_> = serde_json::from_slice(text)
+    let Object(document): Object<Document<'_>> = serde_json::from_slice(text)
         .map_err(|error| unreadable("the body is no inference request", &error))?;
-    let parameters = document.parameters.unwrap_or_default();
-    let outputs = document.outputs.unwrap_or_default();
-    if document.inputs.len() > MAX_TENSORS || outputs.len() > MAX_TENSORS {
-        return Err(Fault::malformed(format!("there are more than {MAX_TENSORS} tensors")));
-    }
-    let all = outputs.iter().filter_map(|output| output.parameters.as_ref());
-    let all = all.chain(document.inputs.iter().filter_map(|input| input.parameters.as_ref()));
+    let Few(inputs) = document.inputs;
+    let Few(outputs) = document.outputs.unwrap_or_default();
+    let Small(parameters) = document.parameters.unwrap_or_default();
+    let of_outputs = outputs.iter().filter_map(|Object(output)| output.parameters.as_ref());
+    let of_inputs = inputs.iter().filter_map(|Object(input)| input.parameters.as_ref());
+    let all = of_outputs.chain(of_inputs).map(|Small(parameters)| parameters);
     if all.chain([&parameters]).any(|p| p.classification.is_some() || p.shared_memory_region.is_some()) {
         return Err(Fault::malformed("the classification and shared memory extensions are not available"));
     }
     let binary = parameters.binary_data_output.unwrap_or(false);
-    let is_binary = |output: &Output<'_>| {
-        output.parameters.as_ref().and_then(|parameters| parameters.binary_data).unwrap_or(binary)
+    let is_binary = |Object(output): &Object<Output>| {
+        output.parameters.as_ref().and_then(|Small(parameters)| parameters.binary_data).unwrap_or(binary)
     };
     let forms = OutputForms { named: outputs.iter().map(is_binary).collect(), all: binary };
-    let inputs = document.inputs.into_iter().map(|input| tensor(input, &mut data));
+    let inputs = inputs.into_iter().map(|Object(input)| tensor(input, &mut data, memory));
     let inputs = inputs.collect::<Result<_, _>>()?;
     data.end()?;
     Ok(Inference {
-        id: document.id.filter(|id| !id.is_empty()),
+        id: document.id.map(|Small(id)| id).filter(|id| !id.is_empty()),
         inputs,
-        outputs: outputs.into_iter().map(|output| output.name.into_owned()).collect(),
+        outputs: outputs.into_iter().map(|Object(output)| output.name.0).collect(),
         forms,
     })
 }
@@ -176,19 +188,23 @@ fn unreadable(message: &str, error: &serde_json::Error) -> Fault {
 }
 
 /// The tensor that `input` is; binary data is taken from `rest`.
-fn tensor(input: Input<'_>, rest: &mut Data<'_>) -> Result<Tensor, Fault> {
-    let Input { name, shape, datatype, parameters, data } = input;
+fn tensor(input: Input<'_>, rest: &mut Data<'_>, memory: &mut Share) -> Result<Tensor, Fault> {
+    let Input { name: Small(name), shape: Few(shape), datatype: Small(kind), parameters, data } = input;
     let shown: String = name.chars().take(64).collect();
     let data_type: DataType =
-        datatype.parse().map_err(|_| Fault::malformed(format!("input '{shown}' has an unknown datatype")))?;
-    match (data, parameters.and_then(|parameters| parameters.binary_data_size)) {
+        kind.parse().map_err(|_| Fault::malformed(format!("input '{shown}' has an unknown datatype")))?;
+    match (data, parameters.and_then(|Small(parameters)| parameters.binary_data_size)) {
         (Some(data), None) => {
-            let data = json::read(data.get(), data_type, &shape).map_err(|error| {
+            memory.grow(json::memory(data.get(), data_type, &shape))?;
+            let (data, elements) = json::read(data.get(), data_type, &shape).map_err(|error| {
                 unreadable(&format!("the data of input '{shown}' is no {data_type}"), &error)
             })?;
-            Ok(Tensor::new(name.into_owned(), shape, data)?)
+            if Tensor::elements(&shape) != Some(elements) {
+                return Err(RunError::Count { name, shape, elements }.into());
+            }
+            Ok(Tensor::new(name, shape, data)?)
         }
-        (None, Some(size)) => binary::tensor(&name, data_type, shape, rest.take(size, &shown)?),
+        (None, Some(size)) => binary::tensor(&name, data_type, shape, rest.take(size, &shown)?, memory),
         (Some(_), Some(_)) => {
             Err(Fault::malformed(format!("input '{shown}' has both data and binary_data_size")))
         }
@@ -198,7 +214,18 @@ fn tensor(input: Input<'_>, rest: &mut Data<'_>) -> Result<Tensor, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::super::bounded::SMALL;
     use super::*;
+
+    /// Parses where there is memory enough.
+    fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<Inference, Fault> {
+        let mut memory = Share::of(&Arc::new(Semaphore::new(1 << 20)), 0)?;
+        super::parse(form, body, specs, &mut memory)
+    }
 
     fn read(body: &str) -> Result<Inference, Fault> {
         parse(Form::Json, body.as_bytes(), &[])
@@ -251,6 +278,98 @@ mod tests {
             (r#"{"inputs":[],"inputs":[]}"#, "duplicate field"),
         ] {
             assert!(refused(body).contains(part), "{body}: {}", refused(body));
+        }
+    }
+
+    #[test]
+    fn tensors_are_paid_for_before_they_are_there() {
+        let json = |datatype: &str, data: &str| {
+            format!(r#"{{"inputs":[{{"name":"x","shape":[9],"datatype":"{datatype}",{data}}}]}}"#)
+                .into_bytes()
+        };
+        let binary = |datatype: &str, data: &[u8]| {
+            let head = json(datatype, &format!(r#""parameters":{{"binary_data_size":{}}}"#, data.len()));
+            (Form::Mixed(head.len()), [&head[..], data].concat())
+        };
+        let raw = |data_type| [TensorSpec { name: "x".into(), data_type, shape: vec![-1] }];
+        for ((form, body), specs, cost) in [
+            ((Form::Json, json("INT64", r#""data":[1,1,1,1,1,1,1,1,1]"#)), vec![], 72),
+            ((Form::Json, json("BYTES", r#""data":["","","","","","","","",""]"#)), vec![], 9 * 192 + 3 * 28),
+            (binary("INT64", &[0; 72]), vec![], 72),
+            (binary("BYTES", &[0; 36]), vec![], 9 * 192),
+            (binary("BYTES", &[&[0; 32][..], &[2, 0, 0, 0, b'a', b'b']].concat()), vec![], 9 * 192 + 6),
+            ((Form::Raw, vec![0; 72]), raw(DataType::Fp32).to_vec(), 72),
+            ((Form::Raw, b"text".to_vec()), raw(DataType::Bytes).to_vec(), 192 + 12),
+        ] {
+            for left in [cost - 1, cost] {
+                let pool = Arc::new(Semaphore::new(body.len() + left));
+                let memory = Share::of(&pool, body.len()).unwrap();
+                let held = Held { bytes: body.clone().into(), memory };
+                match super::read(form, held, &specs) {
+                    Ok((_, memory)) => {
+                        assert_eq!(left, cost, "{form:?}");
+                        assert_eq!(memory.bytes(), cost.max(body.len()));
+                    }
+                    Err(fault) => assert_eq!((left, fault.code), (cost - 1, "no_body_memory"), "{form:?}"),
+                }
+                assert_eq!(pool.available_permits(), body.len() + left);
+            }
+        }
+    }
+
+    #[test]
+    fn everything_but_data_is_bounded() {
+        let outputs =
+            |count| format!(r#"{{"inputs":[],"outputs":[{}]}}"#, vec![r#"{"name":""}"#; count].join(","));
+        assert_eq!(read(&outputs(MAX_TENSORS)).unwrap().outputs.len(), MAX_TENSORS);
+        assert!(refused(&outputs(MAX_TENSORS + 1)).contains("more than 1024"));
+        let input = r#"{"name":"x","shape":[0],"datatype":"FP32","data":[]}"#;
+        let inputs = |count| format!(r#"{{"inputs":[{}]}}"#, vec![input; count].join(","));
+        assert_eq!(read(&inputs(MAX_TENSORS)).unwrap().inputs.len(), MAX_TENSORS);
+        assert!(refused(&inputs(MAX_TENSORS + 1)).contains("more than 1024"));
+        let shape = |count| inputs(1).replace("[0]", &format!("[0{}]", ",1".repeat(count - 1)));
+        assert_eq!(read(&shape(MAX_DIMENSIONS)).unwrap().inputs[0].shape().len(), MAX_DIMENSIONS);
+        assert!(refused(&shape(MAX_DIMENSIONS + 1)).contains("more than 32"));
+        for count in [SMALL - 2, SMALL - 1] {
+            let text = "x".repeat(count);
+            for body in [
+                inputs(1).replace(r#""x""#, &format!(r#""{text}""#)),
+                format!(r#"{{"inputs":[],"id":"{text}"}}"#),
+                format!(r#"{{"inputs":[],"outputs":[{{"name":"{text}"}}]}}"#),
+            ] {
+                assert_eq!(read(&body).is_ok(), count == SMALL - 2);
+                assert!(count == SMALL - 2 || refused(&body).contains("longer than 16384 bytes"));
+            }
+        }
+    }
+
+    #[test]
+    fn no_error_quotes_a_long_string() {
+        let text = format!(r#""{}""#, "\u{7f}".repeat(SMALL));
+        let input = r#"{"name":"x","shape":[1],"datatype":"FP32","data":[1]}"#;
+        for body in [
+            text.clone(),
+            format!(r#"{{"inputs":{text}}}"#),
+            format!(r#"{{"inputs":[{text}]}}"#),
+            format!(r#"{{"inputs":[],"outputs":{text}}}"#),
+            format!(r#"{{"inputs":[],"outputs":[{text}]}}"#),
+            format!(r#"{{"inputs":[],"parameters":{text}}}"#),
+            format!(r#"{{"inputs":[],"parameters":{{"binary_data_output":{text}}}}}"#),
+            format!(r#"{{"inputs":[{}]}}"#, input.replace("[1]", &text)),
+            format!(r#"{{"inputs":[{}]}}"#, input.replace(r#""data":[1]"#, &format!(r#""data":{text}"#))),
+            format!(r#"{{"inputs":[{}]}}"#, input.replace(r#""data":[1]"#, &format!(r#""data":[{text}]"#))),
+            format!(r#"{{"inputs":[{}]}}"#, input.replace(r#""FP32""#, &text)),
+        ] {
+            assert!(!refused(&body).contains("7f"), "{}", refused(&body));
+        }
+    }
+
+    #[test]
+    fn no_more_elements_are_kept_than_the_shape_has() {
+        for (shape, kept) in [("[2]", 2), ("[3]", 3), ("[9]", 0), ("[18446744073709551615,2]", 0)] {
+            let shape: Vec<usize> = serde_json::from_str(shape).unwrap();
+            let (data, seen) = json::read("[1,[2,3]]", DataType::Fp64, &shape).unwrap();
+            assert_eq!((data.len(), seen), (kept, 3), "{shape:?}");
         }
     }
 

@@ -1,0 +1,109 @@
+//! Long work away from the threads that serve all connections.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::fault::Fault;
+
+/// Work on up to this many bytes, read or written, stays on the thread that asks: it
+/// takes less than a millisecond.
+pub(super) const PIECE: usize = 64 << 10;
+
+/// Does work on `size` bytes: here if it is little, [`elsewhere`] if not.
+pub(super) async fn of_size<T: Send + 'static>(
+    size: usize,
+    patience: Duration,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    if size <= PIECE { work() } else { elsewhere(patience, work).await }
+}
+
+/// Does long work away from the threads that serve all connections, and no more of it
+/// at once than there are cores: those threads then still get their turn. Work that
+/// has no core after `patience` is not begun.
+pub(super) async fn elsewhere<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+        Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)))
+    });
+    let core = timeout(patience, Arc::clone(&CORES).acquire_owned()).await.map_err(|_| Fault::busy())?;
+    let outcome = spawn_blocking(move || {
+        // Held to the end of the work, also where its request has gone.
+        let _core = core;
+        work()
+    });
+    outcome.await.unwrap_or_else(|error| Err(Fault::failed().detail(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use axum::http::header::RETRY_AFTER;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn no_more_long_work_is_done_at_once_than_there_are_cores() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let work = || {
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            tokio::spawn(elsewhere(PATIENCE, move || {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            }))
+        };
+        let all: Vec<_> = (0..4 * cores).map(|_| work()).collect();
+        for one in all {
+            one.await.unwrap().unwrap();
+        }
+        assert!(most.load(Ordering::SeqCst) <= cores);
+    }
+
+    #[tokio::test]
+    async fn work_that_gets_no_core_is_put_off() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let (begun, has_begun) = mpsc::channel();
+        let mut ends = Vec::new();
+        let busy: Vec<_> = (0..cores)
+            .map(|_| {
+                let (end, ended) = mpsc::channel::<()>();
+                ends.push(end);
+                let begun = begun.clone();
+                tokio::spawn(elsewhere(PATIENCE, move || {
+                    begun.send(()).unwrap();
+                    let _ = ended.recv();
+                    Ok(())
+                }))
+            })
+            .collect();
+        for _ in 0..cores {
+            while has_begun.try_recv().is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let outcome = timeout(PATIENCE, elsewhere(Duration::from_millis(1), || Ok(()))).await;
+        let fault = outcome.expect("an answer").unwrap_err();
+        assert_eq!((fault.status.as_u16(), fault.code), (503, "busy"));
+        assert_eq!(fault.response("").headers()[RETRY_AFTER], "1");
+        // Little work needs no core of its own; more does.
+        assert!(of_size(PIECE, Duration::ZERO, || Ok(())).await.is_ok());
+        assert!(of_size(PIECE + 1, Duration::ZERO, || Ok(())).await.is_err());
+        drop(ends);
+        for one in busy {
+            one.await.unwrap().unwrap();
+        }
+    }
+}
