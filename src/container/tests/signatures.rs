@@ -237,6 +237,44 @@ fn the_policy_asks_where_anyone_could_have_made_the_file() {
     assert_eq!(load(&case.bytes(), &identity, &lax), Err(Fault::Untrusted(vec![case.signer.id()])));
 }
 
+/// A signature is of the very bytes that are decrypted, of an archive too, and of one
+/// that was signed while it was made.
+#[test]
+fn archives_are_read_only_if_they_are_signed_as_the_policy_demands() {
+    let open = |_: &str| Ok(io::Cursor::new(b"model".to_vec()));
+    let tar = || archive::Writer::new("m.onnx", vec![("m.onnx".into(), 5)], open).unwrap();
+    let metadata = Metadata { media_type: archive::TAR.into(), size: None, sha256: None, ..metadata() };
+    let (signer, other) = (Signer::generate(), Signer::generate());
+    let recipients = wrappers(&[kek(1)]);
+    let spec = SealSpec { recipients: &recipients, metadata: &metadata };
+    let mut bytes = Vec::new();
+    let (_, head) = seal_signed(
+        Named::new("m", tar()),
+        Named::new("f", &mut bytes),
+        &spec,
+        std::slice::from_ref(&signer),
+        &Silent,
+    )
+    .unwrap();
+    let read = |bytes: &[u8], trusted: &Signer| {
+        let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
+        let policy = SignaturePolicy { required: true, trusted: vec![trusted.public()] };
+        unlocked
+            .read_signed_archive(&policy, &Silent)
+            .map(|contents| contents.model().to_vec())
+            .map_err(fault)
+    };
+    assert_eq!(read(&bytes, &signer), Err(Fault::Unsigned));
+    bytes[..head.len()].copy_from_slice(&head);
+    assert_eq!(read(&bytes, &signer), Ok(b"model".to_vec()));
+    assert_eq!(read(&bytes, &other), Err(Fault::Untrusted(vec![signer.id()])));
+
+    let parts = parts_of(bytes);
+    let slot = parts.slot(|body| body.signatures[0].signature[0] ^= 1);
+    let forged = parts.with_slots(&slot, &slot);
+    assert_eq!(read(&forged, &signer), Err(Fault::SignatureForged(signer.id())));
+}
+
 #[test]
 fn only_what_is_whole_is_signed() {
     let case = Case::new();
