@@ -202,10 +202,11 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('revoke', 'revoke', [CompletionResultType]::ParameterValue, 'Kill a key: what it made is accepted nowhere from now on')
             [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Write a request or model key to a file, for those who sign with it or keep it safe')
             [CompletionResult]::new('jwks', 'jwks', [CompletionResultType]::ParameterValue, 'Print the public token keys as a JWK Set (RFC 7517)')
+            [CompletionResult]::new('public', 'public', [CompletionResultType]::ParameterValue, 'Print the public half of a signer key (PEM), which servers and verifiers trust')
             break
         }
         'sealserve;key;create' {
-            [CompletionResult]::new('--use', '--use', [CompletionResultType]::ParameterName, 'What the key is for: token, request or model')
+            [CompletionResult]::new('--use', '--use', [CompletionResultType]::ParameterName, 'What the key is for: token, request, model or signer')
             [CompletionResult]::new('--id', '--id', [CompletionResultType]::ParameterName, 'Name of the key [default: derived from the key]')
             [CompletionResult]::new('--owner', '--owner', [CompletionResultType]::ParameterName, 'The only principal that may use a request key')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Write the key to this new file (0600) instead of the keyring; - is stdout')
@@ -225,7 +226,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;key;list' {
-            [CompletionResult]::new('--use', '--use', [CompletionResultType]::ParameterName, 'Only keys for token, request or model')
+            [CompletionResult]::new('--use', '--use', [CompletionResultType]::ParameterName, 'Only keys for token, request, model or signer')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
@@ -240,9 +241,9 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;key;rotate' {
-            [CompletionResult]::new('--use', '--use', [CompletionResultType]::ParameterName, 'What the key is for: token, request or model')
+            [CompletionResult]::new('--use', '--use', [CompletionResultType]::ParameterName, 'What the key is for: token, request, model or signer')
             [CompletionResult]::new('--id', '--id', [CompletionResultType]::ParameterName, 'Which key [default: the active one]')
-            [CompletionResult]::new('--overlap', '--overlap', [CompletionResultType]::ParameterName, 'How long the old key is still accepted [default: 12h 1m; a model key: until revoked]')
+            [CompletionResult]::new('--overlap', '--overlap', [CompletionResultType]::ParameterName, 'How long the old key is still accepted [default: 12h 1m; a model or signer key: until revoked]')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
@@ -295,6 +296,25 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealserve;key;public' {
+            [CompletionResult]::new('--signer-key', '--signer-key', [CompletionResultType]::ParameterName, 'Signer key file: Ed25519 in PKCS#8, PEM; may be repeated')
+            [CompletionResult]::new('--signer', '--signer', [CompletionResultType]::ParameterName, 'Signer key of the keyring; may be repeated')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Write it to this file; - is standard output')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Write it to this file; - is standard output')
+            [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
+            [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace an existing output')
             [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
@@ -458,6 +478,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('encrypt', 'encrypt', [CompletionResultType]::ParameterValue, 'Encrypt a model: an ONNX file with the files that it names, or a directory')
             [CompletionResult]::new('decrypt', 'decrypt', [CompletionResultType]::ParameterValue, 'Decrypt a model; the output appears only when all of it is authentic')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what a file tells, and with a key also what it says about the model')
+            [CompletionResult]::new('sign', 'sign', [CompletionResultType]::ParameterValue, 'Sign encrypted files in place: who holds the public half can tell who made them')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Decrypt everything and write nothing; exit 3 when anything is wrong')
             [CompletionResult]::new('rewrap', 'rewrap', [CompletionResultType]::ParameterValue, 'Replace what opens files by something else, in milliseconds whatever their size')
             [CompletionResult]::new('reencrypt', 'reencrypt', [CompletionResultType]::ParameterValue, 'Encrypt files again under new data keys, as a key that leaked demands')
@@ -479,6 +500,8 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--wrap-command', '--wrap-command', [CompletionResultType]::ParameterName, 'Command that wraps the data key: a program, or a JSON array of program and arguments')
             [CompletionResult]::new('--command-key', '--command-key', [CompletionResultType]::ParameterName, 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME')
             [CompletionResult]::new('--command-timeout', '--command-timeout', [CompletionResultType]::ParameterName, 'How long the command may take')
+            [CompletionResult]::new('--signer-key', '--signer-key', [CompletionResultType]::ParameterName, 'Signer key file: Ed25519 in PKCS#8, PEM; may be repeated')
+            [CompletionResult]::new('--signer', '--signer', [CompletionResultType]::ParameterName, 'Signer key of the keyring; may be repeated')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name that the model will be served under [default: the file''s stem]')
             [CompletionResult]::new('--model-version', '--model-version', [CompletionResultType]::ParameterName, 'Version that the model will be served as')
             [CompletionResult]::new('--media-type', '--media-type', [CompletionResultType]::ParameterName, 'Media type of what is inside [default: application/x-onnx; application/x-tar for several files]')
@@ -510,6 +533,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--unwrap-command', '--unwrap-command', [CompletionResultType]::ParameterName, 'Command that unwraps data keys: a program, or a JSON array of program and arguments')
             [CompletionResult]::new('--command-key', '--command-key', [CompletionResultType]::ParameterName, 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME')
             [CompletionResult]::new('--command-timeout', '--command-timeout', [CompletionResultType]::ParameterName, 'How long the command may take')
+            [CompletionResult]::new('--range', '--range', [CompletionResultType]::ParameterName, 'Only these bytes, counted from 0, both included; 16- is all from there, -16 the last 16')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
@@ -549,6 +573,32 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
+        'sealserve;model;sign' {
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
+            [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
+            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
+            [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'File of age identities; may be repeated')
+            [CompletionResult]::new('--age-identity', '--age-identity', [CompletionResultType]::ParameterName, 'File of age identities; may be repeated')
+            [CompletionResult]::new('--unwrap-command', '--unwrap-command', [CompletionResultType]::ParameterName, 'Command that unwraps data keys: a program, or a JSON array of program and arguments')
+            [CompletionResult]::new('--command-key', '--command-key', [CompletionResultType]::ParameterName, 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME')
+            [CompletionResult]::new('--command-timeout', '--command-timeout', [CompletionResultType]::ParameterName, 'How long the command may take')
+            [CompletionResult]::new('--signer-key', '--signer-key', [CompletionResultType]::ParameterName, 'Signer key file: Ed25519 in PKCS#8, PEM; may be repeated')
+            [CompletionResult]::new('--signer', '--signer', [CompletionResultType]::ParameterName, 'Signer key of the keyring; may be repeated')
+            [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
+            [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
+            [CompletionResult]::new('--ask-passphrase', '--ask-passphrase', [CompletionResultType]::ParameterName, 'Ask for the passphrase at the terminal')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
         'sealserve;model;verify' {
             [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
@@ -559,6 +609,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--unwrap-command', '--unwrap-command', [CompletionResultType]::ParameterName, 'Command that unwraps data keys: a program, or a JSON array of program and arguments')
             [CompletionResult]::new('--command-key', '--command-key', [CompletionResultType]::ParameterName, 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME')
             [CompletionResult]::new('--command-timeout', '--command-timeout', [CompletionResultType]::ParameterName, 'How long the command may take')
+            [CompletionResult]::new('--trusted-signer', '--trusted-signer', [CompletionResultType]::ParameterName, 'Public keys in PEM, one of which must have signed the file; may be repeated')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')

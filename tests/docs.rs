@@ -114,7 +114,7 @@ fn the_documented_defaults_are_those_of_the_program() {
                     toml::Value::Table(kept.map(|(k, v)| (k.clone(), v.clone())).collect()),
                 );
             }
-            toml::Value::Array(models) => {
+            toml::Value::Array(models) if models.iter().any(toml::Value::is_table) => {
                 let kept = models[0]
                     .as_table()
                     .unwrap()

@@ -414,13 +414,24 @@ fn a_server_opens_models_with_a_command() {
 }
 
 #[test]
-fn a_model_that_only_age_opens_is_not_served_unless_allowed() {
+fn a_model_that_only_age_opens_is_served_when_it_is_signed() {
     let sandbox = home("[keys]\nage_identity = \"../cwd/identity\"\n", &format!("-r {RECIPIENT}"));
     let said = does_not_start(&sandbox, 1);
-    assert!(said.contains("anyone may have made it") && said.contains("allow_unsigned_age"), "{said}");
+    assert!(said.contains("nobody has signed it") && said.contains("model sign"), "{said}");
     let config = sandbox.home().join("sealserve.toml");
     let text = fs::read_to_string(&config).unwrap();
-    fs::write(&config, text.replace("[keys]\n", "[keys]\nallow_unsigned_age = true\n")).unwrap();
+    fs::write(&config, format!("trusted_signers = [\"pki/signer.pem\"]\n{text}")).unwrap();
+    sandbox.ok(words("key create --use signer --id release"));
+    let public = sandbox.home().join("pki/signer.pem");
+    sandbox.ok(["key", "public", "--signer", "release", "-o", &public.to_string_lossy()]);
+    let said = does_not_start(&sandbox, 1);
+    assert!(said.contains("nobody has signed it"), "{said}");
+    // Encrypting for it, and signing, takes no secret that opens it.
+    let output = sandbox.home().join("models/digits.sealed");
+    let mut command = sandbox.sealserve();
+    command.args(["model", "encrypt", "--force"]).arg(testdata("digits.onnx")).arg("-o").arg(output);
+    let signed = command.args(["-r", RECIPIENT, "--signer", "release"]).output().unwrap();
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
     answers(&sandbox);
     // An identity that others may read is refused.
     fs::set_permissions(sandbox.path("cwd/identity"), fs::Permissions::from_mode(0o640)).unwrap();

@@ -192,3 +192,50 @@ fn a_header_of_its_own_is_rewritten_without_its_payload() {
         assert!(said.contains("payload in another file") && said.contains("--detached"), "{said}");
     }
 }
+
+#[test]
+fn models_are_signed_without_a_secret_that_opens_them_and_whatever_they_consist_of() {
+    let sandbox = sandbox();
+    sandbox.ok(words("key create --use signer --out signer"));
+    sandbox.ok(words("key public --signer-key signer -o signer.pem"));
+    fs::create_dir(sandbox.path("cwd/dir")).unwrap();
+    sandbox.write("cwd/dir/model.onnx", "model");
+    sandbox.write("cwd/dir/notes.txt", "notes");
+    let verify = |options: &str| {
+        let line = format!("model verify m.sealed {options} --trusted-signer signer.pem");
+        sandbox.run(words(&line)).status.code()
+    };
+    for (recipient, identity) in [
+        (format!("-r {RECIPIENT}"), "-i identity"),
+        ("--passphrase phrase".into(), "--passphrase phrase"),
+        ("--wrap-command ./kms --command-key x".into(), "--unwrap-command ./kms --command-key x"),
+    ] {
+        for (input, payload, attach) in
+            [("m.onnx", "", ""), ("m.onnx", "--detached payload", "--payload payload"), ("dir", "", "")]
+        {
+            let encrypt = format!("encrypt {input} --force -o m.sealed {recipient} {payload}");
+            model(&sandbox, &encrypt);
+            assert_eq!(verify(&format!("{identity} {attach}")), Some(3), "{encrypt}");
+            // Afterwards, by who can open it; or at once.
+            model(&sandbox, &format!("sign m.sealed --signer-key signer {identity} {attach}"));
+            assert_eq!(verify(&format!("{identity} {attach}")), Some(0), "{encrypt}");
+            model(&sandbox, &format!("{encrypt} --signer-key signer"));
+            assert_eq!(verify(&format!("{identity} {attach}")), Some(0), "{encrypt}");
+            let new = format!("rewrap m.sealed {identity} --new-key-file k1");
+            model(&sandbox, &new);
+            assert_eq!(verify(&format!("--key-file k1 {attach}")), Some(0), "{encrypt}");
+        }
+    }
+    let said = sandbox.fails(2, words("model sign m.sealed m.sealed --payload p --signer-key signer"));
+    assert!(said.contains("belongs to one header"), "{said}");
+}
+
+#[test]
+fn signatures_are_dropped_with_the_payload_that_they_vouch_for() {
+    let sandbox = sandbox();
+    sandbox.ok(words("key create --use signer --out signer"));
+    model(&sandbox, "encrypt m.onnx --key-file k1 --signer-key signer");
+    let again = sandbox.run(words("model reencrypt m.sealed --key-file k1 --new-key-file k2"));
+    assert!(text(&again.stderr).contains("sign it again"), "{}", text(&again.stderr));
+    assert!(model(&sandbox, "inspect m.sealed --key-file k2").contains("signatures  0"));
+}

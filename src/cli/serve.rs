@@ -9,14 +9,15 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::context::{self, Context};
+use super::model::read_trusted;
 use super::runtime::{self, Choice};
 use super::secret;
 use crate::command::Program;
 use crate::config::{
-    AuditTable, Config, Home, KeyringTable, KeysTable, LimitsTable, RuntimeTable, SigningTable, TlsTable,
-    TlsVersion,
+    AuditTable, Config, Home, KeyringTable, KeysTable, LimitsTable, ModelTable, RuntimeTable, SigningTable,
+    TlsTable, TlsVersion,
 };
-use crate::container::{External, Nobody, Others, Person};
+use crate::container::{External, Nobody, Others, Person, SignaturePolicy};
 use crate::crypto::random;
 use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
@@ -86,23 +87,22 @@ impl Serve {
         )?;
         let runtime = choice.load(&[home.runtime()])?;
         let placement = place(context, runtime, &choice)?;
-        let models = config
-            .models
-            .iter()
-            .map(|model| ModelSpec {
+        let spec = |model: &ModelTable| {
+            Ok(ModelSpec {
                 name: model.name.clone(),
                 version: model.version.clone(),
                 source: match model.payload.clone() {
                     None => ModelSource::File(model.path.clone()),
                     Some(payload) => ModelSource::Detached { header: model.path.clone(), payload },
                 },
+                signatures: signatures(&config, model)?,
                 placement,
                 sessions: model.sessions,
                 threads: model.threads,
                 queue: model.queue,
-                allow_unsigned_age: config.keys.allow_unsigned_age,
             })
-            .collect();
+        };
+        let models = config.models.iter().map(spec).collect::<Outcome<_>>()?;
         let options = server::Options {
             home: &home,
             config: &config,
@@ -149,6 +149,8 @@ impl Serve {
             audience: DevHome::AUTHORITY.into(),
             // The plaintext model lies on this disk anyway.
             allow_swap: true,
+            require_signature: false,
+            trusted_signers: Vec::new(),
             tls: TlsTable { certificate, key, min_version: TlsVersion::Tls13 },
             limits: LimitsTable::default(),
             keyring: KeyringTable::default(),
@@ -162,11 +164,11 @@ impl Serve {
             name: name.clone(),
             version: "1".into(),
             source: ModelSource::Memory(sealed),
+            signatures: SignaturePolicy::default(),
             placement,
             sessions: 1,
             threads: 1,
             queue: 256,
-            allow_unsigned_age: false,
         };
         if !server::memory_stays_in_memory() {
             context.output.warn("this machine has swap: the model may be written to disk");
@@ -255,6 +257,15 @@ fn others(table: &KeysTable) -> Outcome<Others> {
         others.commands.push(External::new(program, name, table.command_timeout.0, hear)?);
     }
     Ok(others)
+}
+
+/// Who must have signed `model`.
+fn signatures(config: &Config, model: &ModelTable) -> Outcome<SignaturePolicy> {
+    let mut policy = SignaturePolicy { required: config.requires_signature(model), trusted: Vec::new() };
+    for path in config.trusted_signers(model) {
+        policy.trusted.extend(read_trusted(path)?);
+    }
+    Ok(policy)
 }
 
 /// Chooses the device, and says which.

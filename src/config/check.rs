@@ -18,6 +18,12 @@ pub(super) fn values(config: &Config) -> Result<(), String> {
     keys(&config.keys)?;
     for (index, model) in config.models.iter().enumerate() {
         self::model(model)?;
+        if config.requires_signature(model) && config.trusted_signers(model).is_empty() {
+            return Err(format!(
+                "model '{}': a signature is required, but trusted_signers is empty",
+                model.name
+            ));
+        }
         if config.models[..index].iter().any(|other| other.name == model.name) {
             return Err(format!("model '{}' is there twice", model.name));
         }

@@ -50,6 +50,13 @@ pub struct Config {
     /// Start even where memory can be written to disk.
     #[serde(default)]
     pub allow_swap: bool,
+    /// Serve no model that nobody in `trusted_signers` has signed.
+    #[serde(default)]
+    pub require_signature: bool,
+    /// Whose signatures of models count, unless a model has a list of its own: files
+    /// with public keys. PEM.
+    #[serde(default)]
+    pub trusted_signers: Vec<PathBuf>,
     /// Certificate and protocol.
     pub tls: TlsTable,
     /// Bounds on what clients can make the server do.
@@ -205,8 +212,6 @@ pub enum SigningMode {
 pub struct KeysTable {
     /// A file of age identities, mode 0600.
     pub age_identity: Option<PathBuf>,
-    /// Serve also what only a public key of age opens here: anyone may have made it.
-    pub allow_unsigned_age: bool,
     /// A program and its arguments, which unwraps data keys.
     pub unwrap_command: Vec<String>,
     /// The name of the key that it uses.
@@ -221,7 +226,6 @@ impl Default for KeysTable {
     fn default() -> Self {
         Self {
             age_identity: None,
-            allow_unsigned_age: false,
             unwrap_command: Vec::new(),
             command_key: None,
             command_timeout: Span::seconds(30),
@@ -282,6 +286,12 @@ pub struct ModelTable {
     pub path: PathBuf,
     /// Its payload, where `path` is a header that stands alone.
     pub payload: Option<PathBuf>,
+    /// Serve it only if a trusted signer has signed it.
+    #[serde(default)]
+    pub require_signature: bool,
+    /// Whose signatures of it count: these, and not those of the top level. PEM.
+    #[serde(default)]
+    pub trusted_signers: Vec<PathBuf>,
     /// Inferences that run at once.
     #[serde(default = "one")]
     pub sessions: usize,
@@ -318,6 +328,7 @@ impl Config {
         resolve(&mut config.tls.key);
         resolve(&mut config.audit.path);
         config.runtime.library.as_mut().map(resolve);
+        config.trusted_signers.iter_mut().for_each(resolve);
         config.keys.age_identity.as_mut().map(resolve);
         // A name without a slash is looked for on the search path.
         if let Some(program) = config.keys.unwrap_command.first_mut().filter(|name| name.contains('/')) {
@@ -326,8 +337,19 @@ impl Config {
         for model in &mut config.models {
             resolve(&mut model.path);
             model.payload.as_mut().map(resolve);
+            model.trusted_signers.iter_mut().for_each(resolve);
         }
         Ok(config)
+    }
+
+    /// Whether `model` is served only when it is signed.
+    pub fn requires_signature(&self, model: &ModelTable) -> bool {
+        self.require_signature || model.require_signature
+    }
+
+    /// Whose signatures of `model` count.
+    pub fn trusted_signers<'a>(&'a self, model: &'a ModelTable) -> &'a [PathBuf] {
+        if model.trusted_signers.is_empty() { &self.trusted_signers } else { &model.trusted_signers }
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
@@ -407,6 +429,8 @@ mod tests {
             ("[[model]]", "[limits]\nconnections = 0\n[[model]]"),
             ("[[model]]", "[limits]\nbody_timeout = \"-1s\"\n[[model]]"),
             ("path = ", "sessions = 0\npath = "),
+            ("path = ", "require_signature = true\npath = "),
+            ("listen = ", "require_signature = true\nlisten = "),
             ("[[model]]", "[signing]\nwindow = \"301s\"\n[[model]]"),
             ("[[model]]", "[signing]\nnonces = 0\n[[model]]"),
             ("[[model]]", "[signing]\nmode = \"perhaps\"\n[[model]]"),

@@ -7,9 +7,9 @@ use super::passphrase;
 use super::recipient::{KEY_BLOB, Recipient, RecipientKind};
 use super::slot::{MAX_BODY, SlotName};
 
-const SIGNATURE_RECORD: usize = 16 + 64;
+pub(super) const SIGNATURE: usize = 16 + 64;
 
-/// A signer's statement about a file. This version reads it and does not judge it.
+/// A signer's statement about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureRecord {
     /// Which key signed.
@@ -42,7 +42,7 @@ impl Body {
         }
         out.extend_from_slice(&length(self.metadata.len())?);
         out.extend_from_slice(&self.metadata);
-        out.extend_from_slice(&length(self.signatures.len() * SIGNATURE_RECORD)?);
+        out.extend_from_slice(&length(self.signatures.len() * SIGNATURE)?);
         for record in &self.signatures {
             out.extend_from_slice(&record.signer.0);
             out.extend_from_slice(&record.signature);
@@ -87,7 +87,7 @@ impl Body {
             return Err(malformed("its metadata has an impossible length"));
         }
 
-        let (records, rest) = fields.prefixed().ok_or_else(short)?.as_chunks::<SIGNATURE_RECORD>();
+        let (records, rest) = fields.prefixed().ok_or_else(short)?.as_chunks::<SIGNATURE>();
         if !rest.is_empty() {
             return Err(malformed("a signature record is cut short"));
         }
@@ -101,7 +101,7 @@ impl Body {
 }
 
 impl SignatureRecord {
-    fn from_bytes(bytes: &[u8; SIGNATURE_RECORD]) -> Self {
+    fn from_bytes(bytes: &[u8; SIGNATURE]) -> Self {
         let mut record = Self { signer: SignerId([0; 16]), signature: [0; 64] };
         let (signer, signature) = bytes.split_at(16);
         record.signer.0.copy_from_slice(signer);
@@ -165,7 +165,7 @@ pub(super) mod tests {
 
     /// Every body that a slot can hold, more or less.
     pub(in crate::container) fn any_body() -> impl Strategy<Value = Body> {
-        let signature = any::<[u8; SIGNATURE_RECORD]>().prop_map(|bytes| SignatureRecord::from_bytes(&bytes));
+        let signature = any::<[u8; SIGNATURE]>().prop_map(|bytes| SignatureRecord::from_bytes(&bytes));
         (any::<u64>(), vec(recipient(), 1..8), vec(any::<u8>(), 100..300), vec(signature, 0..4)).prop_map(
             |(generation, mut recipients, metadata, signatures)| {
                 if recipients.iter().any(|r| r.kind == RecipientKind::Passphrase) {

@@ -6,22 +6,31 @@ use std::io::{Read, Write};
 
 use super::error::{ContainerError, Fault};
 use super::seal::{Head, SealSpec, Summary};
+use super::signature::Signer;
 use super::stream::{Named, read_up_to};
+use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 
 /// Encrypts all of `input` as [`seal`](super::seal) does, the header to `header`
-/// and the payload to `output`. `sealed_bytes` counts both.
+/// and the payload to `output`, signed by `signers`. `sealed_bytes` counts both.
 pub fn seal_detached<R: Read + Send, H: Write, W: Write + Send>(
     input: Named<R>,
     mut header: Named<H>,
-    output: Named<W>,
+    mut output: Named<W>,
     spec: &SealSpec<'_>,
+    signers: &[Signer],
     progress: &dyn Progress,
 ) -> Result<Summary, ContainerError> {
-    let head = Head::new(&input.name, spec.recipients, &spec.metadata.encode()?, true)?;
-    let mut summary = head.payload(input, output, spec, progress)?;
-    header.stream.write_all(&head.bytes).map_err(|error| header.write_error(error))?;
-    summary.sealed_bytes += head.bytes.len() as u64;
+    let json = spec.metadata.encode()?;
+    let mut head = Head::new(&input.name, spec.recipients, &json, true, signers.len())?;
+    let mut hash = (!signers.is_empty()).then(Sha256::new);
+    let mut summary = head.payload(input, &mut output, spec, hash.as_mut(), progress)?;
+    if let Some(hash) = hash {
+        head.sign(signers, hash.finish());
+    }
+    let bytes = head.encode()?;
+    header.stream.write_all(&bytes).map_err(|error| header.write_error(error))?;
+    summary.sealed_bytes += bytes.len() as u64;
     Ok(summary)
 }
 
@@ -58,6 +67,7 @@ mod tests {
             Named::new("header", &mut header),
             Named::new("payload", &mut payload),
             &SealSpec { recipients: &recipients, metadata: &metadata },
+            &[],
             &Silent,
         )
         .unwrap();

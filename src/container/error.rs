@@ -4,8 +4,9 @@
 use std::io;
 
 use super::archive::ArchiveFault;
-use super::id::KeyId;
+use super::id::{KeyId, SignerId};
 use super::recipient::RecipientKind;
+use super::signature;
 use super::slot::SlotName;
 use crate::command::CommandError;
 use crate::crypto::argon2id::OutOfMemory;
@@ -82,6 +83,12 @@ pub enum ContainerError {
     KeyEncoding { name: String },
     #[error("the key from {name} is 32 characters of text, not 32 random bytes")]
     KeyIsText { name: String },
+    #[error("{name} holds no signer key: one Ed25519 private key in PKCS#8, PEM")]
+    SignerKey { name: String },
+    #[error("{name} holds no public signer key: Ed25519 public keys in PEM, and no other")]
+    SignerPublic { name: String },
+    #[error("'{name}' holds {length} bytes, and the range begins behind them")]
+    Range { name: String, length: u64 },
     #[error("no recipient is given for '{name}'")]
     NoRecipient { name: String },
     #[error("key {key} is given as a recipient twice")]
@@ -164,6 +171,12 @@ pub enum Fault {
     Size { expected: u64, found: u64 },
     #[error("its content has not the SHA-256 that its metadata promise")]
     Digest,
+    #[error("nobody has signed it")]
+    Unsigned,
+    #[error("no trusted signer has signed it; it is signed by {}", signature::list(.0))]
+    Untrusted(Vec<SignerId>),
+    #[error("the signature of {0} is not one of this file")]
+    SignatureForged(SignerId),
     #[error("header slot {0} is damaged; all else is intact")]
     SlotDamaged(SlotName),
 }
@@ -208,6 +221,11 @@ impl Fault {
                 "someone changed the header; restore the file from a copy you trust"
             }
             Self::Size { .. } | Self::Digest => "whoever sealed it gave wrong metadata; encrypt it anew",
+            Self::Unsigned => "whoever made it can sign it with `sealserve model sign`",
+            Self::Untrusted(_) => "trust one of these signers, or have a trusted one sign it",
+            Self::SignatureForged(_) => {
+                "someone put another file's signature there; restore it from a copy you trust"
+            }
             Self::Preamble(_)
             | Self::HeaderTrailing
             | Self::BothSlotsDamaged
@@ -227,6 +245,7 @@ impl Diagnose for ContainerError {
             | Self::KeyEncoding { .. }
             | Self::KeyIsText { .. }
             | Self::Leaked { .. }
+            | Self::SignerKey { .. }
             | Self::WrongPassphrase { .. }
             | Self::Passphrase { .. }
             | Self::AgeIdentities { .. }
@@ -242,7 +261,8 @@ impl Diagnose for ContainerError {
             | Self::CommandKey
             | Self::MetadataField { .. }
             | Self::PayloadElsewhere { .. }
-            | Self::NotDetached { .. } => Kind::Usage,
+            | Self::NotDetached { .. }
+            | Self::Range { .. } => Kind::Usage,
             Self::Command { source, .. } => source.kind(),
             _ => Kind::Failed,
         }
@@ -298,6 +318,13 @@ impl Diagnose for ContainerError {
             Self::KeyIsText { .. } => {
                 "a key in hexadecimal has 64 digits, in base64 44; `openssl rand -base64 32` makes one"
             }
+            Self::SignerKey { .. } => {
+                "`sealserve key create --use signer --out FILE` or `openssl genpkey -algorithm ed25519` makes one"
+            }
+            Self::SignerPublic { .. } => {
+                "`sealserve key public` or `openssl pkey -pubout` prints that of a signer key"
+            }
+            Self::Range { .. } => "the first byte is 0",
             Self::NoRecipient { .. } => "give at least one key",
             Self::DuplicateRecipient { .. } => "give each key once",
             Self::HeaderTooLarge => "encrypt for fewer keys",

@@ -4,9 +4,12 @@ use std::io::{self, Read, Write};
 
 use super::archive::{ArchiveFault, Collect, Contents, Manifest, Reader, Receive};
 use super::error::ContainerError;
-use super::open::{Hash, Unlocked};
+use super::open::Unlocked;
 use super::random_access::Chunks;
+use super::signature::SignaturePolicy;
 use super::stream::{Named, ReadAt};
+use super::verify::Hash;
+use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 
 impl<S: Read + Send> Unlocked<S> {
@@ -14,45 +17,55 @@ impl<S: Read + Send> Unlocked<S> {
     /// it with its manifest. Returns the plaintext's length too. Until this
     /// succeeds, nothing that was received is whole.
     pub fn extract<V: Receive + Send>(
-        self,
+        mut self,
         receiver: V,
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
-        self.extract_to(receiver, None, progress)
+        self.extract_to(receiver, None, None, progress)
     }
 
-    /// The archive inside, in memory. Every byte is authentic; digests, which say
-    /// no more than that, are not compared.
-    pub fn read_archive(self, progress: &dyn Progress) -> Result<Contents, ContainerError> {
+    /// The archive inside, in memory, if whoever must have signed the file by `policy`
+    /// has. Every byte is authentic; digests, which say no more than that, are not
+    /// compared.
+    pub fn read_signed_archive(
+        mut self,
+        policy: &SignaturePolicy,
+        progress: &dyn Progress,
+    ) -> Result<Contents, ContainerError> {
         let length = self.plaintext_len().map_err(super::Fault::of(self.payload_name()))?;
         if length.is_none() {
             return Err(ContainerError::NotRegular { name: self.payload_name().to_owned() });
         }
-        let (_, manifest, collected) = self.run(Collect::default(), false, None, progress)?;
+        let mut hash = self.demanded(policy)?;
+        let (_, manifest, collected) = self.run(Collect::default(), false, None, hash.as_mut(), progress)?;
+        self.require_signature(policy, hash)?;
         Ok(Contents { manifest, members: collected.members })
     }
 
-    /// As [`extract`](Self::extract); `hash` hears the whole plaintext.
+    /// As [`extract`](Self::extract); `content` hears the whole plaintext, and `payload`
+    /// what it was encrypted to.
     pub(super) fn extract_to<V: Receive + Send>(
-        self,
+        &mut self,
         receiver: V,
-        hash: Option<&mut Hash>,
+        content: Option<&mut Hash>,
+        payload: Option<&mut Sha256>,
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
-        self.run(receiver, true, hash, progress)
+        self.run(receiver, true, content, payload, progress)
     }
 
     fn run<V: Receive + Send>(
-        self,
+        &mut self,
         receiver: V,
         digests: bool,
-        hash: Option<&mut Hash>,
+        content: Option<&mut Hash>,
+        payload: Option<&mut Sha256>,
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
         let name = self.payload_name().to_owned();
         let limit = self.plaintext_len().map_err(super::Fault::of(&name))?.unwrap_or(u64::MAX);
         let mut reader = Reader::new(receiver, limit, digests);
-        let outcome = self.decrypt(Named::new("the archive", Tee(&mut reader, hash)), progress);
+        let outcome = self.stream(Named::new("the archive", Tee(&mut reader, content)), payload, progress);
         let archive = |fault| ContainerError::Archive { name: name.clone(), fault };
         match (outcome, reader.fault()) {
             (_, Some(fault)) => Err(archive(fault)),

@@ -11,6 +11,7 @@ use super::preamble::{Preamble, REGION};
 use super::recipient::{Recipient, RecipientKind};
 use super::slot::{Slot, SlotName};
 use super::stream::{Named, read_up_to};
+use crate::crypto::digest::Digest;
 use crate::secret::Secret;
 
 /// The condition of one header slot.
@@ -105,7 +106,7 @@ impl Header {
         &self.current.body.recipients
     }
 
-    /// The records of those who signed the file; nobody has verified them.
+    /// The records of those who signed the file; only `verify_signed` verifies them.
     pub fn signatures(&self) -> &[SignatureRecord] {
         &self.current.body.signatures
     }
@@ -184,8 +185,9 @@ impl Header {
         if let Some(stale) = &self.stale {
             stale.authenticate(&self.preamble, &data_key)?;
         }
-        let metadata = Metadata::open(&self.current.body.metadata, &self.preamble, &data_key)?;
-        Ok(Opening { kind: recipient.kind, key_id: recipient.key_id, data_key, metadata })
+        let (metadata, metadata_digest) =
+            Metadata::open(&self.current.body.metadata, &self.preamble, &data_key)?;
+        Ok(Opening { kind: recipient.kind, key_id: recipient.key_id, data_key, metadata, metadata_digest })
     }
 
     fn no_key(&self, name: &str, tried: Vec<String>) -> ContainerError {
@@ -204,4 +206,6 @@ pub(super) struct Opening {
     pub(super) key_id: KeyId,
     pub(super) data_key: Secret<32>,
     pub(super) metadata: Metadata,
+    /// SHA-256 of the metadata's JSON, which signatures cover.
+    pub(super) metadata_digest: Digest,
 }

@@ -10,18 +10,20 @@ use super::error::{ContainerError, Fault};
 use super::stream::{Named, ReadAt};
 use super::workers;
 use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
+use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 use crate::secret::SecretBytes;
 
 const MAX_WORKERS: usize = 16;
 
 /// Decrypts a payload of `length` bytes of plaintext, whose first chunk stands at
-/// `offset`.
+/// `offset`. `hash` hears of the payload, in order, as it was read.
 pub(super) fn load(
     source: &Named<impl ReadAt>,
     offset: u64,
     length: u64,
     cipher: &Cipher,
+    hash: Option<&mut Sha256>,
     progress: &dyn Progress,
 ) -> Result<SecretBytes, ContainerError> {
     let mut plaintext = allocate(length)
@@ -30,7 +32,7 @@ pub(super) fn load(
     // Where full batches hold everything, one more holds the empty last chunk.
     let places = plaintext.expose_mut().chunks_mut(batch::PLAIN).chain(iter::once(&mut [][..]));
     let last = length / batch::PLAIN as u64;
-    let jobs = Mutex::new((0..=last).zip(places));
+    let queue = Mutex::new(((0..=last).zip(places), hash));
     let failed = AtomicBool::new(false);
     let failure: Mutex<Option<(u64, ContainerError)>> = Mutex::new(None);
 
@@ -38,12 +40,29 @@ pub(super) fn load(
         let mut secret = batch::buffer();
         let buffer = secret.expose_mut();
         while !failed.load(Ordering::Relaxed) {
-            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((number, place)) = job else { return };
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let (jobs, hash) = &mut *queue;
+            let Some((number, place)) = jobs.next() else { return };
             let chunks = place.len() / CHUNK + usize::from(number == last);
             let filled = place.len() + chunks * TAG;
+            let start = offset + number * (batch::CHUNKS * SEALED_CHUNK) as u64;
+            let mut read = || source.stream.read_exact_at(&mut buffer[..filled], start);
+            // A hash must hear of one batch after the other; without one, all read at once.
+            let read = if let Some(hash) = hash {
+                let read = read();
+                hash.update(&buffer[..filled]);
+                drop(queue);
+                read
+            } else {
+                drop(queue);
+                read()
+            };
             let batch = Batch { number, buffer: &mut *buffer, filled, last: number == last };
-            match load_batch(source, offset, batch, cipher, place) {
+            let loaded = read
+                .map_err(|error| source.read_error(error))
+                .and_then(|()| batch.open(cipher).map_err(Fault::of(&source.name)))
+                .map(|plain| place.copy_from_slice(plain));
+            match loaded {
                 Ok(()) => progress.advance(place.len() as u64),
                 Err(error) => {
                     failed.store(true, Ordering::Relaxed);
@@ -61,20 +80,6 @@ pub(super) fn load(
         None => Ok(plaintext),
         Some((_, error)) => Err(error),
     }
-}
-
-fn load_batch(
-    source: &Named<impl ReadAt>,
-    offset: u64,
-    batch: Batch<'_>,
-    cipher: &Cipher,
-    place: &mut [u8],
-) -> Result<(), ContainerError> {
-    let start = offset + batch.number * (batch::CHUNKS * SEALED_CHUNK) as u64;
-    let sealed = &mut batch.buffer[..batch.filled];
-    source.stream.read_exact_at(sealed, start).map_err(|error| source.read_error(error))?;
-    place.copy_from_slice(batch.open(cipher).map_err(Fault::of(&source.name))?);
-    Ok(())
 }
 
 /// Zeros that cost nothing until they are touched; `None` where they cannot be had.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{ContainerError, Fault};
 use super::preamble::Preamble;
 use crate::crypto::cobblestone;
-use crate::crypto::digest::Digest;
+use crate::crypto::digest::{Digest, sha256};
 use crate::secret::Secret;
 
 /// Media type of a single ONNX model.
@@ -70,14 +70,22 @@ impl Metadata {
         }
     }
 
-    /// Decrypts and decodes it.
-    pub(super) fn open(message: &[u8], preamble: &Preamble, data_key: &Secret<32>) -> Result<Self, Fault> {
+    /// Decrypts and decodes it; also the digest of its JSON, as it stands there.
+    pub(super) fn open(
+        message: &[u8],
+        preamble: &Preamble,
+        data_key: &Secret<32>,
+    ) -> Result<(Self, Digest), Fault> {
         let json = cobblestone::open(data_key, &preamble.context("meta"), message)
             .map_err(|_| Fault::MetadataForged)?;
+        // serde would take an array for an object without names.
+        if !json.expose().trim_ascii_start().starts_with(b"{") {
+            return Err(Fault::MetadataMalformed("they are no JSON object".to_owned()));
+        }
         let metadata: Self = serde_json::from_slice(json.expose())
             .map_err(|error| Fault::MetadataMalformed(error.to_string()))?;
         match metadata.invalid_field() {
-            None => Ok(metadata),
+            None => Ok((metadata, sha256(&[json.expose()]))),
             Some(field) => Err(Fault::MetadataMalformed(format!("its {field} is not acceptable"))),
         }
     }
@@ -136,7 +144,9 @@ mod tests {
     fn decode(json: &[u8]) -> Result<Metadata, Fault> {
         let preamble = Preamble { artifact_id: ArtifactId([1; 16]), slot_len: MIN_SLOT, detached: false };
         let key = random::secret();
-        Metadata::open(&seal(json, &preamble, &key), &preamble, &key)
+        let (metadata, digest) = Metadata::open(&seal(json, &preamble, &key), &preamble, &key)?;
+        assert_eq!(digest, sha256(&[json]));
+        Ok(metadata)
     }
 
     #[test]

@@ -37,14 +37,17 @@ mod passphrase;
 mod pipeline;
 mod preamble;
 mod random_access;
+mod range;
 mod recipient;
 mod reseal;
 mod rewrite;
 mod seal;
+mod signature;
 mod slot;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod workers;
 
 pub use age_key::{AgeIdentities, AgeRecipient, Nobody, Person};
@@ -61,9 +64,11 @@ pub use openers::{Openers, Others};
 pub use passphrase::Passphrase;
 pub use recipient::{Recipient, RecipientKind, Wrapper};
 pub use rewrite::{RecipientChange, Rewrite, Rewritten};
-pub use seal::{SealSpec, Summary, seal};
+pub use seal::{SealSpec, Summary, seal, seal_signed};
+pub use signature::{SignaturePolicy, Signed, Signer, TrustedSigner, sign};
 pub use slot::SlotName;
 pub use stream::{Named, ReadAt};
+pub use verify::Verified;
 
 /// Begins the name of every purpose that a key of this format serves.
 const LABEL: &[u8] = b"sealserve/v1/";

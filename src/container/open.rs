@@ -2,10 +2,10 @@
 //! has been authenticated up to its payload.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{Cursor, Read, Write};
+use std::ops::Range;
 use std::path::Path;
 
-use super::archive::{Manifest, Nowhere, TAR};
 use super::batch;
 use super::detached;
 use super::error::{ContainerError, Fault};
@@ -14,10 +14,11 @@ use super::id::KeyId;
 use super::kek::KeySource;
 use super::metadata::Metadata;
 use super::recipient::RecipientKind;
-use super::stream::{Named, ReadAt, read_up_to};
-use super::{memory, pipeline};
+use super::signature::{SignaturePolicy, Statement};
+use super::stream::{Hashed, Named, ReadAt, read_up_to};
+use super::{memory, pipeline, range};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
-use crate::crypto::digest::Sha256;
+use crate::crypto::digest::{Digest, Sha256};
 use crate::fs::FsError;
 use crate::progress::Progress;
 use crate::secret::{Secret, SecretBytes};
@@ -204,10 +205,14 @@ impl<S> Unlocked<S> {
         Err(ContainerError::PayloadElsewhere { name: self.sealed.input.name.clone() })
     }
 
+    /// What a signature of this file says, given the digest of its payload.
+    pub(super) fn statement(&self, payload: Digest) -> Statement {
+        Statement::new(self.sealed.header.preamble(), self.opening.metadata_digest, payload)
+    }
+
     /// The payload's cipher, if the payload begins with `prefix`.
     pub(super) fn cipher(&self, prefix: &[u8; PREFIX]) -> Result<Cipher, Fault> {
-        let context = self.sealed.header.preamble().context("payload");
-        Cipher::open(&self.opening.data_key, &context, prefix).map_err(|_| Fault::Commitment)
+        cipher(&self.sealed.header, &self.opening, prefix)
     }
 
     /// Checks the payload's length, where it is known, before any of it is read.
@@ -230,21 +235,33 @@ impl<S: Read + Send> Unlocked<S> {
         output: Named<W>,
         progress: &dyn Progress,
     ) -> Result<u64, ContainerError> {
+        self.stream(output, None, progress)
+    }
+
+    /// Decrypts the payload to `output`, and adds it to `hash` as it is read.
+    pub(super) fn stream<W: Write + Send>(
+        &mut self,
+        output: Named<W>,
+        hash: Option<&mut Sha256>,
+        progress: &dyn Progress,
+    ) -> Result<u64, ContainerError> {
         self.require_payload()?;
         let name = self.sealed.input.name.clone();
         if let Some(total) = self.plaintext_len().map_err(Fault::of(&name))? {
             progress.total(total);
         }
         let input = &mut self.sealed.input;
+        let mut hashed = Hashed::new(&mut input.stream, hash);
         let mut prefix = [0; PREFIX];
-        let read = read_up_to(&mut input.stream, &mut prefix).map_err(|e| input.read_error(e))?;
+        let read = read_up_to(&mut hashed, &mut prefix)
+            .map_err(|source| ContainerError::Read { name: name.clone(), source })?;
         if read < PREFIX {
             return Err(Fault::of(&name)(Fault::PayloadTruncated));
         }
-        let cipher = self.cipher(&prefix).map_err(Fault::of(&name))?;
+        let cipher = cipher(&self.sealed.header, &self.opening, &prefix).map_err(Fault::of(&name))?;
 
         let totals = pipeline::run(
-            self.sealed.input,
+            Named::new(name.clone(), hashed),
             output,
             SEALED_CHUNK,
             |batch| batch.open(&cipher).map_err(Fault::of(&name)),
@@ -253,83 +270,100 @@ impl<S: Read + Send> Unlocked<S> {
         check_size(&self.opening.metadata, totals.written).map_err(Fault::of(&name))?;
         Ok(totals.written)
     }
-
-    /// Decrypts everything to nowhere and checks all that can be checked, also
-    /// what opening forgives: a damaged slot. Returns the plaintext's length.
-    pub fn verify(self, progress: &dyn Progress) -> Result<u64, ContainerError> {
-        Ok(self.verify_contents(progress)?.0)
-    }
-
-    /// As [`verify`](Self::verify); returns also what is in an archive.
-    pub fn verify_contents(self, progress: &dyn Progress) -> Result<(u64, Option<Manifest>), ContainerError> {
-        let name = self.sealed.input.name.clone();
-        let damaged = self.header().damaged_slot();
-        let mut hash = self.opening.metadata.sha256.map(|expected| (Hash(Sha256::new()), expected));
-        let (length, manifest) = if self.metadata().media_type == TAR {
-            let (length, manifest, _) =
-                self.extract_to(Nowhere, hash.as_mut().map(|(hash, _)| hash), progress)?;
-            (length, Some(manifest))
-        } else {
-            let length = match &mut hash {
-                None => self.decrypt(Named::new("nowhere", io::sink()), progress)?,
-                Some((hash, _)) => self.decrypt(Named::new("nowhere", hash), progress)?,
-            };
-            (length, None)
-        };
-        if hash.is_some_and(|(hash, expected)| hash.0.finish() != expected) {
-            return Err(Fault::of(&name)(Fault::Digest));
-        }
-        match damaged {
-            None => Ok((length, manifest)),
-            Some(slot) => Err(Fault::of(&name)(Fault::SlotDamaged(slot))),
-        }
-    }
 }
 
 impl<S: ReadAt> Unlocked<S> {
     /// Decrypts the payload into memory that is allocated once and wiped when
     /// dropped. Nothing is handed over unless all of it is authentic.
     pub fn read_to_memory(&self, progress: &dyn Progress) -> Result<SecretBytes, ContainerError> {
-        self.require_payload()?;
-        let input = &self.sealed.input;
-        let length = self
-            .plaintext_len()
-            .map_err(Fault::of(&input.name))?
-            .ok_or_else(|| ContainerError::NotRegular { name: input.name.clone() })?;
-        progress.total(length);
+        self.load(None, progress)
+    }
 
-        let offset = self.sealed.header.payload_offset();
-        let cipher = self.payload_cipher()?;
-        memory::load(input, offset + PREFIX as u64, length, &cipher, progress)
+    /// Like [`read_to_memory`](Self::read_to_memory), and only if whoever must have
+    /// signed the file by `policy` has: it is the very bytes decrypted that count.
+    pub fn read_signed_to_memory(
+        &self,
+        policy: &SignaturePolicy,
+        progress: &dyn Progress,
+    ) -> Result<SecretBytes, ContainerError> {
+        let mut hash = self.demanded(policy)?;
+        let plaintext = self.load(hash.as_mut(), progress)?;
+        self.require_signature(policy, hash)?;
+        Ok(plaintext)
+    }
+
+    fn load(
+        &self,
+        mut hash: Option<&mut Sha256>,
+        progress: &dyn Progress,
+    ) -> Result<SecretBytes, ContainerError> {
+        let length = self.length()?;
+        progress.total(length);
+        let (prefix, cipher) = self.prefix()?;
+        if let Some(hash) = &mut hash {
+            hash.update(&prefix);
+        }
+        memory::load(&self.sealed.input, self.chunks_offset(), length, &cipher, hash, progress)
+    }
+
+    /// Length of the plaintext, as far as the file's own length tells it.
+    pub fn length(&self) -> Result<u64, ContainerError> {
+        self.require_payload()?;
+        let name = &self.sealed.input.name;
+        let length = self.plaintext_len().map_err(Fault::of(name))?;
+        length.ok_or_else(|| ContainerError::NotRegular { name: name.clone() })
+    }
+
+    /// Decrypts a part of the payload, up to its end at most, from the chunks that
+    /// hold it, and returns its length. What `output` gets is authentic; whether
+    /// the rest of the file is intact, or there at all, remains unknown.
+    pub fn decrypt_range<W: Write>(
+        &self,
+        range: Range<u64>,
+        mut output: Named<W>,
+        progress: &dyn Progress,
+    ) -> Result<u64, ContainerError> {
+        let length = self.length()?;
+        let range = range.start..range.end.min(length);
+        if range.start >= length {
+            return Err(ContainerError::Range { name: self.sealed.input.name.clone(), length });
+        }
+        let wanted = range.end.saturating_sub(range.start);
+        progress.total(wanted);
+        let (_, cipher) = self.prefix()?;
+        let input = &self.sealed.input;
+        range::copy(input, self.chunks_offset(), length, range, &cipher, &mut output, progress)?;
+        Ok(wanted)
     }
 
     /// The payload's cipher: proves that it was begun under this data key.
     pub(super) fn payload_cipher(&self) -> Result<Cipher, ContainerError> {
+        self.prefix().map(|(_, cipher)| cipher)
+    }
+
+    fn prefix(&self) -> Result<([u8; PREFIX], Cipher), ContainerError> {
         let input = &self.sealed.input;
         let mut prefix = [0; PREFIX];
         let offset = self.sealed.header.payload_offset();
         input.stream.read_exact_at(&mut prefix, offset).map_err(|e| input.read_error(e))?;
-        self.cipher(&prefix).map_err(Fault::of(&input.name))
+        let cipher = cipher(&self.sealed.header, &self.opening, &prefix).map_err(Fault::of(&input.name))?;
+        Ok((prefix, cipher))
     }
+
+    fn chunks_offset(&self) -> u64 {
+        self.sealed.header.payload_offset() + PREFIX as u64
+    }
+}
+
+/// The payload's cipher, if the payload begins with `prefix`.
+fn cipher(header: &Header, opening: &Opening, prefix: &[u8; PREFIX]) -> Result<Cipher, Fault> {
+    let context = header.preamble().context("payload");
+    Cipher::open(&opening.data_key, &context, prefix).map_err(|_| Fault::Commitment)
 }
 
 fn check_size(metadata: &Metadata, found: u64) -> Result<(), Fault> {
     match metadata.size {
         Some(expected) if expected != found => Err(Fault::Size { expected, found }),
         _ => Ok(()),
-    }
-}
-
-/// Hashes what is written to it.
-pub(super) struct Hash(Sha256);
-
-impl Write for Hash {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -35,9 +35,9 @@ impl<S: Read + Send> Unlocked<S> {
             .map_err(|_| Fault::of(&name)(Fault::MetadataForged))?;
         let size = self.metadata().size;
 
-        let Head { bytes: mut head, preamble, recipients, data_key } =
-            Head::new(&name, recipients, json.expose(), false)?;
-        let (new, prefix) = Cipher::new(&data_key, &preamble.context("payload"));
+        let made = Head::new(&name, recipients, json.expose(), false, 0)?;
+        let (new, prefix) = Cipher::new(&made.data_key, &made.preamble.context("payload"));
+        let mut head = made.encode()?;
         head.extend_from_slice(&prefix);
 
         let mut prefix = [0; PREFIX];
@@ -63,8 +63,8 @@ impl<S: Read + Send> Unlocked<S> {
                 Err(Fault::of(&name)(Fault::Size { expected, found: plaintext_bytes }))
             }
             _ => Ok(Summary {
-                artifact_id: preamble.artifact_id,
-                recipients,
+                artifact_id: made.preamble.artifact_id,
+                recipients: made.body.recipients,
                 plaintext_bytes,
                 sealed_bytes: head.len() as u64 + totals.written,
             }),

@@ -10,15 +10,17 @@ use std::path::Path;
 use super::body::Body;
 use super::error::{ContainerError, Fault};
 use super::header::SlotState;
-use super::id::KeyId;
+use super::id::{ArtifactId, KeyId};
 use super::kek::KeySource;
 use super::open::{Sealed, Unlocked};
 use super::openers::Others;
 use super::preamble::REGION;
 use super::recipient::{Recipient, RecipientKind, Wrapper};
+use super::signature::Statement;
 use super::slot::{self, Slot, SlotName};
 use super::stream::ReadAt;
 use crate::fs::{self, Access, FsError};
+use crate::progress::Progress;
 
 /// What becomes of a file's recipients. Who is not named stays.
 #[derive(Debug, Clone, Default)]
@@ -110,6 +112,17 @@ impl Rewrite {
             (true, false) => rewrite.commit(body)?,
         };
         Ok(Rewritten { changed, added, removed, recipients, generation, healed: changed && !whole, links })
+    }
+
+    /// Reads and authenticates all of it; what a signature of it says, and the
+    /// plaintext's length.
+    pub(super) fn state(&mut self, progress: &dyn Progress) -> Result<(Statement, u64), ContainerError> {
+        self.unlocked.state(progress)
+    }
+
+    /// The file's id.
+    pub(super) fn artifact_id(&self) -> ArtifactId {
+        self.unlocked.header().artifact_id()
     }
 
     /// What the header says now.

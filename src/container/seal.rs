@@ -2,16 +2,18 @@
 
 use std::io::{Read, Write};
 
-use super::body::Body;
+use super::body::{Body, SIGNATURE};
 use super::error::ContainerError;
 use super::id::ArtifactId;
 use super::metadata::{self, Metadata};
 use super::pipeline;
 use super::preamble::{MIN_SLOT, Preamble};
 use super::recipient::{Recipient, RecipientKind, Wrapper};
+use super::signature::{Signer, Statement};
 use super::slot;
-use super::stream::Named;
+use super::stream::{Hashed, Named};
 use crate::crypto::cobblestone::{CHUNK, Cipher};
+use crate::crypto::digest::{Digest, Sha256, sha256};
 use crate::crypto::random;
 use crate::progress::Progress;
 use crate::secret::Secret;
@@ -48,28 +50,45 @@ pub fn seal<R: Read + Send, W: Write + Send>(
     spec: &SealSpec<'_>,
     progress: &dyn Progress,
 ) -> Result<Summary, ContainerError> {
-    let head = Head::new(&input.name, spec.recipients, &spec.metadata.encode()?, false)?;
-    output.stream.write_all(&head.bytes).map_err(|e| output.write_error(e))?;
-    let mut summary = head.payload(input, output, spec, progress)?;
-    summary.sealed_bytes += head.bytes.len() as u64;
-    Ok(summary)
+    let head = Head::new(&input.name, spec.recipients, &spec.metadata.encode()?, false, 0)?;
+    head.seal(input, &mut output, spec, None, progress)
+}
+
+/// Like [`seal`], signed by `signers`. A signature stands before what it covers:
+/// `output` has none, and the bytes that are returned are to replace those at its
+/// beginning.
+pub fn seal_signed<R: Read + Send, W: Write + Send>(
+    input: Named<R>,
+    mut output: Named<W>,
+    spec: &SealSpec<'_>,
+    signers: &[Signer],
+    progress: &dyn Progress,
+) -> Result<(Summary, Vec<u8>), ContainerError> {
+    let json = spec.metadata.encode()?;
+    let mut head = Head::new(&input.name, spec.recipients, &json, false, signers.len())?;
+    let mut hash = Sha256::new();
+    let summary = head.seal(input, &mut output, spec, Some(&mut hash), progress)?;
+    head.sign(signers, hash.finish());
+    Ok((summary, head.encode()?))
 }
 
 /// All that stands before a payload, and the key to it.
 pub(super) struct Head {
-    pub(super) bytes: Vec<u8>,
     pub(super) preamble: Preamble,
-    pub(super) recipients: Vec<Recipient>,
+    pub(super) body: Body,
     pub(super) data_key: Secret<32>,
+    metadata: Digest,
 }
 
 impl Head {
-    /// Makes the header of a file for the model `name`, which `json` describes, and its key.
+    /// Makes the header of a file for the model `name`, which `json` describes, and its
+    /// key. It has room for the signatures of so many `signers`.
     pub(super) fn new(
         name: &str,
         recipients: &[Wrapper],
         json: &[u8],
         detached: bool,
+        signers: usize,
     ) -> Result<Self, ContainerError> {
         check_recipients(name, recipients)?;
         let data_key = random::secret();
@@ -83,25 +102,50 @@ impl Head {
                 metadata: metadata::seal(json, &preamble, &data_key),
                 signatures: Vec::new(),
             };
-            let encoded = body.encode()?;
             // What is wrapped is bound to the slot's length, which follows from its own.
-            let wanted = slot::length_for(encoded.len());
+            let wanted = slot::length_for(body.encode()?.len() + signers * SIGNATURE);
             if wanted <= preamble.slot_len {
-                let slot = slot::write(&preamble, &encoded, &data_key)?;
-                let bytes = [&preamble.region()[..], &slot, &slot].concat();
-                return Ok(Self { bytes, preamble, recipients: body.recipients, data_key });
+                return Ok(Self { preamble, body, data_key, metadata: sha256(&[json]) });
             }
             preamble.slot_len = wanted;
         }
     }
 
+    /// The bytes before the payload.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, ContainerError> {
+        let slot = slot::write(&self.preamble, &self.body.encode()?, &self.data_key)?;
+        Ok([&self.preamble.region()[..], &slot, &slot].concat())
+    }
+
+    /// Has `signers` sign the file whose payload has this digest.
+    pub(super) fn sign(&mut self, signers: &[Signer], payload: Digest) {
+        let statement = Statement::new(&self.preamble, self.metadata, payload);
+        self.body.signatures.extend(signers.iter().map(|signer| signer.sign(&statement)));
+    }
+
+    fn seal<R: Read + Send, W: Write + Send>(
+        &self,
+        input: Named<R>,
+        output: &mut Named<W>,
+        spec: &SealSpec<'_>,
+        hash: Option<&mut Sha256>,
+        progress: &dyn Progress,
+    ) -> Result<Summary, ContainerError> {
+        let bytes = self.encode()?;
+        output.stream.write_all(&bytes).map_err(|e| output.write_error(e))?;
+        let mut summary = self.payload(input, output, spec, hash, progress)?;
+        summary.sealed_bytes += bytes.len() as u64;
+        Ok(summary)
+    }
+
     /// Encrypts all of `input` to `output`, as the payload that belongs to this
-    /// header. The summary counts the payload's bytes alone.
+    /// header. The summary counts the payload's bytes alone; `hash` hears of them.
     pub(super) fn payload<R: Read + Send, W: Write + Send>(
         &self,
         input: Named<R>,
-        mut output: Named<W>,
+        output: &mut Named<W>,
         spec: &SealSpec<'_>,
+        hash: Option<&mut Sha256>,
         progress: &dyn Progress,
     ) -> Result<Summary, ContainerError> {
         let expected = spec.metadata.size;
@@ -109,6 +153,7 @@ impl Head {
             progress.total(bytes);
         }
         let (cipher, prefix) = Cipher::new(&self.data_key, &self.preamble.context("payload"));
+        let mut output = Named::new(output.name.clone(), Hashed::new(&mut output.stream, hash));
         output.stream.write_all(&prefix).map_err(|e| output.write_error(e))?;
         let name = input.name.clone();
         let totals = pipeline::run(input, output, CHUNK, |batch| Ok(batch.seal(&cipher)), progress)?;
@@ -117,7 +162,7 @@ impl Head {
         }
         Ok(Summary {
             artifact_id: self.preamble.artifact_id,
-            recipients: self.recipients.clone(),
+            recipients: self.body.recipients.clone(),
             plaintext_bytes: totals.read,
             sealed_bytes: prefix.len() as u64 + totals.written,
         })

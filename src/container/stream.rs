@@ -1,10 +1,11 @@
 //! What this module reads from and writes to.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, IoSliceMut, Read, Write};
 use std::os::unix::fs::FileExt;
 
 use super::error::ContainerError;
+use crate::crypto::digest::Sha256;
 
 /// A stream, and what messages call it: a path, or "standard input".
 #[derive(Debug)]
@@ -27,6 +28,51 @@ impl<S> Named<S> {
 
     pub(super) fn write_error(&self, source: io::Error) -> ContainerError {
         ContainerError::Write { name: self.name.clone(), source }
+    }
+}
+
+/// A stream, and a hash that hears all that is read from it or written to it.
+pub(super) struct Hashed<'a, R> {
+    stream: R,
+    hash: Option<&'a mut Sha256>,
+}
+
+impl<'a, R> Hashed<'a, R> {
+    pub(super) fn new(stream: R, hash: Option<&'a mut Sha256>) -> Self {
+        Self { stream, hash }
+    }
+}
+
+impl<R: Read> Read for Hashed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let read = self.stream.read_vectored(buffers)?;
+        if let Some(hash) = &mut self.hash {
+            let mut left = read;
+            for buffer in buffers {
+                let filled = left.min(buffer.len());
+                hash.update(&buffer[..filled]);
+                left -= filled;
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl<W: Write> Write for Hashed<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.stream.write(bytes)?;
+        if let Some(hash) = &mut self.hash {
+            hash.update(&bytes[..written]);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

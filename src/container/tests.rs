@@ -4,8 +4,10 @@ mod damage;
 mod failures;
 mod headers;
 mod interop;
+mod ranges;
 mod recipients;
 mod rewrites;
+mod signatures;
 
 use std::io::{self, Read};
 

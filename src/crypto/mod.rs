@@ -6,8 +6,10 @@ pub mod argon2id;
 pub mod cobblestone;
 pub mod digest;
 pub mod ecdsa;
+pub mod ed25519;
 pub mod kdf;
 pub mod mac;
+pub mod pem;
 pub mod random;
 
 /// A message that does not authenticate: damaged, or made with another key.

@@ -7,6 +7,7 @@ use super::apikey::ApiKey;
 use super::key::{Key, KeyState, KeyUse};
 use super::seen::Seen;
 use super::{KeyringError, RootKey, format};
+use crate::clock::UnixSeconds;
 use crate::crypto::random;
 use crate::fs::{self, Existing, FsError};
 use crate::secret::Secret;
@@ -33,6 +34,12 @@ impl Keyring {
             .iter()
             .find(|key| key.answers_to(name))
             .ok_or_else(|| KeyringError::NoSuchKey { id: name.to_owned() })
+    }
+
+    /// The state of the key `kid`, if it is here and nothing that it made is accepted.
+    pub fn refuses(&self, kid: &str, now: UnixSeconds) -> Option<KeyState> {
+        let key = self.keys.iter().find(|key| key.kid == kid)?;
+        Some(key.state_at(now)).filter(|state| !state.is_accepted())
     }
 
     /// The active key for `usage`; of several, the newest.

@@ -35,6 +35,8 @@ pub(super) struct Body {
     pub(super) keys: Vec<Record>,
     pub(super) hmac_keys: Vec<Record>,
     pub(super) model_keys: Vec<Record>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) signer_keys: Vec<Record>,
     pub(super) ca_keys: Vec<Record>,
     /// Left out where there are none: then a program that knows none of them reads on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,7 +94,7 @@ pub(super) fn open(text: &[u8], root: &RootKey, path: &Path) -> Result<(Keyring,
     // Authentic from here on: what does not parse was written by another version.
     let body: Body = serde_json::from_str(envelope.keyring.get()).map_err(malformed)?;
     let secret_key = kdf::expand(&data_key, &[SECRET_INFO]);
-    let records = [body.keys, body.hmac_keys, body.model_keys, body.ca_keys];
+    let records = [body.keys, body.hmac_keys, body.model_keys, body.signer_keys, body.ca_keys];
     let keys = records
         .into_iter()
         .flatten()
@@ -122,6 +124,7 @@ pub(super) fn seal(
         keys: records(KeyUse::Token),
         hmac_keys: records(KeyUse::Request),
         model_keys: records(KeyUse::Model),
+        signer_keys: records(KeyUse::Signer),
         ca_keys: records(KeyUse::Ca),
         api_keys: keyring
             .api_keys

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixSeconds;
-use crate::crypto::digest;
+use crate::crypto::{digest, pem};
 use crate::secret::SecretBytes;
 
 /// What a key may be used for.
@@ -20,6 +20,8 @@ pub enum KeyUse {
     Request,
     /// Wraps the data keys of model files.
     Model,
+    /// Signs model files.
+    Signer,
     /// Signs certificates.
     Ca,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for KeyUse {
             Self::Token => "token",
             Self::Request => "request",
             Self::Model => "model",
+            Self::Signer => "signer",
             Self::Ca => "ca",
         })
     }
@@ -46,6 +49,8 @@ pub enum Algorithm {
     /// C2SP chunked-encryption with AES-256-GCM and HKDF-SHA-512.
     #[serde(rename = "cobblestone-256")]
     Cobblestone256,
+    /// RFC 8032.
+    Ed25519,
 }
 
 impl fmt::Display for Algorithm {
@@ -54,6 +59,7 @@ impl fmt::Display for Algorithm {
             Self::ES256 => "ES256",
             Self::HmacSha256 => "hmac-sha256",
             Self::Cobblestone256 => "cobblestone-256",
+            Self::Ed25519 => "Ed25519",
         })
     }
 }
@@ -101,7 +107,8 @@ impl FromStr for KeyUse {
             "token" => Ok(Self::Token),
             "request" => Ok(Self::Request),
             "model" => Ok(Self::Model),
-            _ => Err("a key is for token, request or model".into()),
+            "signer" => Ok(Self::Signer),
+            _ => Err("a key is for token, request, model or signer".into()),
         }
     }
 }
@@ -144,7 +151,7 @@ impl Jwk {
 pub struct Key {
     /// The name that people use; unique.
     pub id: String,
-    /// The name on the wire: RFC 7638 thumbprint, key id of a model key, or the id.
+    /// The name on the wire: RFC 7638 thumbprint, key id of a model key, signer id, or the id.
     pub kid: String,
     /// What it may be used for.
     pub usage: KeyUse,
@@ -164,7 +171,7 @@ pub struct Key {
     pub owner: Option<String>,
     /// The public half, of a token key.
     pub public: Option<Jwk>,
-    /// PKCS#8 DER of a token or CA key; 32 bytes otherwise.
+    /// PKCS#8 DER of a token, signer or CA key; 32 bytes otherwise.
     pub secret: SecretBytes,
 }
 
@@ -190,27 +197,18 @@ impl Key {
         }
     }
 
-    /// The secret as a file holds it: a token key in PEM, other keys in hex.
+    /// The secret as a file holds it: in PEM where it is one half of a pair, else in hex.
     pub fn export(&self) -> SecretBytes {
-        let mut text = match self.usage {
-            KeyUse::Token | KeyUse::Ca => pem(self.secret.expose()),
-            KeyUse::Request | KeyUse::Model => HEXLOWER.encode(self.secret.expose()),
-        };
-        text.push('\n');
-        SecretBytes::from(text)
+        SecretBytes::from(match self.usage {
+            KeyUse::Token | KeyUse::Signer | KeyUse::Ca => pem::encode("PRIVATE KEY", self.secret.expose()),
+            KeyUse::Request | KeyUse::Model => HEXLOWER.encode(self.secret.expose()) + "\n",
+        })
     }
 
     /// Whether `name` is the key's id or kid.
     pub fn answers_to(&self, name: &str) -> bool {
         self.id == name || self.kid == name
     }
-}
-
-/// RFC 7468: base64 in lines of 64 characters.
-fn pem(pkcs8: &[u8]) -> String {
-    let body = BASE64.encode(pkcs8);
-    let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----", lines.join("\n"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use super::key::{Algorithm, Jwk, Key, KeyState, KeyUse};
 use super::{Keyring, KeyringError};
 use crate::clock::UnixSeconds;
-use crate::crypto::{ecdsa::P256, kdf, random};
+use crate::crypto::{ecdsa::P256, ed25519::SigningKey, kdf, random};
 use crate::secret::{Secret, SecretBytes};
 
 /// The longest lifetime of a token that is minted without `--force`.
@@ -204,6 +204,11 @@ fn generate(usage: KeyUse) -> (Algorithm, SecretBytes, Option<Jwk>, String) {
             let kid = HEXLOWER.encode(&kdf::key_id(&secret));
             (Algorithm::Cobblestone256, secret.expose().to_vec().into(), None, kid)
         }
+        KeyUse::Signer => {
+            let key = SigningKey::generate();
+            let kid = HEXLOWER.encode(&key.public().id());
+            (Algorithm::Ed25519, key.pkcs8().clone(), None, kid)
+        }
         KeyUse::Request => {
             let secret: Secret<32> = random::secret();
             let kid = format!("rk-{}", HEXLOWER.encode(&random::bytes::<8>()));
@@ -213,10 +218,11 @@ fn generate(usage: KeyUse) -> (Algorithm, SecretBytes, Option<Jwk>, String) {
 }
 
 /// A model key has no end of its own: files that it wraps must be rewrapped first.
+/// Nor has a signer key: files that it signed must be signed again first.
 fn until(usage: KeyUse, overlap: Overlap, now: UnixSeconds) -> Result<Option<UnixSeconds>, KeyringError> {
     let least = DEFAULT_MAX_TOKEN_LIFETIME + SKEW;
     match overlap {
-        Overlap::Standard if usage == KeyUse::Model => Ok(None),
+        Overlap::Standard if matches!(usage, KeyUse::Model | KeyUse::Signer) => Ok(None),
         Overlap::Standard => Ok(Some(now + least.as_secs())),
         Overlap::For { duration, emergency } => {
             if duration < least && usage == KeyUse::Token && !emergency {

@@ -24,7 +24,7 @@ use crate::audit::{self, Log};
 use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{AuditMode, Config, Home};
-use crate::container::{Kek, Openers, Others};
+use crate::container::{Kek, Openers, Others, SignaturePolicy};
 use crate::fs::{self, FsError};
 use crate::keyring::{KeyUse, Keyring, Store};
 use crate::progress::Progress;
@@ -147,7 +147,7 @@ fn prepare(
     clock: &dyn Clock,
     replay: &Arc<ReplayMemory>,
 ) -> Result<Prepared, ServerError> {
-    let Options { home: _, config, store, others, models, runtime, progress } = options;
+    let Options { home: _, config, store, others, mut models, runtime, progress } = options;
     if models.is_empty() {
         return Err(ServerError::NoModel);
     }
@@ -160,7 +160,8 @@ fn prepare(
     let (keyring, snapshot) = reader.read()?;
     let openers = Openers { keys: model_keys(&keyring, clock.unix()), others };
     let mut registry = Registry::default();
-    for spec in &models {
+    for spec in &mut models {
+        drop_revoked(&mut spec.signatures, &keyring, clock.unix());
         registry.insert(serving::load(runtime, spec, &openers, progress)?);
     }
     Ok(Prepared { tls, reader, snapshot, registry })
@@ -255,6 +256,17 @@ fn lock(home: &Home) -> Result<File, ServerError> {
     let file = file.map_err(FsError::io("open", &path))?;
     file.try_lock().map_err(|_| ServerError::HomeBusy { path: home.path().to_owned() })?;
     Ok(file)
+}
+
+/// A signer whose key the keyring says is revoked counts no more.
+fn drop_revoked(policy: &mut SignaturePolicy, keyring: &Keyring, now: UnixSeconds) {
+    policy.trusted.retain(|signer| match keyring.refuses(&signer.id().to_string(), now) {
+        None => true,
+        Some(state) => {
+            tracing::warn!(signer = %signer.id(), %state, "this trusted signer is not trusted any more");
+            false
+        }
+    });
 }
 
 /// The model keys that may open files now.

@@ -12,8 +12,6 @@ pub enum LoadError {
     Container { model: String, source: ContainerError },
     #[error("'{file}' holds model '{found}', but is configured as '{wanted}'")]
     WrongModel { file: String, found: String, wanted: String },
-    #[error("'{file}' opens only with an age identity, and nobody signed it: anyone may have made it")]
-    NoAuthor { file: String },
     #[error("model '{model}' cannot be served")]
     Model { model: String, source: ModelError },
     #[error("cannot start a thread for model '{model}'")]
@@ -34,10 +32,6 @@ impl Diagnose for LoadError {
             Self::Model { source, .. } => source.hint(),
             Self::WrongModel { .. } => Some(
                 "correct name and version in sealserve.toml, or encrypt the model again under that name"
-                    .into(),
-            ),
-            Self::NoAuthor { .. } => Some(
-                "encrypt it for a model key of the keyring, too, or set keys.allow_unsigned_age in sealserve.toml"
                     .into(),
             ),
             Self::Thread { .. } => None,

@@ -9,7 +9,7 @@ use super::pool::Pool;
 use super::{LoadError, Model};
 use crate::auth::ModelId;
 use crate::container::archive::{Contents, TAR};
-use crate::container::{KeySource, ReadAt, RecipientKind, Sealed, Unlocked};
+use crate::container::{KeySource, ReadAt, Sealed, SignaturePolicy};
 use crate::process;
 use crate::progress::Progress;
 use crate::runtime::{self, Placement, Runtime, SessionOptions};
@@ -40,6 +40,8 @@ pub struct ModelSpec {
     pub version: String,
     /// The encrypted model.
     pub source: ModelSource,
+    /// Who must have signed it.
+    pub signatures: SignaturePolicy,
     /// Where it runs.
     pub placement: Placement,
     /// Inferences at once.
@@ -48,8 +50,6 @@ pub struct ModelSpec {
     pub threads: usize,
     /// Inferences that may wait.
     pub queue: usize,
-    /// Serve it even where only a public key of age vouches for it.
-    pub allow_unsigned_age: bool,
 }
 
 /// Loads the model `spec` with a key from `keys`.
@@ -138,7 +138,6 @@ fn authentic<S: Read + ReadAt + Send>(
 ) -> Result<Plain, LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let unlocked = sealed.unlock(keys).map_err(container)?;
-    require_author(spec, file, &unlocked)?;
     let metadata = unlocked.metadata();
     // A valid file under a wrong name is an attack or a mistake; both end here.
     if !metadata.is(&spec.name, &spec.version) {
@@ -149,17 +148,10 @@ fn authentic<S: Read + ReadAt + Send>(
         });
     }
     if metadata.media_type == TAR {
-        return unlocked.read_archive(progress).map(Plain::Several).map_err(container);
+        return unlocked
+            .read_signed_archive(&spec.signatures, progress)
+            .map(Plain::Several)
+            .map_err(container);
     }
-    unlocked.read_to_memory(progress).map(Plain::One).map_err(container)
-}
-
-/// Whoever knows a public key can make a file that it opens, and sign it with nothing.
-/// A file that a key, a passphrase or a command opened was made by someone who could
-/// use that key.
-fn require_author<S>(spec: &ModelSpec, file: &str, unlocked: &Unlocked<S>) -> Result<(), LoadError> {
-    if unlocked.kind() == RecipientKind::Age && !spec.allow_unsigned_age {
-        return Err(LoadError::NoAuthor { file: file.to_owned() });
-    }
-    Ok(())
+    unlocked.read_signed_to_memory(&spec.signatures, progress).map(Plain::One).map_err(container)
 }

@@ -15,9 +15,10 @@ use crate::output::Document;
 #[command(after_help = "Examples:
   sealserve key create --use model --id resnet
   sealserve key create --use request --id ci --owner ci
-  sealserve key create --use model --out model.key    # no home needed")]
+  sealserve key create --use model --out model.key    # no home needed
+  sealserve key create --use signer --out signer.key  # Ed25519, as `openssl genpkey` makes it")]
 pub(super) struct Create {
-    /// What the key is for: token, request or model
+    /// What the key is for: token, request, model or signer
     #[arg(long = "use", value_name = "USE")]
     usage: KeyUse,
     /// Name of the key [default: derived from the key]

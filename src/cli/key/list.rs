@@ -13,7 +13,7 @@ use crate::output::{Document, table};
 /// Show the keys and their states, never their secrets
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only keys for token, request or model
+    /// Only keys for token, request, model or signer
     #[arg(long = "use", value_name = "USE")]
     usage: Option<KeyUse>,
 }

@@ -1,9 +1,10 @@
-//! `key`: create, list, rotate, revoke, export, jwks.
+//! `key`: create, list, rotate, revoke, export, jwks, public.
 
 mod create;
 mod export;
 mod jwks;
 mod list;
+mod public;
 mod revoke;
 mod rotate;
 
@@ -27,6 +28,7 @@ enum Verb {
     Revoke(revoke::Revoke),
     Export(export::Export),
     Jwks(jwks::Jwks),
+    Public(public::Public),
 }
 
 impl KeyCommand {
@@ -38,6 +40,7 @@ impl KeyCommand {
             Verb::Revoke(verb) => verb.run(context),
             Verb::Export(verb) => verb.run(context),
             Verb::Jwks(verb) => verb.run(context),
+            Verb::Public(verb) => verb.run(context),
         }
     }
 }

@@ -17,13 +17,13 @@ use crate::output::Document;
   sealserve key rotate --use token
   sealserve key rotate --use token --overlap 0s --emergency")]
 pub(super) struct Rotate {
-    /// What the key is for: token, request or model
+    /// What the key is for: token, request, model or signer
     #[arg(long = "use", value_name = "USE")]
     usage: KeyUse,
     /// Which key [default: the active one]
     #[arg(long)]
     id: Option<String>,
-    /// How long the old key is still accepted [default: 12h 1m; a model key: until revoked]
+    /// How long the old key is still accepted [default: 12h 1m; a model or signer key: until revoked]
     #[arg(long)]
     overlap: Option<Span>,
     /// Allow an overlap that cuts live tokens off

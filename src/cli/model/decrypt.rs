@@ -7,19 +7,23 @@ use clap::Args;
 
 use super::io::{Destination, Payload, is_dash};
 use super::keys::Keys;
+use super::range::ByteRange;
 use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::container::Unlocked;
 use crate::container::archive::TAR;
+use crate::error::Kind;
 use crate::fs::{self, AtomicDirectory};
 use crate::ops;
+use crate::output::Failure;
 
 /// Decrypt a model; the output appears only when all of it is authentic
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model decrypt digits.sealed -o digits.onnx
   sealserve model decrypt translator.sealed -o translator     # several files: a new directory
-  sealserve model decrypt translator.sealed -o - | tar t      # or a tar")]
+  sealserve model decrypt translator.sealed -o - | tar t      # or a tar
+  sealserve model decrypt digits.sealed --range 0-15 | xxd   # proves these bytes, not the rest")]
 pub(super) struct Decrypt {
     /// The encrypted file; - is standard input
     #[arg(default_value = "-")]
@@ -31,6 +35,9 @@ pub(super) struct Decrypt {
     payload: Payload,
     #[command(flatten)]
     keys: Keys,
+    /// Only these bytes, counted from 0, both included; 16- is all from there, -16 the last 16
+    #[arg(long, value_name = "FIRST-LAST", allow_hyphen_values = true)]
+    range: Option<ByteRange>,
     /// Replace an existing output, if it is a file
     #[arg(long)]
     force: bool,
@@ -39,6 +46,11 @@ pub(super) struct Decrypt {
 impl Decrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.keys.check_stdin(context, &self.input)?;
+        if self.range.is_some() && is_dash(&self.input) {
+            return Err(Failure::new(Kind::Usage, "a range of a stream cannot be read")
+                .hint("name a file")
+                .into());
+        }
         // What is in the way is said first, whatever the file holds.
         let destination = Destination::open(self.output.as_deref(), fs::SECRET, self.force)?;
         let sealed = self.payload.open(&self.input)?;
@@ -46,12 +58,15 @@ impl Decrypt {
         let unlocked = sealed.unlock(&openers)?;
         let damaged = unlocked.header().damaged_slot().is_some();
         let directory = self.output.as_deref().filter(|path| !is_dash(path));
-        let archived = unlocked.metadata().media_type == TAR;
+        let archived = unlocked.metadata().media_type == TAR && self.range.is_none();
         let report = if let Some(path) = directory.filter(|_| archived) {
             restore(context, unlocked, path)?
         } else {
             let progress = context.output.progress("decrypting");
-            let bytes = destination.fill(|out| unlocked.decrypt(out, &progress))?;
+            let bytes = destination.fill(|out| match self.range {
+                None => unlocked.decrypt(out, &progress),
+                Some(range) => unlocked.decrypt_range(range.within(unlocked.length()?), out, &progress),
+            })?;
             format!("decrypted {bytes} bytes")
         };
         if damaged {

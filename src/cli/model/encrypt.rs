@@ -8,11 +8,15 @@ use serde::Serialize;
 
 use super::io::{Destination, fill_both, is_dash, open};
 use super::recipients::{Recipients, called};
+use super::sign::Signers;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::clock::rfc3339;
 use crate::container::archive::TAR;
-use crate::container::{KeyId, Metadata, Named, ONNX, SealSpec, seal, seal_detached};
+use crate::container::{
+    ContainerError, KeyId, Metadata, Named, ONNX, SealSpec, Signer, SignerId, seal, seal_detached,
+    seal_signed,
+};
 use crate::error::Kind;
 use crate::fs::{self, AtomicFile, Existing};
 use crate::ops::Whole;
@@ -43,6 +47,8 @@ pub(super) struct Encrypt {
     model_file: Option<String>,
     #[command(flatten)]
     recipients: Recipients,
+    #[command(flatten)]
+    signers: Signers,
     /// Name that the model will be served under [default: the file's stem]
     #[arg(long)]
     name: Option<String>,
@@ -66,6 +72,7 @@ struct EncryptDocument {
     files: Option<usize>,
     artifact_id: String,
     recipients: Vec<KeyId>,
+    signers: Vec<SignerId>,
     plaintext_bytes: u64,
     sealed_bytes: u64,
 }
@@ -80,13 +87,20 @@ impl Document for EncryptDocument {
 
 impl Encrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        self.recipients.check_stdin(context, &self.input)?;
+        let readers = self.signers.stdin_readers() + usize::from(is_dash(&self.input));
+        self.recipients.check_stdin_with(context, readers)?;
         let source = self.source()?;
         let output = self.output.clone().or_else(|| sibling(&self.input));
+        if self.signers.are_named() && output.as_deref().is_none_or(is_dash) {
+            return Err(Failure::new(Kind::Usage, "a stream cannot be signed while it is written")
+                .hint("pass -o FILE")
+                .into());
+        }
         let name = self.name.clone().or_else(|| stem(&self.input)).ok_or_else(|| {
             Failure::new(Kind::Usage, "a model from standard input has no name").hint("pass --name NAME")
         })?;
         let recipients = self.recipients.to_encrypt(context)?;
+        let signers = self.signers.named(context)?;
         let metadata = Metadata {
             name,
             version: self.model_version,
@@ -105,11 +119,26 @@ impl Encrypt {
         let progress = context.output.progress("encrypting");
         let input = source.stream;
         let summary = match payload {
-            None => destination.fill(|out| seal(input, out, &spec, &progress))?,
+            None => destination.fill_then(
+                |out| match signers.as_slice() {
+                    [] => Ok((seal(input, out, &spec, &progress)?, None)),
+                    signers => {
+                        let (summary, header) = seal_signed(input, out, &spec, signers, &progress)?;
+                        Ok((summary, Some(header)))
+                    }
+                },
+                // The signature stands before what it covers, so it is written last.
+                |file, (_, header)| match header {
+                    None => Ok(()),
+                    Some(header) => fs::write_at_durably(file.stream, header, 0)
+                        .map_err(|source| ContainerError::Write { name: file.name, source }),
+                },
+            )?,
             Some(payload) => fill_both(destination, payload, |header, payload| {
-                seal_detached(input, header, payload, &spec, &progress)
+                Ok((seal_detached(input, header, payload, &spec, &signers, &progress)?, None))
             })?,
-        };
+        }
+        .0;
         drop(progress);
         let names: Vec<_> = summary.recipients.iter().map(called).collect();
         context.output.note(&format!(
@@ -126,6 +155,7 @@ impl Encrypt {
             files: source.files,
             artifact_id: summary.artifact_id.to_string(),
             recipients: summary.recipients.iter().map(|recipient| recipient.key_id).collect(),
+            signers: signers.iter().map(Signer::id).collect(),
             plaintext_bytes: summary.plaintext_bytes,
             sealed_bytes: summary.sealed_bytes,
         }))

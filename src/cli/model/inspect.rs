@@ -11,7 +11,7 @@ use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::archive::{Manifest, Member, TAR};
-use crate::container::{Header, KeyId, KeySource, Metadata, Openers, RecipientKind, SlotState};
+use crate::container::{Header, KeyId, KeySource, Metadata, Openers, RecipientKind, SignerId, SlotState};
 use crate::output::Document;
 
 /// Show what a file tells, and with a key also what it says about the model
@@ -36,6 +36,8 @@ struct InspectDocument {
     detached: bool,
     recipients: Vec<RecipientDocument>,
     signatures: usize,
+    /// Who says to have signed it; `verify --trusted-signer` tells whether that is so.
+    signers: Vec<SignerId>,
     /// Authentic, where a key opened the file; without one, nothing here is.
     authentic: bool,
     metadata: Option<MetadataDocument>,
@@ -103,6 +105,7 @@ impl InspectDocument {
                 .map(|r| RecipientDocument { kind: r.kind.name(), key_id: r.key_id })
                 .collect(),
             signatures: header.signatures().len(),
+            signers: header.signatures().iter().map(|record| record.signer).collect(),
             authentic: metadata.is_some(),
             metadata: metadata.map(|m| MetadataDocument {
                 name: m.name.clone(),
@@ -129,6 +132,9 @@ impl Document for InspectDocument {
             writeln!(out, "recipient   {} {}", recipient.kind, recipient.key_id)?;
         }
         writeln!(out, "signatures  {}", self.signatures)?;
+        for signer in &self.signers {
+            writeln!(out, "signer      {signer} (not verified)")?;
+        }
         let Some(metadata) = &self.metadata else {
             return writeln!(out, "no key was used: nothing above is proven, and the rest is encrypted");
         };

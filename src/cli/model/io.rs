@@ -93,14 +93,25 @@ impl Destination {
 
     /// Writes through `write` and, if that succeeds, gives the file its name.
     pub(super) fn fill<T>(
+        self,
+        write: impl FnOnce(Named<&mut (dyn Write + Send)>) -> Result<T, ContainerError>,
+    ) -> Outcome<T> {
+        self.fill_then(write, |_, _| Ok(()))
+    }
+
+    /// Like [`fill`](Self::fill); before it gets its name, `finish` may change the
+    /// file. There is none behind a standard stream.
+    pub(super) fn fill_then<T>(
         mut self,
         write: impl FnOnce(Named<&mut (dyn Write + Send)>) -> Result<T, ContainerError>,
+        finish: impl FnOnce(Named<&File>, &T) -> Result<(), ContainerError>,
     ) -> Outcome<T> {
         let answer = match &mut self {
             Self::File(file, path) => write(Named::new(path.to_string_lossy(), file))?,
             Self::Stdout(stdout) => write(Named::new("standard output", stdout)).map_err(broken_pipe)?,
         };
-        if let Self::File(file, _) = self {
+        if let Self::File(file, path) = self {
+            finish(Named::new(path.to_string_lossy(), file.file()), &answer)?;
             file.commit()?;
         }
         Ok(answer)

@@ -144,9 +144,26 @@ impl Keys {
         self.named.any() || self.others.are_named()
     }
 
+    /// What may open files of which nobody knows yet what they need. No passphrase is
+    /// asked for that no option says.
+    pub(super) fn to_decrypt_any(&self, context: &Context) -> Outcome<Openers> {
+        let keys = if self.are_named() { self.named.read(context)? } else { home_keys(context)? };
+        Ok(Openers { keys, others: self.others.read(context, |_| true)? })
+    }
+
+    /// Whether they come from the keyring, or some of them.
+    pub(super) fn need_keyring(&self) -> bool {
+        !self.are_named() || self.named.are_in_home()
+    }
+
     /// One reader of stdin at most, and no secret in the place of a source.
     pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
-        check_sources(self.named.sources().chain(self.others.sources()), context, usize::from(is_dash(input)))
+        self.check_stdin_with(context, usize::from(is_dash(input)))
+    }
+
+    /// The same, where there are `others` that read it.
+    pub(super) fn check_stdin_with(&self, context: &Context, others: usize) -> Outcome {
+        check_sources(self.named.sources().chain(self.others.sources()), context, others)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `model`: encrypt, decrypt, inspect, verify; rewrap, reencrypt, recipient.
+//! `model`: encrypt, decrypt, inspect, sign, verify; rewrap, reencrypt, recipient.
 
 mod decrypt;
 mod encrypt;
@@ -6,14 +6,18 @@ mod files;
 mod inspect;
 mod io;
 mod keys;
+mod range;
 mod recipient;
 mod recipients;
 mod reencrypt;
 mod rewrap;
+mod sign;
 mod turnover;
 mod verify;
 
 use clap::{Args, Subcommand};
+
+pub(super) use sign::{Signers, read_trusted};
 
 use super::Outcome;
 use super::context::Context;
@@ -30,6 +34,7 @@ enum Verb {
     Encrypt(encrypt::Encrypt),
     Decrypt(decrypt::Decrypt),
     Inspect(inspect::Inspect),
+    Sign(sign::Sign),
     Verify(verify::Verify),
     Rewrap(rewrap::Rewrap),
     Reencrypt(reencrypt::Reencrypt),
@@ -42,6 +47,7 @@ impl ModelCommand {
             Verb::Encrypt(verb) => verb.run(context),
             Verb::Decrypt(verb) => verb.run(context),
             Verb::Inspect(verb) => verb.run(context),
+            Verb::Sign(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),
             Verb::Rewrap(verb) => verb.run(context),
             Verb::Reencrypt(verb) => verb.run(context),

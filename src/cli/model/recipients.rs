@@ -1,10 +1,9 @@
 //! Whom a verb encrypts for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::io::is_dash;
 use super::keys::{CommandKey, Named, PASSPHRASE, active_key, check_sources};
 use crate::cli::Outcome;
 use crate::cli::context::Context;
@@ -104,10 +103,9 @@ impl Recipients {
         Ok(all)
     }
 
-    /// One reader of stdin at most, and no secret in the place of a source.
-    pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
-        let sources = self.named.sources().chain(&self.passphrase);
-        check_sources(sources, context, usize::from(is_dash(input)))
+    /// One reader of stdin at most, `others` included, and no secret in the place of a source.
+    pub(super) fn check_stdin_with(&self, context: &Context, others: usize) -> Outcome {
+        check_sources(self.named.sources().chain(&self.passphrase), context, others)
     }
 }
 

@@ -24,7 +24,9 @@ fn scratch() -> (tempfile::TempDir, Store) {
     let store = Store::new(directory.path(), RootKey::generate());
     let keyring = || {
         let mut keyring = Keyring::default();
-        for (usage, id) in [(KeyUse::Token, "t"), (KeyUse::Request, "r"), (KeyUse::Model, "m")] {
+        for (usage, id) in
+            [(KeyUse::Token, "t"), (KeyUse::Request, "r"), (KeyUse::Model, "m"), (KeyUse::Signer, "s")]
+        {
             let owner = (usage == KeyUse::Request).then(|| "owner".into());
             keyring.create(NewKey { usage, id: Some(id.into()), owner }, 100)?;
         }
@@ -53,7 +55,7 @@ fn told(keyring: &Keyring) -> Vec<String> {
 fn what_is_written_is_read() {
     let (_directory, store) = scratch();
     let first = store.read().unwrap();
-    assert_eq!((first.generation, first.keys.len(), first.api_keys.len()), (1, 6, 2));
+    assert_eq!((first.generation, first.keys.len(), first.api_keys.len()), (1, 7, 2));
     store.update(|_| Ok(())).unwrap();
     let second = store.read().unwrap();
     assert_eq!(second.generation, 2);

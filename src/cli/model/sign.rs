@@ -1,0 +1,225 @@
+//! `model sign`, and the options of other verbs about who made a file.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::io::is_dash;
+use super::keys::Keys;
+use crate::cli::context::Context;
+use crate::cli::secret::{self, Source};
+use crate::cli::{Outcome, written};
+use crate::container::{Signer, SignerId, TrustedSigner, sign};
+use crate::error::Kind;
+use crate::fs;
+use crate::keyring::{Key, KeyUse, KeyringError};
+use crate::output::{Document, Failure};
+
+/// Most bytes of a file with one key, and of one with public keys.
+const KEY_LIMIT: u64 = 16 << 10;
+const PUBLIC_LIMIT: u64 = 1 << 20;
+
+/// Sign encrypted files in place: who holds the public half can tell who made them
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve key create --use signer --id release
+  sealserve key public --signer release -o pki/signer.pem
+  sealserve model sign models/digits.sealed
+  sealserve model sign --signer-key signer.key --key-file model.key digits.sealed   # no home needed")]
+pub(super) struct Sign {
+    /// The encrypted files
+    #[arg(required = true, value_name = "FILE")]
+    inputs: Vec<PathBuf>,
+    /// The payload, where the encrypted file is a header that stands alone
+    #[arg(long, value_name = "FILE")]
+    payload: Option<PathBuf>,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    signers: Signers,
+}
+
+/// Which signer keys.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Signers {
+    /// Signer key file: Ed25519 in PKCS#8, PEM; may be repeated
+    #[arg(long = "signer-key", value_name = secret::FORMS)]
+    signer_files: Vec<Source>,
+    /// Signer key of the keyring; may be repeated
+    #[arg(long = "signer", value_name = "ID")]
+    signer_ids: Vec<String>,
+}
+
+impl Signers {
+    /// Whether an option names any.
+    pub(super) fn are_named(&self) -> bool {
+        !self.signer_files.is_empty() || !self.signer_ids.is_empty()
+    }
+
+    /// One reader of stdin at most.
+    pub(in crate::cli) fn check_stdin(&self, context: &Context) -> Outcome {
+        context.check_stdin(self.stdin_readers())
+    }
+
+    /// How many of them are read from standard input.
+    pub(super) fn stdin_readers(&self) -> usize {
+        self.signer_files.iter().filter(|source| **source == Source::Stdin).count()
+    }
+
+    /// The keys that the options name.
+    pub(super) fn named(&self, context: &Context) -> Outcome<Vec<Signer>> {
+        let read = |source: &Source| Ok(Signer::parse(&source.name(), source.read(KEY_LIMIT)?.expose())?);
+        let mut signers: Vec<Signer> = self.signer_files.iter().map(read).collect::<Outcome<_>>()?;
+        if !self.signer_ids.is_empty() {
+            let keyring = context.store()?.read()?;
+            for id in &self.signer_ids {
+                let key = keyring.get(id)?;
+                if key.usage != KeyUse::Signer {
+                    let (found, wanted) = (key.usage, KeyUse::Signer);
+                    return Err(KeyringError::WrongUse { id: id.to_owned(), found, wanted }.into());
+                }
+                match key.state_at(context.now()) {
+                    state if state.is_accepted() => signers.push(signer(key)?),
+                    state => return Err(KeyringError::NotUsable { id: id.to_owned(), state }.into()),
+                }
+            }
+        }
+        let mut ids: Vec<_> = signers.iter().map(Signer::id).collect();
+        ids.sort_unstable();
+        match ids.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(Failure::new(Kind::Usage, format!("signer {} is given twice", pair[0])).into()),
+            None => Ok(signers),
+        }
+    }
+
+    /// The keys that the options name, or else the active one of the keyring.
+    pub(in crate::cli) fn or_active(&self, context: &Context) -> Outcome<Vec<Signer>> {
+        if self.are_named() {
+            return self.named(context);
+        }
+        Ok(vec![signer(context.store()?.read()?.active(KeyUse::Signer)?)?])
+    }
+}
+
+fn signer(key: &Key) -> Outcome<Signer> {
+    Ok(Signer::from_pkcs8(&format!("key '{}' of the keyring", key.id), key.secret.clone())?)
+}
+
+/// Whose signatures count.
+#[derive(Debug, Args)]
+pub(super) struct Trusted {
+    /// Public keys in PEM, one of which must have signed the file; may be repeated
+    #[arg(long = "trusted-signer", value_name = "FILE")]
+    trusted_signers: Vec<PathBuf>,
+}
+
+impl Trusted {
+    /// The keys in the named files. Where `keys` come from the keyring, those that it
+    /// says are revoked count no more.
+    pub(super) fn read(&self, context: &Context, keys: &Keys) -> Outcome<Vec<TrustedSigner>> {
+        let mut trusted = Vec::new();
+        for path in &self.trusted_signers {
+            trusted.extend(read_trusted(path)?);
+        }
+        if !trusted.is_empty() && keys.need_keyring() {
+            let (keyring, now) = (context.store()?.read()?, context.now());
+            let revoked = |signer: &TrustedSigner| keyring.refuses(&signer.id().to_string(), now);
+            for signer in trusted.extract_if(.., |signer| revoked(signer).is_some()) {
+                context.output.warn(&format!("signer {} is not trusted any more", signer.id()));
+            }
+            if trusted.is_empty() {
+                return Err(Failure::new(Kind::Negative, "every trusted signer's key is revoked")
+                    .hint("name another with --trusted-signer")
+                    .into());
+            }
+        }
+        Ok(trusted)
+    }
+}
+
+/// The public keys in the file at `path`.
+pub(in crate::cli) fn read_trusted(path: &Path) -> Outcome<Vec<TrustedSigner>> {
+    let contents = fs::read(path, PUBLIC_LIMIT)?;
+    Ok(TrustedSigner::parse(&format!("'{}'", path.display()), contents.expose())?)
+}
+
+#[derive(Serialize)]
+struct SignDocument {
+    signed: Vec<SignedFile>,
+    failed: Vec<FailedFile>,
+}
+
+#[derive(Serialize)]
+struct SignedFile {
+    file: PathBuf,
+    artifact_id: String,
+    generation: u64,
+    signers: Vec<SignerId>,
+    plaintext_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct FailedFile {
+    file: PathBuf,
+    error: String,
+}
+
+impl Document for SignDocument {
+    const SCHEMA: &'static str = "sealserve.model.sign/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.signed.iter().try_for_each(|file| writeln!(out, "{}", file.file.display()))
+    }
+}
+
+impl Sign {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        if self.inputs.iter().any(|file| is_dash(file)) {
+            return Err(Failure::new(Kind::Usage, "a stream cannot be signed in place")
+                .hint("sign the file, or encrypt into a file with --signer-key")
+                .into());
+        }
+        if self.payload.is_some() && self.inputs.len() > 1 {
+            return Err(Failure::new(Kind::Usage, "a payload belongs to one header")
+                .hint("sign one header at a time")
+                .into());
+        }
+        self.keys.check_stdin_with(context, self.signers.stdin_readers())?;
+        let signers = self.signers.or_active(context)?;
+        let openers = self.keys.to_decrypt_any(context)?;
+        let names: Vec<_> = signers.iter().map(|signer| signer.id().to_string()).collect();
+        let mut document = SignDocument { signed: Vec::new(), failed: Vec::new() };
+        let count = self.inputs.len();
+        for file in self.inputs {
+            let progress = context.output.progress("signing");
+            let outcome = sign(&file, &openers, &signers, self.payload.as_deref(), &progress);
+            drop(progress);
+            match outcome {
+                Ok(signed) => {
+                    context.output.note(&format!("signed '{}' by {}", file.display(), names.join(", ")));
+                    document.signed.push(SignedFile {
+                        file,
+                        artifact_id: signed.artifact_id.to_string(),
+                        generation: signed.generation,
+                        signers: signed.signers,
+                        plaintext_bytes: signed.plaintext_bytes,
+                    });
+                }
+                Err(error) if count == 1 => return Err(error.into()),
+                Err(error) => {
+                    document.failed.push(FailedFile { file, error: error.to_string() });
+                    context.output.failure(&error.into());
+                }
+            }
+        }
+        written(context.output.document(&document))?;
+        match document.failed.len() {
+            0 => Ok(()),
+            failed => {
+                Err(Failure::new(Kind::Failed, format!("{failed} of {count} files were not signed")).into())
+            }
+        }
+    }
+}
