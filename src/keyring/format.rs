@@ -35,6 +35,7 @@ pub(super) struct Body {
     pub(super) keys: Vec<Record>,
     pub(super) hmac_keys: Vec<Record>,
     pub(super) model_keys: Vec<Record>,
+    /// Left out where there are none, like those below.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) signer_keys: Vec<Record>,
     pub(super) ca_keys: Vec<Record>,
