@@ -722,12 +722,16 @@ fn a_file_that_changes_while_it_is_encrypted_again_is_not_replaced() {
         traced.args(["-f", "-e", "trace=write", "-e", "inject=write:signal=SIGSTOP:when=1"]);
         traced.arg("-o").arg(case.path("log"));
         traced.arg(plain.get_program()).args(plain.get_args());
-        let child = traced.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = traced.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let pid = stopped(&child);
         let mut bytes = before.clone();
         change(&mut bytes);
         fs::write(&path, &bytes).unwrap();
-        assert!(Command::new("kill").args(["-CONT", &pid.to_string()]).status().unwrap().success());
+        // More than once: each thread's first write stops it.
+        wait_until("it ends", || {
+            let _ = Command::new("kill").args(["-CONT", &pid.to_string()]).stderr(Stdio::null()).status();
+            child.try_wait().unwrap().is_some()
+        });
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{what}: {}", text(&output.stderr));
         assert!(fs::read(&path).unwrap() == bytes, "{what}");
