@@ -33,10 +33,6 @@ fn the_examples_work_as_they_stand() {
     let script = script
         .replace("sealserve runtime install ", "true ")
         .replace("sealserve serve &", "sealserve serve --listen 127.0.0.1:0 --ready-file ready &")
-        .replace(
-            "sealserve status --wait 30s",
-            "sealserve status --wait 30s\nuntil [ -s ready ]; do sleep 0.1; done",
-        )
         .replace("https://localhost:8443", "\"$(sed 's/.*\"url\":\"\\([^\"]*\\)\".*/\\1/' ready)\"")
         .replace(
             "sealserve serve --check",

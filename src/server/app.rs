@@ -43,6 +43,8 @@ pub(super) struct App {
     pub(super) body_memory: Arc<Semaphore>,
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) keyring: KeyringHealth,
+    /// Whoever waits for the server was told.
+    pub(super) announced: AtomicBool,
     pub(super) draining: AtomicBool,
     /// SIGHUP: read the keyring now.
     pub(super) reread: AtomicBool,
@@ -110,7 +112,9 @@ impl App {
 
     /// Whether new requests are welcome.
     pub(super) fn is_ready(&self) -> bool {
-        !self.draining.load(Ordering::Acquire) && self.keyring.stale().is_none() && self.is_settled()
+        self.announced.load(Ordering::Acquire)
+            && !self.draining.load(Ordering::Acquire)
+            && self.keyring.stale().is_none()
     }
 
     /// Whether a signature made now can be told from one that a server before this

@@ -97,6 +97,7 @@ pub fn run(
         body_memory: Arc::new(Semaphore::new(config.limits.body_memory.min(Semaphore::MAX_PERMITS))),
         snapshot: ArcSwap::from_pointee(snapshot),
         keyring: KeyringHealth::new(config.keyring.max_stale.0),
+        announced: AtomicBool::new(false),
         draining: AtomicBool::new(false),
         reread: AtomicBool::new(false),
         looks,
@@ -201,6 +202,8 @@ async fn serve(
             tokio::time::sleep(SETTLING).await;
         }
         ready()?;
+        // The ready file first: who sees "ready" anywhere finds it.
+        app.announced.store(true, Ordering::Release);
         std::future::pending().await
     };
     tokio::select! {
