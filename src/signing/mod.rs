@@ -37,9 +37,6 @@ pub const REQUEST_TAG: &str = "sealserve";
 /// `tag` of a response's signature.
 pub const RESPONSE_TAG: &str = "sealserve-response";
 
-/// How long a signature is valid unless configured otherwise.
-pub const DEFAULT_WINDOW: Duration = Duration::from_mins(1);
-
 /// The longest validity that can be configured.
 pub const MAX_WINDOW: Duration = Duration::from_mins(5);
 
