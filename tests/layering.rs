@@ -40,7 +40,11 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 /// The identifiers that stand before `::` in code, with the one after `crate::`
 /// marked by a leading `crate::`. Comments, and all from the unit tests on, are left out.
 fn paths(source: &str) -> BTreeSet<String> {
-    let code = source.split("#[cfg(test)]\n").next().unwrap();
+    // `mod tests;` stands among the others at the top; the tests themselves come last.
+    let is_inline =
+        |at: usize| source[at..].find(['{', ';']).is_some_and(|end| source[at + end..].starts_with('{'));
+    let tests = source.match_indices("#[cfg(test)]\n").map(|(at, _)| at).find(|at| is_inline(*at));
+    let code = &source[..tests.unwrap_or(source.len())];
     let mut found = BTreeSet::new();
     for line in code.lines() {
         let line = line.split("//").next().unwrap();
@@ -120,6 +124,9 @@ fn a_path_is_found_where_it_stands() {
     let found = paths("use crate::fs::{self, FsError};\nlet x = ring::aead::open(); // ort::init\n");
     assert!(found.contains("crate::fs") && found.contains("ring"));
     assert!(!found.contains("ort") && !found.contains("aead"));
+    let after =
+        paths("#[cfg(test)]\nmod tests;\nuse ring::aead;\n#[cfg(test)]\nmod tests {\n    ort::init();\n}\n");
+    assert!(after.contains("ring") && !after.contains("ort"));
 }
 
 #[test]
