@@ -156,6 +156,8 @@ pub enum ModelError {
     ExternalRange { tensor: String, location: String, what: &'static str },
     #[error("tensor '{tensor}' claims to be at an address in memory")]
     MemoryAddress { tensor: String },
+    #[error("with the external data of its subgraphs inside, the model exceeds the 2 GiB of a message")]
+    TooLargeInside,
     #[error("{role} '{name}' is a {found}, which no request can carry")]
     UnsupportedType { role: &'static str, name: String, found: String },
     #[error("ONNX Runtime refuses the model: {message}")]
@@ -182,6 +184,7 @@ impl Diagnose for ModelError {
                 "inputs and outputs are tensors of {}",
                 super::DataType::ALL.map(super::DataType::name).join(", ")
             ),
+            Self::TooLargeInside => "make what the subgraphs share an initializer of the main graph".into(),
             Self::Runtime(error) => return error.hint(),
             Self::TooDeep
             | Self::ExternalRange { .. }

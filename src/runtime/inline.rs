@@ -2,6 +2,7 @@
 //! Buffers that stand for files serve the initializers of the main graph; what
 //! subgraphs, functions and attributes name, the library would look for on a disk.
 
+use super::error::ModelError;
 use super::external::External;
 use super::graph::Message;
 use super::wire::{Field, Malformed, Value, fields_with_bytes, put_varint};
@@ -12,14 +13,21 @@ const RAW_DATA: u32 = 9;
 const EXTERNAL_DATA: u32 = 13;
 const DATA_LOCATION: u32 = 14;
 
+/// Most bytes of a model that is one protobuf message. Tensors may share their data,
+/// so what it would take to write each of them out has no relation to the model's size.
+const MOST: usize = i32::MAX as usize;
+
 /// Finds the bytes of a member.
 pub(super) type Members<'a> = dyn Fn(&str) -> Option<&'a [u8]> + 'a;
 
 /// The walked model `onnx`, with all external data inside but that of initializers
 /// of its main graph.
-pub(super) fn inline<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<SecretBytes, Malformed> {
+pub(super) fn inline<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<SecretBytes, ModelError> {
     let rewrite = Rewrite { members };
     let length = rewrite.length(Message::Model, false, onnx)?;
+    if length > MOST {
+        return Err(ModelError::TooLargeInside);
+    }
     // It never grows beyond that, so no copy is left behind.
     let mut out = SecretBytes::with_capacity(length);
     rewrite.write(Message::Model, false, onnx, out.expose_mut())?;
@@ -64,16 +72,17 @@ impl<'a> Rewrite<'a> {
     }
 
     fn length(&self, kind: Message, in_model: bool, bytes: &'a [u8]) -> Result<usize, Malformed> {
-        let mut sum = 0;
+        let mut sum = 0_usize;
         for field in fields_with_bytes(bytes) {
             let (field, whole) = field?;
-            sum += match self.fate(kind, in_model, field)? {
+            let bytes = match self.fate(kind, in_model, field)? {
                 Fate::Stays => whole.len(),
                 Fate::Message(child, inner) => {
                     framed(field.number, self.length(child, kind == Message::Model, inner)?)
                 }
                 Fate::Tensor(inner, data) => framed(field.number, tensor_length(inner, data)?),
             };
+            sum = sum.saturating_add(bytes);
         }
         Ok(sum)
     }
@@ -124,7 +133,7 @@ fn tensor_length(tensor: &[u8], data: &[u8]) -> Result<usize, Malformed> {
 /// Bytes of a field whose value has `length` bytes.
 fn framed(number: u32, length: usize) -> usize {
     let digits = |value: u64| (64 - (value | 1).leading_zeros() as usize).div_ceil(7);
-    digits(u64::from(number) << 3) + digits(length as u64) + length
+    (digits(u64::from(number) << 3) + digits(length as u64)).saturating_add(length)
 }
 
 fn put_frame(out: &mut Vec<u8>, number: u32, length: usize) {
@@ -151,6 +160,34 @@ mod tests {
         assert_eq!(inline(&main, &|_| Some(&data)).unwrap().expose(), main);
         let plain = model("models/slow.onnx");
         assert_eq!(inline(&plain, &|_| None).unwrap().expose(), plain);
+    }
+
+    #[test]
+    fn tensors_that_share_their_data_cannot_demand_more_than_a_message_holds() {
+        let message = |fields: &[(u32, &[u8])]| {
+            let mut out = Vec::new();
+            for (number, bytes) in fields {
+                put_frame(&mut out, *number, bytes.len());
+                out.extend_from_slice(bytes);
+            }
+            out
+        };
+        let data = vec![0; 64 << 20];
+        let entry = |key: &str, value: &str| message(&[(1, key.as_bytes()), (2, value.as_bytes())]);
+        let (place, length) = (entry("location", "w"), entry("length", &data.len().to_string()));
+        let mut tensor = message(&[(EXTERNAL_DATA, &place), (EXTERNAL_DATA, &length)]);
+        // One dimension of that many bytes, whose type is UINT8, and the data outside.
+        for (number, value) in [(1, data.len() as u64), (2, 2), (DATA_LOCATION, 1)] {
+            put_varint(&mut tensor, u64::from(number) << 3);
+            put_varint(&mut tensor, value);
+        }
+        let node = message(&[(5, &message(&[(5, &tensor)]))]);
+        let model = |nodes| message(&[(7, &message(&vec![(1, &node[..]); nodes]))]);
+        assert!(inline(&model(1), &|_| Some(&data)).unwrap().len() > data.len());
+        for nodes in [32, 1000] {
+            let refused = inline(&model(nodes), &|_| Some(&data));
+            assert!(matches!(refused, Err(ModelError::TooLargeInside)), "{nodes}");
+        }
     }
 
     #[test]
