@@ -123,6 +123,24 @@ fn the_key_of_a_command_is_retired() {
 }
 
 #[test]
+fn a_new_version_of_a_commands_key_is_taken_under_its_old_name() {
+    let sandbox = sandbox();
+    let with = "--unwrap-command ./kms --command-key alias";
+    model(&sandbox, "encrypt m.onnx --key-file k1 --wrap-command ./kms --command-key alias");
+    let rewrap = format!("rewrap m.sealed {with} --wrap-command ./kms --new-command-key alias");
+    for _ in 0..2 {
+        let done = report(&sandbox, &rewrap);
+        assert_eq!(
+            (done["status"].as_str(), done["removed"].as_array().map(Vec::len)),
+            (Some("done"), Some(0))
+        );
+    }
+    let asked = fs::read_to_string(sandbox.path("cwd/asked")).unwrap();
+    assert_eq!(asked, format!("wrap alias\n{}", "unwrap alias\nwrap alias\n".repeat(2)));
+    assert!(opens(&sandbox, with) && opens(&sandbox, "--key-file k1"));
+}
+
+#[test]
 fn an_identity_is_replaced_and_others_stay() {
     let sandbox = sandbox();
     model(&sandbox, &format!("encrypt m.onnx --key-file k1 -r {RECIPIENT}"));

@@ -162,16 +162,23 @@ impl Header {
             let data_key = recipient.unwrap(&kek, &self.preamble).map_err(Fault::of(name))?;
             return self.authenticate(recipient, data_key).map_err(Fault::of(name));
         }
-        // A command is asked last: it may cost money, or a person's time.
+        // A command is asked last: it may cost money, or a person's time. What cannot be
+        // used now, a card that is not plugged in, must not hide what would do.
+        let mut failed = None;
         for kind in [RecipientKind::Passphrase, RecipientKind::Age, RecipientKind::External] {
             for recipient in self.of(kind) {
                 let Some(others) = keys.others() else { continue };
-                if let Some(data_key) = others.unwrap(name, recipient, &self.preamble)? {
-                    return self.authenticate(recipient, data_key).map_err(Fault::of(name));
+                match others.unwrap(name, recipient, &self.preamble) {
+                    Ok(None) => {}
+                    Ok(Some(data_key)) => {
+                        return self.authenticate(recipient, data_key).map_err(Fault::of(name));
+                    }
+                    Err(damage @ ContainerError::Fault { .. }) => return Err(damage),
+                    Err(error) => failed = failed.or(Some(error)),
                 }
             }
         }
-        Err(self.no_key(name, keys.describe()))
+        Err(failed.unwrap_or_else(|| self.no_key(name, keys.describe())))
     }
 
     fn of(&self, kind: RecipientKind) -> impl Iterator<Item = &Recipient> {

@@ -25,7 +25,9 @@ use crate::progress::Progress;
 /// What becomes of a file's recipients. Who is not named stays.
 #[derive(Debug, Clone, Default)]
 pub struct RecipientChange {
-    /// They can open it from now on. Who can already is left as it is.
+    /// They can open it from now on. Who can already is left as it is; but where a
+    /// command is removed and added, its key may have a new version under the old
+    /// name, so the data key is wrapped anew.
     pub add: Vec<Wrapper>,
     /// They no longer can, unless they are added. Who could not anyway is no error.
     pub remove: Vec<KeyId>,
@@ -148,7 +150,9 @@ impl Rewrite {
                     Some(openers) => openers.open(name, &recipient, preamble)?,
                     None => false,
                 };
-            let stays = !leaves || change.add.iter().any(|wrapper| is_for(wrapper, &recipient));
+            let again = recipient.kind != RecipientKind::External
+                && change.add.iter().any(|wrapper| is_for(wrapper, &recipient));
+            let stays = !leaves || again;
             if stays { staying.push(recipient) } else { leaving.push(recipient) }
         }
         let mut added = Vec::new();
@@ -167,7 +171,9 @@ impl Rewrite {
             return Err(ContainerError::PassphraseWithOthers { name: name.clone() });
         }
         body.recipients = staying;
-        Ok((added, leaving.into_iter().map(|recipient| recipient.key_id).collect()))
+        let leaving = leaving.into_iter().map(|recipient| recipient.key_id);
+        let removed = leaving.filter(|id| !added.contains(id)).collect();
+        Ok((added, removed))
     }
 
     /// The next generation, and the bytes of its slots.

@@ -110,6 +110,22 @@ fn a_key_comes_before_a_command() {
 }
 
 #[test]
+fn an_opener_that_fails_does_not_hide_one_that_works() {
+    let wrappers = ["a", "b"].map(|name| Wrapper::External(command(name, WRAP)));
+    let bytes = sealed_for(&wrappers).unwrap();
+    let commands = |lines: [&str; 2]| {
+        let commands = vec![command("a", lines[0]), command("b", lines[1])];
+        Openers { keys: Vec::new(), others: Others { commands, ..Others::default() } }
+    };
+    assert_eq!(open(&bytes, &commands(["exit 9", UNWRAP])).unwrap(), RecipientKind::External);
+    // Where none works, the first one tells why; and damage is damage, whoever comes next.
+    let error = open(&bytes, &commands(["exit 9", "exit 8"])).unwrap_err();
+    assert!(matches!(&error, ContainerError::Command { key, .. } if key == "a"), "{error}");
+    let error = open(&bytes, &commands(["head -c 64 /dev/zero", UNWRAP])).unwrap_err();
+    assert!(matches!(fault(error), Fault::Foreign(_)));
+}
+
+#[test]
 fn strangers_are_refused() {
     let bytes = sealed_for(&[age_recipient(OTHER_KEY), Wrapper::External(command("a", WRAP))]).unwrap();
     for openers in [
