@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::verify::Finding;
+use super::finding::Finding;
 use crate::clock::{UnixSeconds, rfc3339_signed};
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
