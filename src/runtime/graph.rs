@@ -9,11 +9,11 @@
 
 use std::collections::BTreeSet;
 
+use super::data_type::DataType;
 use super::error::ModelError;
 use super::external::External;
 use super::onnx::{MAX_DEPTH, Message, name, shown, stays_outside, text};
 use super::steady::is_steady;
-use super::tensor::DataType;
 use super::wire::{Field, Fields, Malformed, Value};
 
 /// What a model says about itself.
