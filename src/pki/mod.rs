@@ -36,7 +36,7 @@ pub use name::{Name, Subtree};
 pub use principal::Principal;
 pub use probe::{Endpoint, Shown, probe};
 pub use purpose::Purpose;
-pub use read::{MAX_FILE, certificates};
+pub use read::{MAX_FILE, certificates, chain};
 pub use verify::{Named, Question, Verdict, verify};
 
 #[cfg(test)]
