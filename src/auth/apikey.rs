@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::authenticate::{Identity, Proof};
+use super::principal::{Identity, Proof};
 use super::{Principal, Scopes};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::crypto::random;

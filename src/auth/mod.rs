@@ -8,14 +8,16 @@ mod apikey;
 mod authenticate;
 mod error;
 mod permit;
+mod principal;
 mod replay;
 mod scope;
 mod signature;
 
 pub use apikey::ApiKeyError;
-pub use authenticate::{Authenticator, Evidence, Principal};
+pub use authenticate::{Authenticator, Evidence};
 pub use error::AuthError;
 pub use permit::{Action, ModelId, Permit};
+pub use principal::Principal;
 pub use replay::ReplayMemory;
 pub use scope::{Scope, Scopes};
 pub use signature::{RequestKeys, SignedRequest};

@@ -12,8 +12,8 @@ use super::{Outcome, env, written};
 use crate::error::Kind;
 use crate::output::{Document, Failure, table};
 use crate::runtime::install::{self, InstallRequest, Installed};
-use crate::runtime::library::{self, Search};
 use crate::runtime::pins::Flavor;
+use crate::runtime::search::{Search, find};
 use crate::runtime::{Device, Library, Runtime, RuntimeError};
 
 /// Install and check ONNX Runtime
@@ -96,12 +96,12 @@ impl Choice {
             home_runtime: home,
             device: self.device(),
         };
-        let mut outcome = library::find(&search(homes.first().map(PathBuf::as_path)));
+        let mut outcome = find(&search(homes.first().map(PathBuf::as_path)));
         for home in homes.iter().skip(1) {
             if !matches!(outcome, Err(RuntimeError::NotFound { .. })) {
                 break;
             }
-            outcome = library::find(&search(Some(home)));
+            outcome = find(&search(Some(home)));
         }
         Ok(outcome?.path)
     }

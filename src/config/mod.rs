@@ -4,11 +4,13 @@
 mod check;
 mod file;
 mod home;
+mod read;
 mod span;
 
 pub use file::{
-    AuditMode, AuditTable, Config, ConfigError, KeyringTable, KeysTable, LimitsTable, ModelTable,
-    RuntimeTable, SigningMode, SigningTable, TlsTable, TlsVersion,
+    AuditMode, AuditTable, Config, KeyringTable, KeysTable, LimitsTable, ModelTable, RuntimeTable,
+    SigningMode, SigningTable, TlsTable, TlsVersion,
 };
 pub use home::Home;
+pub use read::ConfigError;
 pub use span::Span;

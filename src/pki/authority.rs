@@ -8,8 +8,8 @@ use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 
 use super::finding::{Check, Level};
 use super::lifetime::{self, Kind, Within, validity};
-use super::verify::{Purpose, Question, verify};
-use super::{Certificate, Name, PkiError, Principal, Subtree, profile, read};
+use super::verify::{Question, verify};
+use super::{Certificate, Name, PkiError, Principal, Purpose, Subtree, profile, read};
 use crate::clock::UnixSeconds;
 use crate::crypto::random;
 use crate::secret::SecretBytes;

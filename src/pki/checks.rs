@@ -2,8 +2,7 @@
 //! together. Path validation alone lets most of this pass.
 
 use super::finding::{Check, Finding};
-use super::verify::Purpose;
-use super::{Certificate, Facts, path};
+use super::{Certificate, Facts, Purpose, path};
 use crate::clock::{UnixSeconds, rfc3339_signed};
 
 const DAY: i64 = 24 * 3600;

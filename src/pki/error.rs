@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::verify::Finding;
+use super::finding::Finding;
 use crate::clock::{UnixSeconds, rfc3339_signed};
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
@@ -23,6 +23,8 @@ pub enum PkiError {
     NotACertificate { origin: String, detail: String },
     #[error("{origin} is malformed PEM: {detail}")]
     Pem { origin: String, detail: String },
+    #[error("the certificate in '{}' is malformed", path.display())]
+    Chain { path: PathBuf, source: rustls::pki_types::pem::Error },
     #[error("certificate {number} of {origin} is malformed: {detail}")]
     Malformed { origin: String, number: usize, detail: String },
     #[error("{origin} holds more than {limit} certificates")]
@@ -110,6 +112,7 @@ impl Diagnose for PkiError {
             Self::Connect { .. } => "check host and port; a file of that name is written ./NAME".into(),
             Self::Handshake { .. } => "is it a TLS server?".into(),
             Self::Certificate(_)
+            | Self::Chain { .. }
             | Self::Unsound { .. }
             | Self::TooLong { .. }
             | Self::TooShort { .. }

@@ -22,6 +22,7 @@ mod path;
 mod principal;
 mod probe;
 mod profile;
+mod purpose;
 mod read;
 mod text;
 mod verify;
@@ -29,12 +30,14 @@ mod verify;
 pub use authority::{Authority, AuthorityRequest, Holder, Leaf, LeafRequest, Signer};
 pub use certificate::{Certificate, Facts, PublicKey};
 pub use error::PkiError;
+pub use finding::{Check, Finding, Level};
 pub use inventory::{Entry, Inventory, Issued};
 pub use name::{Name, Subtree};
 pub use principal::Principal;
 pub use probe::{Endpoint, Shown, probe};
-pub use read::{MAX_FILE, certificates};
-pub use verify::{Check, Finding, Level, Named, Purpose, Question, Verdict, verify};
+pub use purpose::Purpose;
+pub use read::{MAX_FILE, certificates, chain};
+pub use verify::{Named, Question, Verdict, verify};
 
 #[cfg(test)]
 mod tests;

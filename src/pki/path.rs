@@ -8,8 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::finding::Check;
-use super::verify::Purpose;
-use super::{Certificate, Name};
+use super::{Certificate, Name, Purpose};
 use crate::clock::UnixSeconds;
 
 /// No private PKI is deeper, and no public one either.

@@ -1,10 +1,13 @@
 //! Certificates and private keys out of files: PEM (RFC 7468) or DER.
 
+use std::path::Path;
+
 use rcgen::KeyPair;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{Certificate, PkiError};
+use crate::fs;
 use crate::secret::SecretBytes;
 
 /// How large a file of certificates may be.
@@ -39,6 +42,16 @@ pub fn certificates(bytes: &[u8], origin: &str) -> Result<Vec<Certificate>, PkiE
         return Err(PkiError::NoCertificate { origin: origin.to_owned(), private_key });
     }
     Ok(found)
+}
+
+/// The certificates in the PEM file at `path`, at least one, of `limit` bytes at most:
+/// for TLS, which looks into them itself.
+pub fn chain(path: &Path, limit: u64) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    let pem = fs::read(path, limit)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose()).collect();
+    let found =
+        found.and_then(|found| if found.is_empty() { Err(PemError::NoItemsFound) } else { Ok(found) });
+    found.map_err(|source| PkiError::Chain { path: path.to_owned(), source })
 }
 
 fn malformed_pem(error: &PemError, origin: &str) -> PkiError {

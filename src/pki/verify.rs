@@ -1,43 +1,10 @@
 //! Whether a certificate holds: path validation by webpki, and what RFC 5280
 //! demands beyond that. Everything that is wrong is found, not only the first.
 
-use std::str::FromStr;
-
 use super::checks::{self, Role};
-pub use super::finding::{Check, Finding, Level};
-use super::{Certificate, Name, Principal, path};
+use super::finding::{Check, Finding, Level};
+use super::{Certificate, Name, Principal, Purpose, path};
 use crate::clock::UnixSeconds;
-
-/// What a certificate is shown for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// TLS as the server.
-    Server,
-    /// TLS as the client.
-    Client,
-}
-
-impl Purpose {
-    /// The extended key usage that says so.
-    pub fn usage(self) -> &'static str {
-        match self {
-            Self::Server => "serverAuth",
-            Self::Client => "clientAuth",
-        }
-    }
-}
-
-impl FromStr for Purpose {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "server" => Ok(Self::Server),
-            "client" => Ok(Self::Client),
-            _ => Err("a purpose is server or client".into()),
-        }
-    }
-}
 
 /// Whom a certificate shall name.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::data_type::DataType;
 use super::device::{Device, UnknownDevice};
 use super::pins::Flavor;
 use super::wire::Malformed;
@@ -180,10 +181,9 @@ impl Diagnose for ModelError {
             Self::ExternalData { .. } => {
                 "put the model's files into one archive, or save the model with its data inside".into()
             }
-            Self::UnsupportedType { .. } => format!(
-                "inputs and outputs are tensors of {}",
-                super::DataType::ALL.map(super::DataType::name).join(", ")
-            ),
+            Self::UnsupportedType { .. } => {
+                format!("inputs and outputs are tensors of {}", DataType::ALL.map(DataType::name).join(", "))
+            }
             Self::TooLargeInside => "make what the subgraphs share an initializer of the main graph".into(),
             Self::Runtime(error) => return error.hint(),
             Self::TooDeep
@@ -213,7 +213,7 @@ pub enum RunError {
     #[error("output '{name}' is asked for twice")]
     DuplicateOutput { name: String },
     #[error("input '{name}' has data type {found}: expected {expected}")]
-    WrongType { name: String, found: super::DataType, expected: super::DataType },
+    WrongType { name: String, found: DataType, expected: DataType },
     #[error("input '{name}' has shape {found:?}: expected {expected:?} (-1 is any size)")]
     WrongShape { name: String, found: Vec<usize>, expected: Vec<i64> },
     #[error("the model refuses these inputs: {message}")]

@@ -4,8 +4,11 @@
 use std::io::{self, BufReader, Read, Seek};
 
 use super::error::ModelError;
-use super::graph::{MAX_DEPTH, MEMORY_MARKER, Message, name, shown, text};
+use super::onnx::{MAX_DEPTH, Message, name, shown, text};
 use super::wire::{Field, Fields, Value, put_varint};
+
+/// ONNX Runtime's marker for "at this address in memory" begins so.
+const MEMORY_MARKER: &str = "*/_ORT_";
 
 /// A tensor's data in another file.
 #[derive(Debug, Clone, PartialEq, Eq)]

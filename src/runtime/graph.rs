@@ -9,16 +9,12 @@
 
 use std::collections::BTreeSet;
 
+use super::data_type::DataType;
 use super::error::ModelError;
 use super::external::External;
-use super::inline::stays_outside;
-use super::tensor::DataType;
+use super::onnx::{MAX_DEPTH, Message, name, shown, stays_outside, text};
+use super::steady::is_steady;
 use super::wire::{Field, Fields, Malformed, Value};
-
-/// ONNX Runtime's marker for "at this address in memory" begins so.
-pub(super) const MEMORY_MARKER: &str = "*/_ORT_";
-/// Messages within messages; protobuf itself stops at the same depth.
-pub(super) const MAX_DEPTH: u32 = 100;
 
 /// What a model says about itself.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,78 +24,10 @@ pub struct Graph {
     /// Whether some of that data is not of an initializer of the main graph, so that
     /// it must come into the model.
     pub must_inline: bool,
-    /// Whether some node is not in `STEADY`, so that how long the model takes, or
+    /// Whether some node is no steady one, so that how long the model takes, or
     /// how large its results are, may depend on the values of its inputs.
     pub is_unsteady: bool,
 }
-
-/// Operators of ONNX whose cost follows from the shapes of their inputs. Those that
-/// read a size from a value (`Expand`, `Range`, `Tile`, `Resize`, …), loops and
-/// branches are not among them; one that is not known here is taken for such a one.
-const STEADY: [&str; 62] = [
-    "Abs",
-    "Add",
-    "And",
-    "ArgMax",
-    "ArgMin",
-    "AveragePool",
-    "BatchNormalization",
-    "Cast",
-    "Ceil",
-    "Clip",
-    "Concat",
-    "Constant",
-    "Conv",
-    "Div",
-    "Dropout",
-    "Elu",
-    "Equal",
-    "Erf",
-    "Exp",
-    "Flatten",
-    "Floor",
-    "Gather",
-    "Gelu",
-    "Gemm",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "Greater",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "InstanceNormalization",
-    "LRN",
-    "LayerNormalization",
-    "LeakyRelu",
-    "Less",
-    "Log",
-    "LogSoftmax",
-    "MatMul",
-    "Max",
-    "MaxPool",
-    "Mean",
-    "Min",
-    "Mul",
-    "Neg",
-    "Not",
-    "Or",
-    "PRelu",
-    "Pow",
-    "Reciprocal",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceSum",
-    "Relu",
-    "Selu",
-    "Shape",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Sqrt",
-    "Sub",
-    "Tanh",
-    "Transpose",
-];
 
 /// Walks `model`; external data may lie in the members whose lengths `member_len`
 /// tells, within them, and nowhere else.
@@ -113,42 +41,6 @@ pub fn inspect(model: &[u8], member_len: &dyn Fn(&str) -> Option<u64>) -> Result
         return Err(ModelError::NotOnnx);
     }
     Ok(walk.graph)
-}
-
-/// The messages of `onnx.proto` that can lead to a tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Message {
-    Model,
-    TrainingInfo,
-    Function,
-    Graph,
-    Node,
-    Attribute,
-    SparseTensor,
-    Tensor,
-    ExternalData,
-}
-
-impl Message {
-    /// The message in field `number` of this one, if it is of interest.
-    pub(super) fn child(self, number: u32) -> Option<Self> {
-        Some(match (self, number) {
-            (Self::Model, 7) | (Self::TrainingInfo, 1 | 2) | (Self::Attribute, 6 | 11) => Self::Graph,
-            (Self::Model, 20) => Self::TrainingInfo,
-            (Self::Model, 25) => Self::Function,
-            (Self::Graph, 1) | (Self::Function, 7) => Self::Node,
-            (Self::Node, 5) | (Self::Function, 11) => Self::Attribute,
-            (Self::Graph, 5) | (Self::Attribute, 5 | 10) | (Self::SparseTensor, 1 | 2) => Self::Tensor,
-            (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Self::SparseTensor,
-            (Self::Tensor, 13) => Self::ExternalData,
-            _ => return None,
-        })
-    }
-
-    /// Whether field `number` is a tensor, or holds some, and occurs once at most.
-    fn holds_one(self, number: u32) -> bool {
-        matches!((self, number), (Self::Attribute, 5 | 22) | (Self::SparseTensor, 1 | 2))
-    }
 }
 
 struct Walk<'a> {
@@ -213,13 +105,6 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a node is one of `STEADY`, in ONNX's own domain.
-fn is_steady(node: &[u8]) -> Result<bool, Malformed> {
-    let (operator, domain) = (text(node, 4)?, text(node, 7)?);
-    let own = domain.is_empty() || domain == b"ai.onnx";
-    Ok(own && STEADY.iter().any(|known| known.as_bytes() == operator))
-}
-
 /// Refuses inputs and outputs of `graph` that no request can carry.
 fn check_values(graph: &[u8]) -> Result<(), ModelError> {
     for field in Fields::of(graph) {
@@ -276,34 +161,6 @@ fn is_initializer(graph: &[u8], name: &[u8]) -> Result<bool, Malformed> {
         }
     }
     Ok(false)
-}
-
-/// The bytes of field `number` of `message`; the last occurrence counts.
-pub(super) fn text(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
-    let mut found = &[][..];
-    for field in Fields::of(message) {
-        if let Field { number: n, value: Value::Bytes(bytes) } = field?
-            && n == number
-        {
-            found = bytes;
-        }
-    }
-    Ok(found)
-}
-
-pub(super) fn name(message: &[u8], number: u32) -> Result<String, Malformed> {
-    text(message, number).map(shown)
-}
-
-/// Text from a model, fit for one line of a message.
-pub(super) fn shown(text: &[u8]) -> String {
-    const LONGEST: usize = 120;
-    let text = String::from_utf8_lossy(text);
-    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

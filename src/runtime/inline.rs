@@ -4,7 +4,7 @@
 
 use super::error::ModelError;
 use super::external::External;
-use super::graph::Message;
+use super::onnx::{Message, stays_outside};
 use super::wire::{Field, Malformed, Value, fields_with_bytes, put_varint};
 use crate::secret::SecretBytes;
 
@@ -32,12 +32,6 @@ pub(super) fn inline<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<Sec
     let mut out = SecretBytes::with_capacity(length);
     rewrite.write(Message::Model, false, onnx, out.expose_mut())?;
     Ok(out)
-}
-
-/// Whether the tensor in field `number` of a `kind` is an initializer of the main
-/// graph; `in_model` says that the message is a child of the model.
-pub(super) fn stays_outside(kind: Message, in_model: bool, number: u32) -> bool {
-    kind == Message::Graph && in_model && number == 5
 }
 
 struct Rewrite<'a> {

@@ -13,6 +13,7 @@
 //!   are loaded.
 //! - Telemetry is off before the library is loaded, or the library is not loaded.
 
+mod data_type;
 pub mod device;
 pub mod engine;
 mod error;
@@ -21,9 +22,12 @@ pub mod graph;
 mod inline;
 pub mod install;
 pub mod library;
+mod onnx;
 pub mod pins;
 pub mod raw;
+pub mod search;
 pub mod session;
+mod steady;
 pub mod tensor;
 mod wheel;
 mod wire;
@@ -31,6 +35,7 @@ mod wire;
 #[cfg(test)]
 mod testing;
 
+pub use data_type::DataType;
 pub use device::{Device, Placement};
 pub use engine::Runtime;
 pub use error::{InstallError, ModelError, RunError, RuntimeError};
@@ -38,4 +43,4 @@ pub use library::Library;
 pub use raw::NotElements;
 pub use session::{Interrupt, Model, Session, SessionOptions, TensorSpec};
 pub(crate) use tensor::of_type;
-pub use tensor::{DataType, Tensor, TensorData};
+pub use tensor::{Tensor, TensorData};

@@ -4,7 +4,8 @@
 
 use half::{bf16, f16};
 
-use super::tensor::{DataType, TensorData, each_type, of_type};
+use super::data_type::DataType;
+use super::tensor::{TensorData, each_type, of_type};
 
 /// Why bytes are not the elements of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -13,7 +13,7 @@ use super::engine::Runtime;
 use super::error::{ModelError, RunError};
 use super::graph;
 use super::inline::inline;
-use super::tensor::{DataType, Tensor};
+use super::{DataType, Tensor};
 use crate::secret::SecretBytes;
 
 /// A model in the clear, every byte of it authenticated. ONNX Runtime copies what

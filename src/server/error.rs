@@ -8,6 +8,7 @@ use crate::audit::AuditError;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
 use crate::keyring::KeyringError;
+use crate::pki::PkiError;
 use crate::runtime::RuntimeError;
 use crate::serving::LoadError;
 use crate::token::TokenError;
@@ -34,8 +35,8 @@ pub enum ServerError {
     PortTaken { address: SocketAddr },
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
-    #[error("the certificate in '{}' is malformed", path.display())]
-    Certificate { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error(transparent)]
+    Certificate(#[from] PkiError),
     #[error("the private key in '{}' is malformed", path.display())]
     PrivateKey { path: PathBuf, source: rustls::pki_types::pem::Error },
     #[error("certificate '{}' and its key cannot be used", path.display())]
@@ -63,6 +64,7 @@ impl Diagnose for ServerError {
         Some(match self {
             Self::File(error) => return error.hint(),
             Self::Keyring(error) => return error.hint(),
+            Self::Certificate(error) => return error.hint(),
             Self::Audit(error) => return error.hint(),
             Self::Runtime(error) => return error.hint(),
             Self::Load(error) => return error.hint(),

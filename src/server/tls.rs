@@ -13,7 +13,7 @@ use rustls::version::{TLS12, TLS13};
 
 use super::ServerError;
 use crate::config::{TlsTable, TlsVersion};
-use crate::fs;
+use crate::{fs, pki};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -38,9 +38,9 @@ pub(super) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
         TlsVersion::Tls13 => &[&TLS13][..],
         TlsVersion::Tls12 => &[&TLS13, &TLS12],
     };
-    let chain = certificates(&table.certificate)?;
+    let chain = pki::chain(&table.certificate, LIMIT)?;
     let key = private_key(&table.key)?;
-    // There is one: `certificates` sees to it.
+    // There is one: `pki::chain` sees to it.
     let leaf = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
     let tls = |source| ServerError::Tls { path: table.certificate.clone(), source };
     // The provider's own order prefers X25519MLKEM768 (feature `prefer-post-quantum`).
@@ -55,18 +55,6 @@ pub(super) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
     // Early data could be replayed (RFC 8446, section 8).
     config.max_early_data_size = 0;
     Ok(Arc::new(Identity { config: Arc::new(config), leaf }))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {
-    let pem = fs::read(path, LIMIT)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose()).collect();
-    chain
-        .and_then(
-            |chain| {
-                if chain.is_empty() { Err(rustls::pki_types::pem::Error::NoItemsFound) } else { Ok(chain) }
-            },
-        )
-        .map_err(|source| ServerError::Certificate { path: path.to_owned(), source })
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {

@@ -1,19 +1,19 @@
 //! The way to a server: TCP, then TLS with its certificate checked.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{SendError, SendRequest, Target};
-use crate::fs;
+use crate::pki;
 use crate::secret::SecretBytes;
 
 const LIMIT: u64 = 4 << 20;
@@ -88,7 +88,7 @@ fn config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, Se
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let chain = certificates(&identity.chain)?;
+            let chain = pki::chain(&identity.chain, LIMIT)?;
             let key = PrivateKeyDer::from_pem_slice(identity.key.expose())
                 .map_err(|source| SendError::PrivateKey { source })?;
             builder
@@ -104,7 +104,7 @@ fn roots(trust: &Trust) -> Result<RootCertStore, SendError> {
     let mut roots = RootCertStore::empty();
     match trust {
         Trust::File(path) => {
-            for certificate in certificates(path)? {
+            for certificate in pki::chain(path, LIMIT)? {
                 roots.add(certificate).map_err(|source| SendError::Root { path: path.clone(), source })?;
             }
         }
@@ -113,18 +113,6 @@ fn roots(trust: &Trust) -> Result<RootCertStore, SendError> {
         }
     }
     if roots.is_empty() { Err(SendError::NoRoots) } else { Ok(roots) }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SendError> {
-    let pem = fs::read(path, LIMIT)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose()).collect();
-    chain
-        .and_then(
-            |chain| {
-                if chain.is_empty() { Err(rustls::pki_types::pem::Error::NoItemsFound) } else { Ok(chain) }
-            },
-        )
-        .map_err(|source| SendError::Certificate { path: path.to_owned(), source })
 }
 
 /// What TLS said, if that is why `error` happened.

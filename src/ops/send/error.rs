@@ -10,6 +10,7 @@ use rustls::{AlertDescription, CertificateError};
 use super::connect::tls_error;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
+use crate::pki::PkiError;
 use crate::signing::SigningError;
 
 /// Why there is no good answer.
@@ -22,8 +23,8 @@ pub enum SendError {
     Plain,
     #[error(transparent)]
     File(#[from] FsError),
-    #[error("the certificate in '{}' is malformed", path.display())]
-    Certificate { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error(transparent)]
+    Certificate(#[from] PkiError),
     #[error("the client's private key is malformed")]
     PrivateKey { source: rustls::pki_types::pem::Error },
     #[error("client certificate '{}' and its key cannot be used", path.display())]
@@ -171,6 +172,7 @@ impl Diagnose for SendError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::File(error) => return error.hint(),
+            Self::Certificate(error) => return error.hint(),
             Self::Signing(error) => return error.hint(),
             Self::Untrusted { source, .. } => match source {
                 rustls::Error::InvalidCertificate(
