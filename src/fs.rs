@@ -1,9 +1,11 @@
 //! The write discipline. A file is written whole or not at all: into a nameless
 //! file in the same directory, with its mode set at creation, fsync, then linked
-//! or renamed into place, then fsync of the directory. After a failure, or a
-//! kill, nothing is left behind. What is changed in place is changed by one at
-//! a time: [`turn`].
+//! or renamed into place, then fsync of the directory. After a failure nothing is
+//! left behind; what a kill leaves goes with the next attempt (`temporary`). What is
+//! changed in place is changed by one at a time: [`turn`].
 
+mod steady;
+mod temporary;
 mod tree;
 mod turn;
 
@@ -18,7 +20,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use crate::error::Diagnose;
 use crate::secret::SecretBytes;
 
-pub use tree::{AtomicDirectory, open_regular};
+pub use steady::{Moment, Steady};
+pub use tree::{AtomicDirectory, open_beneath};
 pub use turn::{Access, turn};
 
 /// Mode of a file that holds a secret.
@@ -44,6 +47,8 @@ pub enum FsError {
     Foreign { path: PathBuf, owner: u32 },
     #[error("'{}' is replaced by others again and again", path.display())]
     Busy { path: PathBuf },
+    #[error("'{}' was changed by others meanwhile", path.display())]
+    Changed { path: PathBuf },
     #[error("'{}' is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
 }
@@ -85,7 +90,9 @@ impl Diagnose for FsError {
                 Some(format!("run as that user, or `chown {} {}`", own_uid(), path.display()))
             }
             Self::NotRegular { .. } => Some("name a file; - stands for a standard stream".into()),
-            Self::Busy { .. } => Some("wait until they are done, then run the command again".into()),
+            Self::Busy { .. } | Self::Changed { .. } => {
+                Some("wait until they are done, then run the command again".into())
+            }
             Self::TooLarge { .. } => Some("is it the right file?".into()),
         }
     }
@@ -120,24 +127,37 @@ impl AtomicFile {
         if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
             return Err(FsError::NotRegular { path: path.to_owned() });
         }
+        temporary::sweep(path);
         let directory = directory_of(path);
         let mode_bits = Mode::from_raw_mode(mode);
         match rustix::fs::openat(CWD, directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode_bits)
         {
-            Ok(fd) => Ok(Self { file: fd.into(), path: path.to_owned(), named: None, existing }),
+            Ok(fd) => {
+                let file = File::from(fd);
+                temporary::hold_nameless(&file);
+                Ok(Self { file, path: path.to_owned(), named: None, existing })
+            }
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-                let named = temporary_name(path);
-                let file = File::options()
-                    .read(true)
-                    .write(true)
-                    .create_new(true)
-                    .mode(mode)
-                    .open(&named)
-                    .map_err(FsError::io("create", path))?;
-                Ok(Self { file, path: path.to_owned(), named: Some(named), existing })
+                Self::create_named(path, mode, existing)
             }
             Err(error) => Err(FsError::io("create", path)(error.into())),
         }
+    }
+
+    /// The same where the file system knows no nameless files.
+    fn create_named(path: &Path, mode: u32, existing: Existing) -> Result<Self, FsError> {
+        let made = temporary::under_free_name(path, |name| {
+            let mut options = File::options();
+            let file = options.read(true).write(true).create_new(true).mode(mode).open(name)?;
+            temporary::hold(file, name)
+        });
+        let (file, named) = made.map_err(FsError::io("create", path))?;
+        Ok(Self { file, path: path.to_owned(), named: Some(named), existing })
+    }
+
+    /// Whether it may replace another.
+    pub fn existing(&self) -> Existing {
+        self.existing
     }
 
     /// The open file, for positioned writes.
@@ -165,8 +185,8 @@ impl AtomicFile {
             (None, Existing::Refuse) => self.link(&self.path),
             (None, Existing::Replace) => {
                 // linkat(2) never replaces, so a name is needed for the instant before rename(2).
-                let named = temporary_name(&self.path);
-                self.link(&named).and_then(|()| rename_or_remove(&named, &self.path))
+                temporary::under_free_name(&self.path, |name| self.link(name))
+                    .and_then(|((), named)| rename_or_remove(&named, &self.path))
             }
             (Some(named), Existing::Replace) => rename_or_remove(&named, &self.path),
             (Some(named), Existing::Refuse) => {
@@ -179,7 +199,12 @@ impl AtomicFile {
             io::ErrorKind::AlreadyExists => FsError::Exists { path: self.path.clone() },
             _ => FsError::io("create", &self.path)(source),
         })?;
-        sync_directory(&self.path)
+        sync_directory(&self.path).inspect_err(|_| {
+            // Where nothing was before, nothing is left; what was replaced is gone.
+            if self.existing == Existing::Refuse && temporary::leads_to(&self.path, &self.file) {
+                let _ = std::fs::remove_file(&self.path);
+            }
+        })
     }
 
     fn link(&self, to: &Path) -> io::Result<()> {
@@ -294,17 +319,6 @@ fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Removes what killed writers of `path` may have left beside it.
-pub fn sweep(path: &Path) {
-    let prefix = temporary_prefix(path);
-    let Ok(entries) = std::fs::read_dir(directory_of(path)) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
 /// Writes all of `bytes` at `offset`, and makes them durable.
 pub fn write_at_durably(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(bytes, offset)?;
@@ -313,18 +327,6 @@ pub fn write_at_durably(file: &File, bytes: &[u8], offset: u64) -> io::Result<()
 
 fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn temporary_prefix(path: &Path) -> String {
-    format!(".{}.tmp-", path.file_name().unwrap_or_default().to_string_lossy())
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static SERIAL: AtomicU32 = AtomicU32::new(0);
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let name = format!("{}{}-{serial}", temporary_prefix(path), std::process::id());
-    directory_of(path).join(name)
 }
 
 fn rename_or_remove(from: &Path, to: &Path) -> io::Result<()> {

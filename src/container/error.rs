@@ -282,7 +282,11 @@ impl Diagnose for ContainerError {
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space; nothing was left behind"
             }
-            Self::Read { .. } | Self::Write { .. } => return None,
+            Self::Read { source, .. } => {
+                let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<FsError>());
+                return inner.and_then(Diagnose::hint);
+            }
+            Self::Write { .. } => return None,
             Self::NoKey { kinds, .. } => return Some(missing_key(kinds)),
             Self::WrongPassphrase { .. } => {
                 "check layout and capitals; without the passphrase nothing opens it"

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::body::Body;
 use super::error::{ContainerError, Fault};
@@ -19,7 +19,7 @@ use super::recipient::{Recipient, RecipientKind, Wrapper};
 use super::signature::Statement;
 use super::slot::{self, Slot, SlotName};
 use super::stream::ReadAt;
-use crate::fs::{self, Access, FsError};
+use crate::fs::{self, Access, FsError, Moment};
 use crate::progress::Progress;
 
 /// What becomes of a file's recipients. Who is not named stays.
@@ -63,23 +63,31 @@ pub struct Rewritten {
 pub struct Rewrite {
     unlocked: Unlocked<File>,
     links: u64,
+    path: PathBuf,
+    /// How the file was before it was read.
+    before: Moment,
 }
 
 impl Rewrite {
     /// Opens the file at `path`, waits for its lock, and checks all that can be
     /// checked without reading it: the data key, both slots, the payload's length
     /// and that it was begun under that key, where it is in this file. A symbolic link is refused.
-    pub fn begin(path: &Path, keys: &(impl KeySource + ?Sized)) -> Result<Self, ContainerError> {
-        Self::begin_unless(path, keys, &[])
+    pub fn begin(
+        path: &Path,
+        keys: &(impl KeySource + ?Sized),
+        progress: &dyn Progress,
+    ) -> Result<Self, ContainerError> {
+        Self::begin_unless(path, keys, &[], progress)
     }
 
     fn begin_unless(
         path: &Path,
         keys: &(impl KeySource + ?Sized),
         leaked: &[KeyId],
+        progress: &dyn Progress,
     ) -> Result<Self, ContainerError> {
-        let file = fs::turn(path, Access::Write)?;
-        let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
+        let file = fs::turn(path, Access::Write, progress)?;
+        let metadata = file.metadata().map_err(FsError::io("read", path))?;
         let sealed = Sealed::of(path, file)?;
         if let Some(key) = leaked.iter().find(|id| sealed.header().has_recipient(id)) {
             return Err(ContainerError::Leaked { name: path.to_string_lossy().into_owned(), key: *key });
@@ -90,17 +98,19 @@ impl Rewrite {
             unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
             unlocked.payload_cipher()?;
         }
-        Ok(Self { unlocked, links })
+        let (links, before) = (metadata.nlink(), Moment::of(&metadata));
+        Ok(Self { unlocked, links, path: path.to_owned(), before })
     }
 
-    /// Changes who can open the file.
+    /// Changes who can open the file. `progress` hears when the file is waited for.
     pub fn recipients(
         path: &Path,
         keys: &(impl KeySource + ?Sized),
         change: &RecipientChange,
         dry_run: bool,
+        progress: &dyn Progress,
     ) -> Result<Rewritten, ContainerError> {
-        let rewrite = Self::begin_unless(path, keys, &change.leaked)?;
+        let rewrite = Self::begin_unless(path, keys, &change.leaked, progress)?;
         let header = rewrite.unlocked.header();
         let mut body = rewrite.body().clone();
         let openers = keys.others().filter(|_| change.remove_openers);
@@ -197,6 +207,8 @@ impl Rewrite {
     /// Writes `body` to both slots, as the next generation, which is returned.
     pub(super) fn commit(self, body: Body) -> Result<u64, ContainerError> {
         let (generation, bytes) = self.encode(body)?;
+        // Programs that keep to no lock may have put another file there meanwhile.
+        self.before.require_same(&self.path, &self.unlocked.input().stream)?;
         let [other, trusted] = self.order();
         let stale =
             self.unlocked.header().slots().iter().any(|state| matches!(state, SlotState::Stale { .. }));

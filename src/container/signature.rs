@@ -174,7 +174,7 @@ pub fn sign(
     payload: Option<&Path>,
     progress: &dyn Progress,
 ) -> Result<Signed, ContainerError> {
-    let mut rewrite = Rewrite::begin(path, keys)?;
+    let mut rewrite = Rewrite::begin(path, keys, progress)?;
     let (statement, plaintext_bytes) = match payload {
         None => rewrite.state(progress)?,
         // The lock is held: what stands there is what was opened.

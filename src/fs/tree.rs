@@ -1,15 +1,16 @@
 //! Directories by the same discipline: filled beside their place, then renamed
-//! into it. After a failure nothing is left; a kill may leave the half-filled
-//! `.NAME.tmp-*`, since a directory cannot be nameless.
+//! into it. After a failure nothing is left; a kill leaves the half-filled
+//! `.NAME.tmp-*`, since a directory cannot be nameless, until the next attempt.
 
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 
-use super::{FsError, SECRET, directory_of, sync_directory, temporary_name};
+use super::{FsError, SECRET, directory_of, sync_directory, temporary};
 
 /// Mode of a directory that only its owner can enter.
 const PRIVATE: u32 = 0o700;
@@ -21,6 +22,8 @@ pub struct AtomicDirectory {
     path: PathBuf,
     /// Where it is filled; empty once it is committed.
     temporary: PathBuf,
+    /// Held for as long as it is filled: what has no lock was left by someone who was killed.
+    _lock: File,
 }
 
 impl AtomicDirectory {
@@ -29,9 +32,18 @@ impl AtomicDirectory {
         if path.symlink_metadata().is_ok() {
             return Err(FsError::DirectoryExists { path: path.to_owned() });
         }
-        let temporary = temporary_name(path);
-        DirBuilder::new().mode(PRIVATE).create(&temporary).map_err(FsError::io("create directory", path))?;
-        Ok(Self { path: path.to_owned(), temporary })
+        temporary::sweep(path);
+        let made = temporary::under_free_name(path, |name| {
+            DirBuilder::new().mode(PRIVATE).create(name)?;
+            // What a sweeper took at once counts as taken: another name will do.
+            let taken = |error: io::Error| match error.kind() {
+                io::ErrorKind::NotFound => io::ErrorKind::AlreadyExists.into(),
+                _ => error,
+            };
+            File::open(name).map_err(taken).and_then(|directory| temporary::hold(directory, name))
+        });
+        let (lock, temporary) = made.map_err(FsError::io("create directory", path))?;
+        Ok(Self { path: path.to_owned(), temporary, _lock: lock })
     }
 
     /// Makes the file `name` in it, and the directories that lead there. `name` is
@@ -84,14 +96,27 @@ fn sync_below(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Opens the regular file at `path`, of which the last part is no symbolic link.
-pub fn open_regular(path: &Path) -> Result<File, FsError> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file =
-        File::options().read(true).custom_flags(flags).open(path).map_err(FsError::io("read", path))?;
+/// Opens the regular file `name`, which is relative, below the directory `base`. No
+/// part of `name` may be a symbolic link, also not one that took the place of a
+/// directory since somebody looked.
+pub fn open_beneath(base: &Path, name: &str) -> Result<File, FsError> {
+    let path = base.join(name);
+    let open = |directory: BorrowedFd<'_>, part: &Path, flags: OFlags| {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(directory, part, flags, Mode::empty())
+            .map_err(|error| FsError::io("read", &path)(error.into()))
+    };
+    let start = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+    let mut directory: OwnedFd = File::open(start).map_err(FsError::io("read", &path))?.into();
+    let relative = Path::new(name);
+    for part in relative.parent().into_iter().flat_map(Path::iter) {
+        directory = open(directory.as_fd(), Path::new(part), OFlags::DIRECTORY)?;
+    }
+    let last = Path::new(relative.file_name().unwrap_or_default());
+    let file = File::from(open(directory.as_fd(), last, OFlags::NONBLOCK)?);
     match file.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(file),
-        Ok(_) => Err(FsError::NotRegular { path: path.to_owned() }),
+        Ok(_) => Err(FsError::NotRegular { path }),
         Err(error) => Err(FsError::io("read", path)(error)),
     }
 }
@@ -130,13 +155,23 @@ mod tests {
     }
 
     #[test]
-    fn only_regular_files_are_opened() {
+    fn only_regular_files_are_opened_and_no_link_on_the_way() {
         let dir = tempfile::tempdir().unwrap();
-        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
-        std::fs::write(&file, b"x").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert!(open_regular(&file).is_ok());
-        assert!(open_regular(&link).is_err());
-        assert!(open_regular(dir.path()).is_err());
+        let path = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(path("base/sub/deep")).unwrap();
+        std::fs::create_dir(path("elsewhere")).unwrap();
+        for name in ["base/file", "base/sub/deep/file", "elsewhere/file"] {
+            std::fs::write(path(name), b"x").unwrap();
+        }
+        for (to, link) in [("file", "link"), ("../elsewhere", "tree"), ("deep", "sub/twice")] {
+            std::os::unix::fs::symlink(to, path("base").join(link)).unwrap();
+        }
+        let open = |name| open_beneath(&path("base"), name);
+        assert!(open("file").is_ok() && open("sub/deep/file").is_ok());
+        for name in ["link", "tree/file", "sub/twice/file", "sub", "sub/deep", "absent", "file/x"] {
+            assert!(open(name).is_err(), "{name}");
+        }
+        // What is named by the caller may be reached by a link.
+        assert!(open_beneath(&path("base/tree"), "file").is_ok());
     }
 }

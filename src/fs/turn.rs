@@ -1,15 +1,22 @@
 //! One writer at a time: an existing file under an exclusive lock.
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-use super::FsError;
+use super::{FsError, temporary};
+use crate::progress::Progress;
 
 /// How often a file that was replaced while its lock was awaited is looked up again.
 const ATTEMPTS: usize = 100;
+/// How often a lock is tried for, and how long each time, before somebody is told that
+/// it is waited for: a second in all. A rewrite takes milliseconds.
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// What is done with a file during a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +28,9 @@ pub enum Access {
 }
 
 /// Opens the regular file at `path` and waits for its lock, which the kernel
-/// drops with the returned file. A symbolic link is refused: what it leads to can
+/// drops with the returned file; `progress` hears of it when that takes long. A symbolic link is refused: what it leads to can
 /// change between a look and the next.
-pub fn turn(path: &Path, access: Access) -> Result<File, FsError> {
+pub fn turn(path: &Path, access: Access, progress: &dyn Progress) -> Result<File, FsError> {
     // A pipe or a device must not block, or do something, when it is opened.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     for _ in 0..ATTEMPTS {
@@ -37,38 +44,48 @@ pub fn turn(path: &Path, access: Access) -> Result<File, FsError> {
             .custom_flags(flags.bits().cast_signed())
             .open(path)
             .map_err(FsError::io("open", path))?;
-        file.lock().map_err(FsError::io("lock", path))?;
-        let locked = file.metadata().map_err(FsError::io("read", path))?;
+        lock(&file, path, progress).map_err(FsError::io("lock", path))?;
         // Whoever had the lock may have put another file in its place.
-        if path.symlink_metadata().is_ok_and(|now| is_same(&now, &locked)) {
+        if temporary::leads_to(path, &file) {
             return Ok(file);
         }
     }
     Err(FsError::Busy { path: path.to_owned() })
 }
 
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
+/// Waits for the lock without an end, as long as nobody interrupts the program.
+fn lock(file: &File, path: &Path, progress: &dyn Progress) -> io::Result<()> {
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
+    }
+    progress.waiting(path);
+    file.lock()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, symlink};
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
 
     use super::*;
     use crate::fs::{Existing, SECRET, write};
+    use crate::progress::Silent;
 
     #[test]
     fn a_turn_ends_when_the_file_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         write(&path, b"x", SECRET, Existing::Refuse).unwrap();
-        let first = turn(&path, Access::Write).unwrap();
+        let first = turn(&path, Access::Write, &Silent).unwrap();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                turn(&path, Access::Replace).unwrap();
+                turn(&path, Access::Replace, &Silent).unwrap();
                 assert!(done.load(Ordering::SeqCst));
             });
             // However long the other is given, it does not come first.
@@ -79,13 +96,38 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_long_is_told_for_what() {
+        struct Told(mpsc::Sender<std::path::PathBuf>);
+        impl Progress for Told {
+            fn total(&self, _: u64) {}
+            fn advance(&self, _: u64) {}
+            fn waiting(&self, path: &Path) {
+                self.0.send(path.to_owned()).unwrap();
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write(&path, b"x", SECRET, Existing::Refuse).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let told = Told(sender);
+        let first = turn(&path, Access::Write, &told).unwrap();
+        assert!(receiver.try_recv().is_err(), "nobody waited");
+        std::thread::scope(|scope| {
+            scope.spawn(|| turn(&path, Access::Write, &told).unwrap());
+            assert_eq!(receiver.recv().unwrap(), path);
+            drop(first);
+        });
+    }
+
+    #[test]
     fn who_waited_for_a_file_that_was_replaced_gets_the_new_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         write(&path, b"old", SECRET, Existing::Refuse).unwrap();
-        let first = turn(&path, Access::Replace).unwrap();
+        let first = turn(&path, Access::Replace, &Silent).unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| turn(&path, Access::Write).unwrap().metadata().unwrap().ino());
+            let waiting =
+                scope.spawn(|| turn(&path, Access::Write, &Silent).unwrap().metadata().unwrap().ino());
             std::thread::sleep(std::time::Duration::from_millis(50));
             write(&path, b"new", SECRET, Existing::Replace).unwrap();
             let new = path.metadata().unwrap().ino();
@@ -106,9 +148,12 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), fifo, mode, 0).unwrap();
         for name in ["link", "pipe", ""] {
             for access in [Access::Replace, Access::Write] {
-                assert!(matches!(turn(&path(name), access), Err(FsError::NotRegular { .. })), "{name}");
+                assert!(
+                    matches!(turn(&path(name), access, &Silent), Err(FsError::NotRegular { .. })),
+                    "{name}"
+                );
             }
         }
-        assert!(turn(&path("absent"), Access::Write).unwrap_err().is_not_found());
+        assert!(turn(&path("absent"), Access::Write, &Silent).unwrap_err().is_not_found());
     }
 }

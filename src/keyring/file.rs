@@ -145,7 +145,6 @@ impl Store {
         change: impl FnOnce(&mut Keyring) -> Result<(T, bool), E>,
     ) -> Result<(T, u64), E> {
         let _turn = self.turn()?;
-        fs::sweep(&self.path);
         let (mut keyring, data_key) = self.read_with_key()?;
         let (answer, changed) = change(&mut keyring)?;
         if changed {

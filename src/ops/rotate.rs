@@ -7,7 +7,7 @@ use super::files::Found;
 use crate::container::{
     ContainerError, KeyId, KeySource, Named, RecipientChange, Rewrite, Rewritten, Sealed, Wrapper,
 };
-use crate::fs::{self, Access, AtomicFile, Existing, FsError};
+use crate::fs::{self, Access, AtomicFile, Existing, FsError, Moment};
 use crate::progress::Progress;
 
 /// What became of one file.
@@ -42,7 +42,7 @@ pub fn rewrap(
 ) -> Vec<Item<Rewritten>> {
     progress.total(files.len() as u64);
     let each = |path: &Path| {
-        let rewritten = Rewrite::recipients(path, keys, change, dry_run)?;
+        let rewritten = Rewrite::recipients(path, keys, change, dry_run, progress)?;
         Ok(if rewritten.changed { Outcome::Done(rewritten) } else { Outcome::Skipped(rewritten) })
     };
     items(files, each, |_| progress.advance(1))
@@ -115,7 +115,7 @@ fn reencrypt_one(
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Result<Reencrypted, ContainerError> {
-    let turn = fs::turn(path, Access::Replace)?;
+    let turn = fs::turn(path, Access::Replace, progress)?;
     let metadata = turn.metadata().map_err(FsError::io("read", path))?;
     let file = turn.try_clone().map_err(FsError::io("read", path))?;
     let unlocked = Sealed::of(path, file)?.unlock(keys)?;
@@ -136,12 +136,12 @@ fn reencrypt_one(
     if dry_run {
         return Ok(report);
     }
-    // What a killed attempt may have left.
-    fs::sweep(path);
     let mut new = AtomicFile::create(path, fs::SECRET, Existing::Replace)?;
     let output = Named::new(path.to_string_lossy(), &mut new);
     let summary = unlocked.reseal(output, recipients, progress)?;
     report.owner_kept = new.take_after(&metadata)?;
+    // Programs that keep to no lock may have put another file there meanwhile.
+    Moment::of(&metadata).require_same(path, &turn)?;
     new.commit()?;
     drop(turn);
     report.recipients = summary.recipients.iter().map(|recipient| recipient.key_id).collect();
@@ -157,5 +157,9 @@ impl Progress for Part<'_> {
 
     fn advance(&self, bytes: u64) {
         self.0.advance(bytes);
+    }
+
+    fn waiting(&self, path: &Path) {
+        self.0.waiting(path);
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::container::archive::{ArchiveFault, Manifest, Receive, Writer, check_name};
 use crate::container::{ContainerError, Unlocked};
 use crate::error::{Diagnose, Kind};
-use crate::fs::{AtomicDirectory, FsError, open_regular};
+use crate::fs::{AtomicDirectory, FsError, Steady, open_beneath};
 use crate::progress::Progress;
 use crate::runtime::ModelError;
 use crate::runtime::external::{External, ScanError, scan};
@@ -117,9 +117,14 @@ impl Whole {
     }
 
     /// All of it as one stream.
-    pub fn reader(&self) -> Result<Writer<impl FnMut(&str) -> io::Result<File> + use<>, File>, WholeError> {
+    pub fn reader(
+        &self,
+    ) -> Result<Writer<impl FnMut(&str) -> io::Result<Steady> + use<>, Steady>, WholeError> {
         let base = self.base.clone();
-        let open = move |name: &str| open_regular(&base.join(name)).map_err(io::Error::other);
+        let open = move |name: &str| {
+            let file = open_beneath(&base, name);
+            file.and_then(|file| Steady::new(file, &base.join(name))).map_err(io::Error::other)
+        };
         let members = self.members.iter().map(|(name, size)| (name.clone(), *size)).collect();
         Writer::new(&self.model, members, open)
             .map_err(|source| WholeError::Archive { path: self.path.clone(), source })

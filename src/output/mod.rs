@@ -110,7 +110,12 @@ impl Output {
 
     /// A progress bar on stderr, if anyone watches.
     pub fn progress(&self, label: &str) -> Bar {
-        Bar::new(label, !self.quiet && io::stderr().is_terminal())
+        Bar::new(label, !self.quiet && io::stderr().is_terminal(), self.quiet)
+    }
+
+    /// No bar, for work that takes no time; what it waits for is told all the same.
+    pub fn unmeasured(&self) -> Bar {
+        Bar::new("", false, self.quiet)
     }
 
     fn paint(self, text: &str, code: &str) -> String {

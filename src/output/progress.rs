@@ -1,5 +1,8 @@
 //! A progress bar.
 
+use std::io::{self, Write};
+use std::path::Path;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::Progress;
@@ -13,17 +16,18 @@ pub struct Bar {
     bar: ProgressBar,
     /// How it looks once the total is known.
     known: &'static str,
+    quiet: bool,
 }
 
 impl Bar {
-    pub(super) fn new(label: &str, shown: bool) -> Self {
+    pub(super) fn new(label: &str, shown: bool, quiet: bool) -> Self {
         if !shown {
-            return Self { bar: ProgressBar::hidden(), known: BYTES };
+            return Self { bar: ProgressBar::hidden(), known: BYTES, quiet };
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_message(label.to_owned());
         bar.set_style(style(UNKNOWN));
-        Self { bar, known: BYTES }
+        Self { bar, known: BYTES, quiet }
     }
 
     /// The same bar, counting files and not bytes.
@@ -42,6 +46,15 @@ impl Progress for Bar {
 
     fn advance(&self, amount: u64) {
         self.bar.inc(amount);
+    }
+
+    fn waiting(&self, path: &Path) {
+        if !self.quiet {
+            self.bar.suspend(|| {
+                let path = path.display();
+                let _ = writeln!(io::stderr(), "waiting for '{path}', which another process is changing");
+            });
+        }
     }
 }
 

@@ -134,7 +134,6 @@ impl Inventory {
     /// Adds `entries`. They are on disk when this returns.
     pub fn add(&self, entries: impl IntoIterator<Item = Entry>) -> Result<(), PkiError> {
         let _turn = self.turn()?;
-        fs::sweep(&self.path);
         let mut certificates = self.read()?;
         certificates.extend(entries);
         let document = Document { version: 1, certificates };

@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::container::Unlocked;
 use crate::container::archive::TAR;
 use crate::error::Kind;
-use crate::fs::{self, AtomicDirectory};
+use crate::fs::AtomicDirectory;
 use crate::ops;
 use crate::output::Failure;
 
@@ -52,7 +52,7 @@ impl Decrypt {
                 .into());
         }
         // What is in the way is said first, whatever the file holds.
-        let destination = Destination::open(self.output.as_deref(), fs::SECRET, self.force)?;
+        let destination = Destination::open(self.output.as_deref(), self.force)?;
         let sealed = self.payload.open(&self.input)?;
         let openers = self.keys.to_decrypt(context, sealed.header())?;
         let unlocked = sealed.unlock(&openers)?;
@@ -63,7 +63,7 @@ impl Decrypt {
             restore(context, unlocked, path)?
         } else {
             let progress = context.output.progress("decrypting");
-            let bytes = destination.fill(|out| match self.range {
+            let bytes = destination.fill(&progress, |out| match self.range {
                 None => unlocked.decrypt(out, &progress),
                 Some(range) => unlocked.decrypt_range(range.within(unlocked.length()?), out, &progress),
             })?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::io::{Destination, fill_both, is_dash, open};
+use super::io::{Destination, create_sealed, fill_both, is_dash, open};
 use super::recipients::{Recipients, called};
 use super::sign::Signers;
 use crate::cli::context::Context;
@@ -18,7 +18,7 @@ use crate::container::{
     seal_signed,
 };
 use crate::error::Kind;
-use crate::fs::{self, AtomicFile, Existing};
+use crate::fs::{self, Existing, Steady};
 use crate::ops::Whole;
 use crate::output::{Document, Failure};
 
@@ -110,16 +110,17 @@ impl Encrypt {
             sha256: None,
         };
         let spec = SealSpec { recipients: &recipients, metadata: &metadata };
-        let destination = Destination::open(output.as_deref(), fs::PUBLIC, self.force)?;
+        let destination = Destination::open_sealed(output.as_deref(), self.force)?;
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let payload = match &self.detached {
-            Some(path) => Some((AtomicFile::create(path, fs::PUBLIC, existing)?, path.as_path())),
+            Some(path) => Some((create_sealed(path, existing)?, path.as_path())),
             None => None,
         };
         let progress = context.output.progress("encrypting");
         let input = source.stream;
         let summary = match payload {
             None => destination.fill_then(
+                &progress,
                 |out| match signers.as_slice() {
                     [] => Ok((seal(input, out, &spec, &progress)?, None)),
                     signers => {
@@ -134,7 +135,7 @@ impl Encrypt {
                         .map_err(|source| ContainerError::Write { name: file.name, source }),
                 },
             )?,
-            Some(payload) => fill_both(destination, payload, |header, payload| {
+            Some(payload) => fill_both(destination, payload, &progress, |header, payload| {
                 Ok((seal_detached(input, header, payload, &spec, &signers, &progress)?, None))
             })?,
         }
@@ -194,6 +195,7 @@ impl Encrypt {
                 .into());
         }
         let (Named { name, stream }, size) = open(&self.input)?;
+        let stream = Steady::new(stream, &self.input)?;
         let stream = Named::new(name, Box::new(stream) as Box<dyn Read + Send>);
         Ok(Source { stream, size, media_type: media_type.unwrap_or(ONNX).to_owned(), files: None })
     }

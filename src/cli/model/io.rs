@@ -10,8 +10,9 @@ use clap::Args;
 use crate::cli::{Outcome, Stop};
 use crate::container::{ContainerError, Named, Sealed};
 use crate::error::Kind;
-use crate::fs::{AtomicFile, Existing, FsError};
+use crate::fs::{self, Access, AtomicFile, Existing, FsError};
 use crate::output::Failure;
+use crate::progress::Progress;
 
 /// Whether `path` stands for a standard stream.
 pub(super) fn is_dash(path: &Path) -> bool {
@@ -70,8 +71,22 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    /// `path` is what the option says; without it, stdout unless that is a terminal.
-    pub(super) fn open(path: Option<&Path>, mode: u32, force: bool) -> Outcome<Self> {
+    /// For a model in the clear. `path` is what the option says; without it, stdout
+    /// unless that is a terminal.
+    pub(super) fn open(path: Option<&Path>, force: bool) -> Outcome<Self> {
+        Self::open_with(path, force, |path, existing| AtomicFile::create(path, fs::SECRET, existing))
+    }
+
+    /// The same for an encrypted one.
+    pub(super) fn open_sealed(path: Option<&Path>, force: bool) -> Outcome<Self> {
+        Self::open_with(path, force, create_sealed)
+    }
+
+    fn open_with(
+        path: Option<&Path>,
+        force: bool,
+        create: impl FnOnce(&Path, Existing) -> Result<AtomicFile, FsError>,
+    ) -> Outcome<Self> {
         let path = match path {
             Some(path) if !is_dash(path) => path,
             None if io::stdout().is_terminal() => {
@@ -88,21 +103,23 @@ impl Destination {
             }
         };
         let existing = if force { Existing::Replace } else { Existing::Refuse };
-        Ok(Self::File(AtomicFile::create(path, mode, existing)?, path.to_owned()))
+        Ok(Self::File(create(path, existing)?, path.to_owned()))
     }
 
     /// Writes through `write` and, if that succeeds, gives the file its name.
     pub(super) fn fill<T>(
         self,
+        progress: &dyn Progress,
         write: impl FnOnce(Named<&mut (dyn Write + Send)>) -> Result<T, ContainerError>,
     ) -> Outcome<T> {
-        self.fill_then(write, |_, _| Ok(()))
+        self.fill_then(progress, write, |_, _| Ok(()))
     }
 
     /// Like [`fill`](Self::fill); before it gets its name, `finish` may change the
     /// file. There is none behind a standard stream.
     pub(super) fn fill_then<T>(
         mut self,
+        progress: &dyn Progress,
         write: impl FnOnce(Named<&mut (dyn Write + Send)>) -> Result<T, ContainerError>,
         finish: impl FnOnce(Named<&File>, &T) -> Result<(), ContainerError>,
     ) -> Outcome<T> {
@@ -112,10 +129,30 @@ impl Destination {
         };
         if let Self::File(file, path) = self {
             finish(Named::new(path.to_string_lossy(), file.file()), &answer)?;
-            file.commit()?;
+            place(file, &path, progress)?;
         }
         Ok(answer)
     }
+}
+
+/// Gives the file its name. Whoever changes the old file of that name, header by
+/// header or as a whole, ends first: what they do must not undo this.
+fn place(file: AtomicFile, path: &Path, progress: &dyn Progress) -> Result<(), FsError> {
+    let _turn = match file.existing() {
+        Existing::Refuse => None,
+        // What is not there, a link, and what may not be read have nobody's turn.
+        Existing::Replace => fs::turn(path, Access::Replace, progress).ok(),
+    };
+    file.commit()
+}
+
+/// Begins an encrypted file. One that it replaces hands on its mode and its owner.
+pub(super) fn create_sealed(path: &Path, existing: Existing) -> Result<AtomicFile, FsError> {
+    let file = AtomicFile::create(path, fs::PUBLIC, existing)?;
+    if let Some(old) = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file) {
+        file.take_after(&old)?;
+    }
+    Ok(file)
 }
 
 /// As [`Destination::fill`], of a header and its payload. The payload gets its name
@@ -123,6 +160,7 @@ impl Destination {
 pub(super) fn fill_both<T>(
     header: Destination,
     payload: (AtomicFile, &Path),
+    progress: &dyn Progress,
     write: impl FnOnce(
         Named<&mut (dyn Write + Send)>,
         Named<&mut (dyn Write + Send)>,
@@ -130,10 +168,10 @@ pub(super) fn fill_both<T>(
 ) -> Outcome<T> {
     let (mut file, path) = payload;
     let mut placed = false;
-    let answer = header.fill(|header| {
+    let answer = header.fill(progress, |header| {
         let answer = write(header, Named::new(path.to_string_lossy(), &mut file))?;
         let existed = path.symlink_metadata().is_ok();
-        file.commit()?;
+        place(file, path, progress)?;
         placed = !existed;
         Ok(answer)
     });

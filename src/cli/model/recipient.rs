@@ -15,7 +15,7 @@ use crate::container::{ContainerError, KeyId, Openers, Recipient, RecipientChang
 use crate::keyring::KeyUse;
 use crate::ops::{self, Found};
 use crate::output::{Document, table};
-use crate::progress::Silent;
+use crate::progress::Progress;
 
 /// Show and change who can open a file
 #[derive(Debug, Args)]
@@ -111,7 +111,8 @@ impl Add {
         let (old, (add, _)) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
         let there = add.first().and_then(Wrapper::key_id);
         let change = RecipientChange { add, ..RecipientChange::default() };
-        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run)?;
+        let progress = context.output.unmeasured();
+        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
         if let Some(key) = there.filter(|_| changed.added.is_empty()) {
             let name = self.file.display().to_string();
             return Err(ContainerError::AlreadyRecipient { name, key }.into());
@@ -139,7 +140,8 @@ impl Remove {
         }
         let old = self.keys.read(context)?;
         let change = RecipientChange { remove, ..RecipientChange::default() };
-        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run)?;
+        let progress = context.output.unmeasured();
+        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
         for key in &changed.removed {
             let would = if self.dry_run { "would no longer let" } else { "no longer lets" };
             context.output.note(&format!("'{}' {would} key {key} open it", self.file.display()));
@@ -155,8 +157,9 @@ fn rewrite(
     openers: &Openers,
     change: &RecipientChange,
     dry_run: bool,
+    progress: &dyn Progress,
 ) -> Outcome<crate::container::Rewritten> {
-    let items = ops::rewrap(vec![Found::named(file)], openers, change, dry_run, &Silent);
+    let items = ops::rewrap(vec![Found::named(file)], openers, change, dry_run, progress);
     let outcome = items.into_iter().next().map(|item| item.outcome);
     match outcome {
         Some(ops::Outcome::Done(report) | ops::Outcome::Skipped(report)) => Ok(report),

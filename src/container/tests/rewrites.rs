@@ -27,7 +27,7 @@ fn from_to(old: u8, new: u8) -> RecipientChange {
 }
 
 fn rewrite(path: &Path, change: &RecipientChange) -> Result<Rewritten, ContainerError> {
-    Rewrite::recipients(path, &[kek(1), kek(2)][..], change, false)
+    Rewrite::recipients(path, &[kek(1), kek(2)][..], change, false, &Silent)
 }
 
 fn opens(bytes: &[u8], key: u8) -> Result<Vec<u8>, ContainerError> {
@@ -66,7 +66,7 @@ fn a_dry_run_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let before = sealed(10);
     let path = put(dir.path(), &before);
-    let would = Rewrite::recipients(&path, &kek(1), &from_to(1, 2), true).unwrap();
+    let would = Rewrite::recipients(&path, &kek(1), &from_to(1, 2), true, &Silent).unwrap();
     assert!(would.changed && would.generation == 2);
     assert!(std::fs::read(&path).unwrap() == before);
 }
@@ -163,10 +163,11 @@ fn the_slot_that_was_not_authenticated_is_written_first() {
         let mut bytes = sealed(10);
         bytes[damaged + 9] ^= 1;
         let path = put(dir.path(), &bytes);
-        let rewrite = Rewrite::begin(&path, &kek(1)).unwrap();
+        let rewrite = Rewrite::begin(&path, &kek(1), &Silent).unwrap();
         assert_eq!(rewrite.order(), [first, if first == SlotName::A { SlotName::B } else { SlotName::A }]);
         drop(rewrite);
-        let healed = Rewrite::recipients(&path, &kek(1), &RecipientChange::default(), false).unwrap();
+        let healed =
+            Rewrite::recipients(&path, &kek(1), &RecipientChange::default(), false, &Silent).unwrap();
         assert!(healed.healed && healed.changed && healed.generation == 2);
         assert_eq!(verify(&std::fs::read(&path).unwrap()).unwrap(), 10);
     }
@@ -206,7 +207,7 @@ fn nothing_is_written_where_something_is_not_authentic() {
         assert!(std::fs::read(&path).unwrap() == bytes, "{what}");
     }
     let path = put(dir.path(), &good);
-    let error = Rewrite::recipients(&path, &kek(3), &from_to(1, 2), false).unwrap_err();
+    let error = Rewrite::recipients(&path, &kek(3), &from_to(1, 2), false, &Silent).unwrap_err();
     assert!(matches!(error, ContainerError::NoKey { .. }));
     assert!(std::fs::read(&path).unwrap() == good);
 }

@@ -1,0 +1,174 @@
+//! Faults at system calls, by strace.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::support::{text, wait_until};
+use crate::{Case, signal, under};
+
+/// The system calls that change a file, its name, its rights or its lock.
+const CALLS: &str = "?write,?writev,?pwrite64,?pwritev,?pwritev2,?ftruncate,?fallocate,?copy_file_range,?sendfile,\
+    ?fdatasync,?fsync,?sync_file_range,?sync,?syncfs,?link,?linkat,?symlinkat,?rename,?renameat,?renameat2,\
+    ?unlink,?unlinkat,?mkdir,?mkdirat,?rmdir,?chown,?fchown,?fchownat,?chmod,?fchmod,?fchmodat,?flock";
+
+const KINDS: [&str; 3] = ["signal=SIGKILL", "error=EIO", "error=ENOSPC"];
+
+/// What one call meets.
+pub(super) struct Fault {
+    pub(super) call: String,
+    kind: &'static str,
+    when: usize,
+}
+
+impl Fault {
+    pub(super) fn kills(&self) -> bool {
+        self.kind.starts_with("signal")
+    }
+
+    /// Whether it is an error of the `n`th of these calls.
+    pub(super) fn fails(&self, call: &str, n: usize) -> bool {
+        !self.kills() && self.call == call && self.when == n
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:when={}", self.call, self.kind, self.when)
+    }
+}
+
+/// Runs `command` once for each of those system calls that it makes and each fault,
+/// which that call meets; `prepare` comes before each, and `check` looks at what is left.
+pub(super) fn each_fault(
+    case: &Case,
+    prepare: impl Fn(),
+    command: impl Fn() -> Command,
+    check: impl Fn(&Fault, &Output),
+) {
+    prepare();
+    let (output, calls) = traced(case, &command(), CALLS);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // strace counts for each thread.
+    let mut most = BTreeMap::<String, usize>::new();
+    let mut counts = BTreeMap::<(u32, String), usize>::new();
+    for Call { pid, name, .. } in calls {
+        let count = counts.entry((pid, name.clone())).or_default();
+        *count += 1;
+        let most = most.entry(name).or_default();
+        *most = (*most).max(*count);
+    }
+    assert!(most.contains_key("write") || most.contains_key("pwrite64"), "{most:?}");
+    assert!(most.contains_key("fsync") || most.contains_key("fdatasync"), "{most:?}");
+    let mut met = 0;
+    for (call, most) in most {
+        for kind in KINDS {
+            for when in 1..=most {
+                let fault = Fault { call: call.clone(), kind, when };
+                prepare();
+                let log = case.sandbox.path("strace.log");
+                let (trace, inject) = (format!("trace={call}"), format!("inject={fault}"));
+                let options = ["-f", "-o", log.to_str().unwrap(), "-e", &trace, "-e", &inject];
+                let output = under(case, "strace", &options, &command()).output().unwrap();
+                let seen = fs::read_to_string(&log).unwrap();
+                // Threads may have shared the work in another way.
+                if seen.contains("(INJECTED)") || seen.contains("killed by SIGKILL") {
+                    assert!(!text(&output.stderr).contains("panicked"), "{fault}: {}", text(&output.stderr));
+                    met += 1;
+                    check(&fault, &output);
+                }
+            }
+        }
+    }
+    assert!(met >= 9, "only {met} faults");
+}
+
+/// A system call that was made.
+pub(super) struct Call {
+    pub(super) pid: u32,
+    pub(super) name: String,
+    pub(super) line: String,
+}
+
+/// Runs `command`, and returns which of `calls` it made, in order.
+pub(super) fn traced(case: &Case, command: &Command, calls: &str) -> (Output, Vec<Call>) {
+    let version = Command::new("strace").arg("--version").output();
+    assert!(
+        version.is_ok_and(|output| output.status.success()),
+        "strace is not installed: this test needs it"
+    );
+    let log = case.sandbox.path("trace.log");
+    let options = ["-f", "-o", log.to_str().unwrap(), "-e", &format!("trace={calls}")];
+    let output = under(case, "strace", &options, command).output().unwrap();
+    let seen = fs::read_to_string(&log).unwrap();
+    let call = |line: &str| {
+        let (pid, rest) = line.split_once(' ')?;
+        let name = rest.trim_start().split_once('(')?.0;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_name.then(|| Call {
+            pid: pid.parse().unwrap(),
+            name: name.to_owned(),
+            line: rest.trim().to_owned(),
+        })
+    };
+    (output, seen.lines().filter_map(call).collect())
+}
+
+/// A command that stops after certain calls, until it is told to go on.
+pub(super) struct Stopping {
+    child: Child,
+    log: PathBuf,
+    stops: usize,
+}
+
+impl Stopping {
+    /// Starts `command`, which stops when a thread of it has made this call for the
+    /// `when`th time.
+    pub(super) fn start(case: &Case, command: &Command, call: &str, when: usize) -> Self {
+        let log = case.sandbox.path("stop.log");
+        let _ = fs::remove_file(&log);
+        let inject = format!("inject={call}:signal=SIGSTOP:when={when}");
+        let options = ["-f", "-o", log.to_str().unwrap(), "-e", &format!("trace={call}"), "-e", &inject];
+        let mut traced = under(case, "strace", &options, command);
+        let child = traced.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stopping = Self { child, log, stops: 0 };
+        stopping.wait();
+        stopping
+    }
+
+    fn seen(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits for the next stop.
+    fn wait(&mut self) {
+        self.stops += 1;
+        wait_until("it is stopped", || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?} {}", self.seen());
+            self.seen().matches("stopped by SIGSTOP").count() >= self.stops
+        });
+    }
+
+    fn resume(&self) {
+        if let Some((pid, _)) = self.seen().split_once(' ') {
+            signal(pid.parse().unwrap(), "CONT");
+        }
+    }
+
+    /// Lets it go on to the next stop.
+    pub(super) fn next(&mut self) {
+        self.resume();
+        self.wait();
+    }
+
+    /// Lets it go on to its end.
+    pub(super) fn finish(mut self) -> Output {
+        wait_until("it ends", || {
+            self.resume();
+            self.child.try_wait().unwrap().is_some()
+        });
+        self.child.wait_with_output().unwrap()
+    }
+}
