@@ -1,154 +1,31 @@
-#!/usr/bin/env python3
-# /// script
-# requires-python = ">=3.10"
-# dependencies = ["cryptography>=48"]
-# ///
-"""Writes the vectors of the sealed model file, version 1, and index.json beside them.
-
-The writer is tests/peers/sealed.py, which was made from docs/file-format.md alone. Every
-random value follows from the vector's name, so each run writes the same bytes. They go
-into the directory of this script, or into another that is named."""
+"""One key-encryption key or several, one file: every part of it, right and wrong."""
 
 import hashlib
-import io
 import json
 import struct
-import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-OUT = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
-sys.path.insert(0, str(HERE.parents[2] / "tests/peers"))
-
-import sealed as format  # noqa: E402
-from cryptography.hazmat.primitives import serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
-
-REGION, SLOT, CHUNK, SEALED_CHUNK = 4096, 8192, 16384, 16400
-SLOT_B, PAYLOAD = REGION + SLOT, REGION + 2 * SLOT
-CHUNKS = PAYLOAD + 56
-
-KEYS = {name: hashlib.sha256(b"kek " + name.encode()).digest() for name in ("a", "b", "c", "stranger")}
-SIGNERS = {
-    name: Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"signer " + name.encode()).digest())
-    for name in ("one", "two")
-}
-
-index = {
-    "format": 1,
-    "keys": {name: key.hex() for name, key in KEYS.items()},
-    "signers": {
-        name: key.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-        for name, key in SIGNERS.items()
-    },
-    "valid": [],
-    "invalid": [],
-}
-
-
-def seed(name):
-    """Makes all that is random follow from `name`."""
-    count = 0
-
-    def deterministic(length):
-        nonlocal count
-        count += 1
-        return hashlib.shake_256(f"{name} {count}".encode()).digest(length)
-
-    format.random_bytes = deterministic
-
-
-def plaintext(length):
-    return bytes(i * 7 % 251 for i in range(length))
-
-
-def metadata(**changes):
-    base = {
-        "name": "vector",
-        "version": "1",
-        "media_type": "application/x-onnx",
-        "created": "2026-01-02T03:04:05Z",
-    }
-    return {name: value for name, value in (base | changes).items() if value is not None}
-
-
-def make(name, length=100, keys=("a",), said=None, **more):
-    """The bytes of a file as a writer makes it."""
-    seed(name)
-    out = io.BytesIO()
-    said = metadata(size=length) if said is None else said
-    format.write_file(out, io.BytesIO(plaintext(length)), [KEYS[key] for key in keys], said, **more)
-    return out.getvalue()
-
-
-class Parts:
-    """A file taken apart by a holder of key a."""
-
-    def __init__(self, name, data):
-        path = OUT / "scratch"
-        path.write_bytes(data)
-        with open(path, "rb") as file:
-            self.sealed = format.Sealed(file)
-            self.sealed.unlock([KEYS["a"]])
-        path.unlink()
-        self.data, self.p, self.body, self.dek = data, self.sealed.p, self.sealed.body, self.sealed.dek
-        self.slot_length = self.sealed.slot
-        seed(name + " changed")
-
-    def slot(self, body=None, framed=None, mac=None):
-        """A slot with a right checksum, and, unless another is given, a right MAC."""
-        if framed is None:
-            framed = format.frame(self.p, (body or self.body).encode() if not isinstance(body, bytes) else body)
-        mac = format.mac_of(self.p, framed, self.dek) if mac is None else mac
-        return format.make_slot(self.p, self.slot_length, framed, mac)
-
-    def with_slots(self, a, b=None):
-        return self.data[:REGION] + a + (a if b is None else b) + self.data[REGION + 2 * self.slot_length :]
-
-    def with_metadata(self, text):
-        text = text if isinstance(text, bytes) else json.dumps(text).encode()
-        self.body.metadata = format.seal_message(self.dek, format.LABEL + b"meta\0" + self.p, text)
-        return self.with_slots(self.slot())
-
-    def with_payload(self, plain):
-        message = format.seal_message(self.dek, format.LABEL + b"payload\0" + self.p, plain)
-        return self.data[: REGION + 2 * self.slot_length] + message
-
-
-def flipped(data, *places):
-    data = bytearray(data)
-    for place in places:
-        data[place] ^= 1
-    return bytes(data)
-
-
-def patched(data, place, new):
-    return data[:place] + new + data[place + len(new) :]
-
-
-def valid(name, what, data, opens_with=("a",), trusted=None):
-    path = OUT / f"{name}.sealed"
-    path.write_bytes(data)
-    publics = {n: SIGNERS[n].public_key() for n in trusted or ()}
-    by_id = {format.signer_id(key): key for key in publics.values()} or None
-    content = format.HashingWriter()
-    said = format.open_file(path, [KEYS[opens_with[0]]], by_id, content)
-    entry = {"file": path.name, "what": what, "opens_with": list(opens_with), "says": said}
-    entry["plaintext_sha256"] = content.hash.hexdigest()
-    if trusted is not None:
-        entry["trusted"] = list(trusted)
-    index["valid"].append(entry)
-
-
-def invalid(name, refused, reason, data, key="a", trusted=None):
-    path = OUT / f"bad-{name}.sealed"
-    path.write_bytes(data)
-    entry = {"file": path.name, "refused": refused, "reason": reason, "key": key}
-    if trusted is not None:
-        entry["trusted"] = list(trusted)
-    index["invalid"].append(entry)
+from common import (
+    CHUNK,
+    CHUNKS,
+    KEYS,
+    PAYLOAD,
+    REGION,
+    SEALED_CHUNK,
+    SIGNERS,
+    SLOT,
+    SLOT_B,
+    Parts,
+    flipped,
+    invalid,
+    make,
+    metadata,
+    patched,
+    plaintext,
+    valid,
+)
+from sealed import recipients as wrapping
+from sealed.header import frame
+from sealed.primitive import LABEL, seal_message
 
 
 def valid_vectors():
@@ -160,8 +37,10 @@ def valid_vectors():
     valid("metadata-least", "neither size nor SHA-256", make("metadata-least", said=metadata()))
     longest = {name: "é" * 127 + "x" for name in ("name", "version", "media_type", "created")}
     valid("metadata-longest", "each field has 255 bytes", make("metadata-longest", said=longest))
-    valid("recipients-3", "three keys, each of which opens it", make("recipients-3", keys="abc"), tuple("abc"))
-    opaque = [(kind, bytes([kind]) * 16, b"opaque") for kind in (format.AGE, format.EXTERNAL)]
+    valid(
+        "recipients-3", "three keys, each of which opens it", make("recipients-3", keys="abc"), tuple("abc")
+    )
+    opaque = [(kind, bytes([kind]) * 16, b"opaque") for kind in (wrapping.AGE, wrapping.EXTERNAL)]
     mixed = make("recipients-other", others=opaque)
     valid("recipients-other", "recipients of types 3 and 4, which need not be understood", mixed)
     for slot in (12288, 65536):
@@ -178,11 +57,9 @@ def valid_vectors():
     old = parts.slot()
     parts.body.generation = 7
     parts.body.recipients.pop()
-    blob_context = format.wrap_context(parts.p, format.KEK, format.key_id(KEYS["c"]))
-    blob = format.seal_message(KEYS["c"], blob_context, parts.dek)
-    parts.body.recipients.append((format.KEK, format.key_id(KEYS["c"]), blob))
+    parts.body.recipients.append(KEYS["c"].wrap(parts.p, parts.dek))
     text = json.dumps(metadata(size=100)).encode()
-    parts.body.metadata = format.seal_message(parts.dek, format.LABEL + b"meta\0" + parts.p, text)
+    parts.body.metadata = seal_message(parts.dek, LABEL + b"meta\0" + parts.p, text)
     new = parts.slot()
     whole = parts.with_slots(new)
     valid("rewritten", "generation 7: key b went, c came; the signature holds", whole, ("a", "c"), ("one",))
@@ -191,7 +68,12 @@ def valid_vectors():
     valid("stale-b", what.format("A"), parts.with_slots(new, old), ("a", "c"), ("one",))
     torn = new[:700] + bytes(SLOT - 700)
     valid("torn-a", "interrupted inside slot A: B counts", parts.with_slots(torn, new), ("a", "c"))
-    valid("torn-b", "interrupted inside slot B: A, which is older, counts", parts.with_slots(old, torn), tuple("ab"))
+    valid(
+        "torn-b",
+        "interrupted inside slot B: A, which is older, counts",
+        parts.with_slots(old, torn),
+        tuple("ab"),
+    )
 
 
 def invalid_preambles():
@@ -267,7 +149,7 @@ def invalid_slots():
     old = one.slot()
     one.body.generation = 2
     new = one.slot()
-    forged = one.slot(framed=format.frame(one.p, one.body.encode()), mac=bytes(32))
+    forged = one.slot(framed=frame(one.p, one.body.encode()), mac=bytes(32))
     one.body.generation = 1
     stale = one.slot(mac=bytes(32))
     invalid("stale-forged", "slot-forged", "the older slot's MAC is wrong", one.with_slots(new, stale))
@@ -385,13 +267,10 @@ def invalid_signatures():
     signature("payload", "signature-forged", "the same plaintext, encrypted anew", same)
 
 
-for stale in OUT.glob("*.sealed"):
-    stale.unlink()
-valid_vectors()
-invalid_preambles()
-invalid_slots()
-invalid_metadata()
-invalid_payloads()
-invalid_signatures()
-(OUT / "index.json").write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n")
-print(f"{len(index['valid'])} valid, {len(index['invalid'])} invalid: {format.check_vectors(OUT)}")
+def write():
+    valid_vectors()
+    invalid_preambles()
+    invalid_slots()
+    invalid_metadata()
+    invalid_payloads()
+    invalid_signatures()
