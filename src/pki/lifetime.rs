@@ -25,11 +25,11 @@ const LAST: UnixSeconds = 253_402_300_799;
 /// Ten years.
 pub const ROOT: Duration = Duration::from_secs(3650 * DAY);
 /// Five years.
-pub const INTERMEDIATE: Duration = Duration::from_secs(1825 * DAY);
+pub(super) const INTERMEDIATE: Duration = Duration::from_secs(1825 * DAY);
 /// Ninety days.
-pub const SERVER: Duration = Duration::from_secs(90 * DAY);
+pub(super) const SERVER: Duration = Duration::from_secs(90 * DAY);
 /// A day.
-pub const CLIENT: Duration = Duration::from_secs(DAY);
+pub(super) const CLIENT: Duration = Duration::from_secs(DAY);
 
 /// What is to last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::app::App;
 use super::connection;
+use super::refusals::network;
 use super::tracked::Tracked;
 
 /// Accepts connections until `shutdown` says so, then waits for those that are
@@ -103,14 +104,6 @@ impl Drop for Counted {
 /// Open connections by address. As large as there are connections, which are capped.
 #[derive(Default)]
 struct Addresses(Mutex<HashMap<IpAddr, usize>>);
-
-/// What counts as one address: with IPv6 everyone has a /64 (RFC 6177).
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) & !u128::from(u64::MAX)).to_be_bytes()),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
 
 /// One connection of one address.
 struct Share {

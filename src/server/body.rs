@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::app::App;
 use super::fault::Fault;
-use super::gate::Caller;
-use super::signature::Check;
+use super::signature::{self, Check};
+use crate::auth::SignedRequest;
 
 /// A body in memory. Its share of the memory is given back when it is dropped.
 pub(super) struct Held {
@@ -65,9 +65,9 @@ pub(super) async fn drain(mut body: Body) {
     let _ = timeout(Duration::from_secs(1), within).await;
 }
 
-/// Reads the body of the request of `caller` whole. A signed request is accepted
+/// Reads the body of a request whole. One that is `signed` is accepted
 /// here: after there is room for its body, before the first byte of it.
-pub(super) async fn read(app: &App, caller: &Caller, mut body: Body) -> Result<Held, Fault> {
+pub(super) async fn read(app: &App, signed: Option<&SignedRequest>, mut body: Body) -> Result<Held, Fault> {
     let limit = app.limits.body;
     let announced = body.size_hint().exact().map(usize::try_from);
     let expected = match announced {
@@ -80,11 +80,11 @@ pub(super) async fn read(app: &App, caller: &Caller, mut body: Body) -> Result<H
         None => limit,
     };
     let mut memory = Share::of(&app.body_memory, expected)?;
-    caller.accept_signature(app)?;
+    signature::accept(app, signed)?;
 
     // Room grows with what arrives: an announcement alone takes no memory.
     let mut bytes = BytesMut::new();
-    let mut check = Check::new(caller.signed());
+    let mut check = Check::new(signed);
     let end = Instant::now() + app.limits.body_deadline.0;
     loop {
         let frame = timeout_at((Instant::now() + app.limits.body_timeout.0).min(end), body.frame())

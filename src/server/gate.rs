@@ -58,7 +58,7 @@ impl Caller {
         let caller = judged?;
         // A request without a body is accepted at once, one with a body when it is read.
         if matches!(request.method, Method::GET | Method::HEAD) {
-            caller.accept_signature(app)?;
+            signature::accept(app, caller.signed())?;
         }
         Ok(caller)
     }
@@ -83,11 +83,6 @@ impl Caller {
     /// The request's signature, if it has one.
     pub(super) fn signed(&self) -> Option<&SignedRequest> {
         self.signed.as_deref()
-    }
-
-    /// Accepts a signed request, the first time only.
-    pub(super) fn accept_signature(&self, app: &App) -> Result<(), Fault> {
-        Ok(self.signed().map_or(Ok(()), |signed| signed.accept(app.clock.unix()))?)
     }
 
     /// Judges the caller again where time passed or the keyring changed: a request

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use super::accept::network;
 use crate::audit::{Event, Log};
 
 /// Addresses that are told apart between two writes; the rest are counted together.
@@ -42,5 +41,13 @@ impl Refusals {
             event.count = Some(count);
             log.record(event);
         }
+    }
+}
+
+/// What counts as one address: with IPv6 everyone has a /64 (RFC 6177).
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) & !u128::from(u64::MAX)).to_be_bytes()),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }

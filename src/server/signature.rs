@@ -42,6 +42,11 @@ pub(super) fn verify(
     if is_ours(app, head.authority) { Ok(Some(signed)) } else { Err(AuthError::Misdirected) }
 }
 
+/// Accepts a request if it is signed: the first time only.
+pub(super) fn accept(app: &App, signed: Option<&SignedRequest>) -> Result<(), Fault> {
+    Ok(signed.map_or(Ok(()), |signed| signed.accept(app.clock.unix()))?)
+}
+
 /// Whether `authority`, whatever its port, is this server: by its configuration, or else
 /// by its certificate.
 fn is_ours(app: &App, authority: &str) -> bool {

@@ -270,6 +270,20 @@ fn a_request_that_is_signed_for_another_server_is_refused() {
 }
 
 #[test]
+fn whom_a_signed_request_may_be_for_follows_the_certificate() {
+    let signing = Signing::new(REQUIRED);
+    let asked = |authority: &str| {
+        let mut request = signing.infer();
+        request.authority = authority.into();
+        signing.client().ask(request.sign(&signing.signer).bytes()).unwrap()
+    };
+    refused("not yet a name", &asked("renewed.example"), 421, "misdirected_request");
+    signing.served.sandbox.ok(["cert", "issue", "--server", "localhost", "renewed.example", "--force"]);
+    wait_until("the new name is the server's", || asked("renewed.example").status == 200);
+    refused("no name any more", &asked("127.0.0.1"), 421, "misdirected_request");
+}
+
+#[test]
 fn an_added_or_changed_content_encoding_is_refused() {
     let signing = Signing::shared();
     let original = signing.infer().sign(&signing.signer);

@@ -222,7 +222,7 @@ async fn run(
     body: Body,
 ) -> Result<Response, Fault> {
     let Asked { app, caller, account, headers } = *asked;
-    let held = body::read(app, caller, body).await?;
+    let held = body::read(app, caller.signed(), body).await?;
     account.received(held.bytes.len());
     caller.still_holds(app, headers)?;
     let held = coding::decode(app, held, media.coding).await?;
