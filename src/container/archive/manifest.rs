@@ -53,6 +53,10 @@ impl Manifest {
         if manifest.version != VERSION {
             return Err(malformed(format!("version {} is not supported", manifest.version)));
         }
+        // As with headers: one form, so that the same files give the same bytes.
+        if manifest.encode() != json {
+            return Err(malformed("it says this in another form than sealed archives do".into()));
+        }
         if !manifest.members.iter().any(|member| member.name == manifest.model) {
             return Err(malformed("its model is no member".into()));
         }

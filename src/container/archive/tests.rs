@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read, Write};
 
+use data_encoding::HEXLOWER;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -331,6 +332,26 @@ fn hostile_archives_are_refused() {
             .contains(&case)
         {
             assert!(list::list(&mut Slice(&archive)).is_err(), "{case} is listed");
+        }
+    }
+}
+
+#[test]
+fn a_manifest_has_one_form() {
+    let manifest = manifest_of("m", &[("m", b"graph")]);
+    let digest = HEXLOWER.encode(&sha256(&[b"graph"]));
+    for other in [
+        manifest.replace(',', ", "),
+        format!("{manifest}\n"),
+        manifest.replace("\"m\"", "\"\\u006d\""),
+        format!(r#"{{"model":"m","version":1,"members":[{{"name":"m","size":5,"sha256":"{digest}"}}]}}"#),
+        // serde takes an array for an object without names.
+        format!(r#"[1,"m",[["m",5,"{digest}"]]]"#),
+    ] {
+        let archive = by_hand(&[block("m", b"graph")], &other);
+        for found in [read(&archive).map(drop), list::list(&mut Slice(&archive)).map(drop)] {
+            let fault = found.unwrap_err().to_string();
+            assert!(fault.contains("another form"), "{other}: {fault}");
         }
     }
 }
