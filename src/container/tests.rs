@@ -4,10 +4,12 @@ mod damage;
 mod failures;
 mod headers;
 mod interop;
+mod layout;
 mod ranges;
 mod recipients;
 mod rewrites;
 mod signatures;
+mod torn;
 
 use std::io::{self, Read};
 

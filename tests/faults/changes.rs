@@ -74,7 +74,7 @@ fn another_model_that_takes_the_files_place_is_not_written_to() {
     let case = Case::new();
     let kms = case.write(
         "kms",
-        "#!/bin/sh\n[ $SEALSERVE_OPERATION = wrap ] && exec base64 -w0\n$CHANGE >&2\nexec base64 -d\n",
+        "#!/bin/sh\nturn() { tr A-Za-z N-ZA-Mn-za-m; }\n[ $SEALSERVE_OPERATION = wrap ] && base64 -w0 | turn && exit\n$CHANGE >&2\nturn | base64 -d\n",
     );
     fs::set_permissions(kms, fs::Permissions::from_mode(0o755)).unwrap();
     case.ok("model encrypt --force model.onnx -o models/a.sealed --wrap-command ./kms --command-key x --key-file old");

@@ -1,6 +1,6 @@
 //! Faults at system calls, by strace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -152,9 +152,11 @@ impl Stopping {
     }
 
     fn resume(&self) {
-        if let Some((pid, _)) = self.seen().split_once(' ') {
-            signal(pid.parse().unwrap(), "CONT");
-        }
+        // One of its threads that is still there stands for all of them.
+        let seen = self.seen();
+        let pids: BTreeSet<u32> =
+            seen.lines().filter_map(|line| line.split_once(' ')?.0.parse().ok()).collect();
+        pids.into_iter().for_each(|pid| signal(pid, "CONT"));
     }
 
     /// Lets it go on to the next stop.

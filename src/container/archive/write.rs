@@ -7,6 +7,7 @@ use super::block::{END, Entry, entry_len, padding};
 use super::manifest::{MANIFEST, Manifest, Member};
 use super::name::{Names, shown};
 use crate::crypto::digest::Sha256;
+use crate::fs::FsError;
 
 /// An archive of files, to be read once. The same files give the same bytes.
 pub struct Writer<F, R> {
@@ -68,7 +69,8 @@ impl<F: FnMut(&str) -> io::Result<R>, R: Read> Writer<F, R> {
         if let Some(mut done) = self.current.take() {
             let member = &mut self.manifest.members[self.begun - 1];
             if done.left > 0 || done.input.read(&mut [0])? > 0 {
-                return Err(io::Error::other(format!("'{}' changed while it was read", member.name)));
+                let path = member.name.clone().into();
+                return Err(io::Error::other(FsError::Changed { path }));
             }
             member.sha256 = done.hash.finish();
             out.resize(padding(member.size), 0);

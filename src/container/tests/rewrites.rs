@@ -2,9 +2,7 @@
 //! the old key or the new one, and the payload is never touched.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::container::body::Body;
@@ -12,13 +10,13 @@ use crate::container::preamble::Preamble;
 use crate::container::slot;
 use crate::fs::{Existing, SECRET};
 
-fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
+pub(super) fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
     let path = dir.join("f");
     crate::fs::write(&path, bytes, SECRET, Existing::Replace).unwrap();
     path
 }
 
-fn from_to(old: u8, new: u8) -> RecipientChange {
+pub(super) fn from_to(old: u8, new: u8) -> RecipientChange {
     RecipientChange {
         add: vec![Wrapper::Key(kek(new))],
         remove: vec![kek(old).id()],
@@ -26,11 +24,11 @@ fn from_to(old: u8, new: u8) -> RecipientChange {
     }
 }
 
-fn rewrite(path: &Path, change: &RecipientChange) -> Result<Rewritten, ContainerError> {
+pub(super) fn rewrite(path: &Path, change: &RecipientChange) -> Result<Rewritten, ContainerError> {
     Rewrite::recipients(path, &[kek(1), kek(2)][..], change, false, &Silent)
 }
 
-fn opens(bytes: &[u8], key: u8) -> Result<Vec<u8>, ContainerError> {
+pub(super) fn opens(bytes: &[u8], key: u8) -> Result<Vec<u8>, ContainerError> {
     let unlocked = Sealed::from_bytes("f", bytes)?.unlock(&kek(key))?;
     Ok(unlocked.read_to_memory(&Silent)?.expose().to_vec())
 }
@@ -69,89 +67,6 @@ fn a_dry_run_writes_nothing() {
     let would = Rewrite::recipients(&path, &kek(1), &from_to(1, 2), true, &Silent).unwrap();
     assert!(would.changed && would.generation == 2);
     assert!(std::fs::read(&path).unwrap() == before);
-}
-
-/// A file before and after a rewrap from key 1 to key 2. It has so many other
-/// recipients that its header covers several sectors, and each byte of it moves.
-fn before_and_after() -> (Vec<u8>, Vec<u8>) {
-    let dir = tempfile::tempdir().unwrap();
-    let keys: Vec<_> = [1].into_iter().chain(20..44).map(kek).collect();
-    let before = sealed_with(&plaintext(CHUNK + 9), &keys, &metadata());
-    assert_eq!(Preamble::parse(&before).unwrap().slot_len as usize, SLOT);
-    let path = put(dir.path(), &before);
-    rewrite(&path, &from_to(1, 2)).unwrap();
-    (before, std::fs::read(path).unwrap())
-}
-
-/// What a power failure may leave of a slot whose writing began: any of its
-/// sectors new and the others old.
-fn torn(old: &[u8], new: &[u8], is_new: impl Fn(usize) -> bool) -> Vec<u8> {
-    let pairs = old.chunks(512).zip(new.chunks(512)).enumerate();
-    pairs.flat_map(|(i, (old, new))| if is_new(i) { new } else { old }).copied().collect()
-}
-
-/// The file as it is when the writing of `slot` is interrupted. The slot that was
-/// not authenticated is B, so it is written first.
-fn interrupted(before: &[u8], after: &[u8], slot: SlotName, torn: &[u8]) -> Vec<u8> {
-    let slots = match slot {
-        SlotName::B => [&before[SLOT_A..SLOT_B], torn],
-        SlotName::A => [torn, &after[SLOT_B..PAYLOAD]],
-    };
-    [&before[..SLOT_A], slots[0], slots[1], &before[PAYLOAD..]].concat()
-}
-
-/// Old or new key opens it, and where it is tried, which takes a disk's time, the
-/// next rewrap makes it whole.
-fn survives(what: &str, bytes: &[u8], heal: bool) {
-    let unlocks = |key| Sealed::from_bytes("f", bytes).and_then(|sealed| sealed.unlock(&kek(key)));
-    unlocks(1).or_else(|_| unlocks(2)).unwrap_or_else(|error| panic!("{what}: {error}"));
-    if !heal {
-        return;
-    }
-    let plain = plaintext(CHUNK + 9);
-    assert!(opens(bytes, 1).or_else(|_| opens(bytes, 2)).unwrap() == plain, "{what}");
-    let dir = tempfile::tempdir().unwrap();
-    let path = put(dir.path(), bytes);
-    rewrite(&path, &from_to(1, 2)).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let healed = std::fs::read(path).unwrap();
-    assert_eq!(healed[SLOT_A..SLOT_B], healed[SLOT_B..PAYLOAD], "{what}");
-    assert!(healed[PAYLOAD..] == bytes[PAYLOAD..], "{what}");
-    assert!(opens(&healed, 2).unwrap() == plain && opens(&healed, 1).is_err(), "{what}");
-}
-
-#[test]
-fn every_torn_write_of_either_slot_is_survived_and_healed() {
-    let (before, after) = before_and_after();
-    for (name, old) in [(SlotName::B, &before[SLOT_B..PAYLOAD]), (SlotName::A, &before[SLOT_A..SLOT_B])] {
-        let new = &after[SLOT_A..SLOT_B];
-        // Prefixes of what differs: all at both ends, a sample between.
-        let differing: Vec<_> = (1..=SLOT).filter(|length| old[length - 1] != new[length - 1]).collect();
-        assert!(differing.len() > 3000);
-        let last = differing.len() - 40;
-        for (i, length) in differing.into_iter().enumerate() {
-            if i < 100 || i > last || i % 17 == 0 {
-                let torn = [&new[..length], &old[length..]].concat();
-                let what = format!("{name} prefix {length}");
-                survives(&what, &interrupted(&before, &after, name, &torn), i % 97 == 0);
-            }
-        }
-        // Sectors in any order: each alone, each but one, and a sample of the rest.
-        let mut state = 0x2545_f491_4f6c_dd1d_u64;
-        for round in 0..96_usize {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let is_new = |sector: usize| match round {
-                0..16 => sector == round,
-                16..32 => sector != round - 16,
-                _ => state >> (sector + 20) & 1 == 1,
-            };
-            let torn = torn(old, new, is_new);
-            survives(
-                &format!("{name} sectors {round}"),
-                &interrupted(&before, &after, name, &torn),
-                round % 6 == 0,
-            );
-        }
-    }
 }
 
 /// The order of writes is the whole point: had the authenticated slot been written
@@ -233,20 +148,6 @@ fn impossible_changes_are_refused() {
     assert!(std::fs::read(&path).unwrap() == good);
 }
 
-/// A key that leaked counts also where only an interrupted rewrap left it.
-#[test]
-fn a_leaked_key_in_a_stale_slot_counts() {
-    let (before, after) = before_and_after();
-    let stale = interrupted(&before, &after, SlotName::A, &before[SLOT_A..SLOT_B]);
-    let dir = tempfile::tempdir().unwrap();
-    let path = put(dir.path(), &stale);
-    let sealed = Sealed::open(&path).unwrap();
-    assert!(sealed.header().has_recipient(&kek(1).id()) && sealed.header().has_recipient(&kek(2).id()));
-    assert!(!sealed.header().is_whole());
-    let leaked = RecipientChange { leaked: vec![kek(1).id()], ..from_to(1, 2) };
-    assert!(matches!(rewrite(&path, &leaked), Err(ContainerError::Leaked { .. })));
-}
-
 /// A file for key 1 whose header is `change`d, by a holder of its data key.
 fn with_body(change: impl FnOnce(&mut Body)) -> Vec<u8> {
     let bytes = sealed(10);
@@ -294,39 +195,6 @@ fn the_last_generation_is_not_counted_over() {
     let path = put(dir.path(), &bytes);
     assert!(matches!(rewrite(&path, &from_to(1, 2)), Err(ContainerError::Exhausted { .. })));
     assert!(std::fs::read(path).unwrap() == bytes);
-}
-
-/// Readers take no lock. A slot that looks torn to one because it is just being
-/// written is looked at again, and not called damaged.
-#[test]
-fn a_reader_does_not_take_a_slot_that_is_being_written_for_damage() {
-    let (before, after) = before_and_after();
-    let dir = tempfile::tempdir().unwrap();
-    let path = put(dir.path(), &before);
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // What rewraps write, in their order, without the time that a disk takes.
-            let file = File::options().write(true).open(&path).unwrap();
-            let (old, new) = (&before[SLOT_A..SLOT_B], &after[SLOT_A..SLOT_B]);
-            while !done.load(Ordering::Relaxed) {
-                for slot in [new, old] {
-                    for offset in [SLOT_B, SLOT_A] {
-                        file.write_all_at(slot, offset as u64).unwrap();
-                        std::thread::sleep(std::time::Duration::from_micros(20));
-                    }
-                }
-            }
-        });
-        for _ in 0..10_000 {
-            let sealed = Sealed::open(&path);
-            done.store(sealed.is_err(), Ordering::Relaxed);
-            let torn = sealed.unwrap().header().damaged_slot();
-            done.store(torn.is_some(), Ordering::Relaxed);
-            assert_eq!(torn, None);
-        }
-        done.store(true, Ordering::Relaxed);
-    });
 }
 
 #[test]
