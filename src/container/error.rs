@@ -37,7 +37,7 @@ pub enum ContainerError {
     },
     #[error("'{name}' is a header whose payload is in another file")]
     PayloadElsewhere { name: String },
-    #[error("'{name}' has its payload in another file, and both cannot be replaced at once")]
+    #[error("'{name}' has its payload in another file, and needs a new one")]
     NotInPlace { name: String },
     #[error("'{name}' holds its payload itself, so another file cannot be it")]
     NotDetached { name: String },
@@ -288,7 +288,7 @@ impl Diagnose for ContainerError {
                 "check layout and capitals; without the passphrase nothing opens it"
             }
             Self::Passphrase { .. } => "four or more random words, on one line, make a good one",
-            Self::NotInPlace { .. } => "decrypt it with --payload, and encrypt that again with --detached",
+            Self::NotInPlace { .. } => "name the file by itself, with --payload OLD and --new-payload NEW",
             Self::PassphraseWithOthers { .. } => {
                 "a passphrase is a file's only recipient: `sealserve model rewrap` replaces it by others, or them by it"
             }
