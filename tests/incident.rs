@@ -13,7 +13,14 @@ use support::{Sandbox, text};
 
 const IDENTITY: &str = "AGE-SECRET-KEY-1TSZXVJNM9G56D77LK49V7U7RJE2SAPJ6ZGUZU390KUGZA69UL4ZQZT9MED";
 const RECIPIENT: &str = "age1wk5cm2tjvspkfjvf2ldcq5nhn0lf5al28060vuv68hcehu9nypms5vykag";
-const KMS: &str = "#!/bin/sh\nexec base64 $([ $SEALSERVE_OPERATION = wrap ] || echo -d)\n";
+
+/// Wraps by shuffling the letters of a base64 text.
+const KMS: &str = r#"#!/bin/sh
+case $SEALSERVE_OPERATION in
+wrap) base64 -w0 | tr A-Za-z N-ZA-Mn-za-m ;;
+unwrap) tr A-Za-z N-ZA-Mn-za-m | base64 -d ;;
+esac
+"#;
 
 /// Where the header slots stand.
 const SLOTS: [std::ops::Range<usize>; 2] = [4096..12288, 12288..20480];
@@ -252,7 +259,12 @@ fn a_second_run_skips_what_only_others_open_now() {
             desk.ok(&format!("model verify m.sealed {opens}"));
             assert_eq!(desk.json(0, &rewrap)["files"][0]["status"], "skipped");
         }
-        // What is not for the new recipient, or still for the old key, is not done.
+        // What is not for all of the new recipients is not done, nor what is not whole.
+        let mut damaged = done.clone();
+        damaged[SLOTS[1].start + 100] ^= 1;
+        desk.0.write("cwd/m.sealed", damaged);
+        desk.fails(4, &rewrap);
+        desk.0.write("cwd/m.sealed", done);
         desk.fails(4, &format!("{rewrap} --new-key-file k2"));
     }
     desk.ok("model encrypt m.onnx --force --key-file k2");

@@ -201,10 +201,11 @@ impl Sign {
         let progress = context.output.progress("signing");
         let items = ops::sign(files, &openers, &signers, payload, self.dry_run, &progress);
         drop(progress);
-        let new_signers = signers.iter().map(Signer::id).collect();
-        let document =
-            SignDocument { new_signers, rows: Rows::new(items, self.dry_run, SignedDocument::from) };
+        let new_signers: Vec<_> = signers.iter().map(Signer::id).collect();
+        let names: Vec<_> = new_signers.iter().map(ToString::to_string).collect();
+        let rows = Rows::new(items, self.dry_run, SignedDocument::from);
+        let document = SignDocument { new_signers, rows };
         written(context.output.document(&document))?;
-        document.rows.conclude(context, "signed")
+        document.rows.conclude(context, &format!("signed by {}", names.join(", ")))
     }
 }
