@@ -250,6 +250,8 @@ fn a_second_run_skips_what_only_others_open_now() {
             let mut torn = done.clone();
             torn[slot.clone()].copy_from_slice(&first[slot]);
             desk.0.write("cwd/m.sealed", torn);
+            let listed = desk.json(0, "model recipient list m.sealed");
+            assert_eq!([0, 1].map(|i| listed["recipients"][i]["stale"] == true), [false, true]);
             let ended = desk.json(0, &rewrap);
             assert_eq!(
                 (&ended["files"][0]["status"], &ended["files"][0]["healed"]),

@@ -135,6 +135,12 @@ impl Header {
         bodies.flat_map(|slot| &slot.body.recipients).any(|recipient| recipient.key_id == *id)
     }
 
+    /// Who could open the file before a rewrite that was interrupted, and still can:
+    /// the recipients of the older generation.
+    pub fn stale_recipients(&self) -> &[Recipient] {
+        self.stale.as_ref().map_or(&[], |slot| &slot.body.recipients)
+    }
+
     /// The older generation that a slot holds, where a rewrite was interrupted.
     pub fn stale_generation(&self) -> Option<u64> {
         self.stale.as_ref().map(|slot| slot.body.generation)

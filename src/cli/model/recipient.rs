@@ -198,8 +198,7 @@ struct ListDocument {
 /// The recipients of one file.
 #[derive(Serialize)]
 struct Listed {
-    /// The older generation that a slot holds, where a rewrap was interrupted: its
-    /// recipients can still open the file, too.
+    /// The older generation that a slot holds, where a rewrap was interrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
     stale_generation: Option<u64>,
     recipients: Vec<Row>,
@@ -214,14 +213,17 @@ struct Row {
     state: Option<String>,
     /// Whether the keyring says that it leaked.
     compromised: bool,
+    /// Whether it is one of those that an interrupted rewrap was to replace.
+    stale: bool,
 }
 
 impl Row {
     fn cells(&self) -> [String; 4] {
-        let leaked = if self.compromised { ", compromised" } else { "" };
-        let state = self.state.as_ref().map(|state| format!("{state}{leaked}"));
+        let mut states: Vec<&str> = self.state.iter().map(String::as_str).collect();
+        states.extend(self.compromised.then_some("compromised"));
+        states.extend(self.stale.then_some("left by a rewrap"));
         let name = self.name.clone().unwrap_or_default();
-        [self.kind.to_owned(), self.key_id.to_string(), name, state.unwrap_or_default()]
+        [self.kind.to_owned(), self.key_id.to_string(), name, states.join(", ")]
     }
 }
 
@@ -261,7 +263,7 @@ impl List {
         // Where there is no home, the ids are all that is known.
         let keyring = context.store().and_then(|store| store.read().map_err(Stop::from)).ok();
         let now = context.now();
-        let row = |recipient: &Recipient| {
+        let row = |recipient: &Recipient, stale: bool| {
             let keys = keyring.iter().flat_map(|keyring| keyring.of(KeyUse::Model));
             let key = keys.into_iter().find(|key| key.kid == recipient.key_id.to_string());
             Row {
@@ -270,12 +272,16 @@ impl List {
                 name: key.map(|key| key.id.clone()),
                 state: key.map(|key| key.state_at(now).to_string()),
                 compromised: key.is_some_and(|key| key.compromised),
+                stale,
             }
         };
         let list = |path: &Path| {
             let sealed = sealed(path).map_err(answer)?;
             let header = sealed.header();
-            let recipients = header.recipients().iter().map(row).collect();
+            let mut recipients: Vec<_> = header.recipients().iter().map(|one| row(one, false)).collect();
+            let left = header.stale_recipients().iter();
+            let left = left.filter(|one| !header.recipients().iter().any(|now| now.key_id == one.key_id));
+            recipients.extend(left.map(|one| row(one, true)));
             Outcome::Ok(Listed { stale_generation: header.stale_generation(), recipients })
         };
         let Some(file) = self.inputs.only() else {
