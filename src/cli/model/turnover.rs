@@ -161,13 +161,11 @@ fn known_leaks(context: &Context) -> Vec<KeyId> {
     if !context.home().is_ok_and(|home| home.keyring().exists()) {
         return Vec::new();
     }
-    match context.store().and_then(|store| Ok(store.read()?)) {
-        Ok(keyring) => leaks(&keyring),
-        Err(_) => {
-            context.output.warn("the home's keyring cannot be read, so whether a key leaked is not known");
-            Vec::new()
-        }
-    }
+    let Ok(keyring) = context.store().and_then(|store| Ok(store.read()?)) else {
+        context.output.warn("the home's keyring cannot be read, so whether a key leaked is not known");
+        return Vec::new();
+    };
+    leaks(&keyring)
 }
 
 /// The model key that is called `id`, whatever became of it.

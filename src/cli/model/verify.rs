@@ -183,7 +183,7 @@ fn verify(
 pub(super) fn warn_of_stale(context: &Context, path: &Path, generation: Option<u64>) {
     if let Some(generation) = generation {
         context.output.warn(&format!(
-            "a rewrap of '{}' was interrupted: the keys of generation {generation} are still in the header; run it again",
+            "a rewrap was interrupted: the keys of generation {generation} are still in the header of '{}'; run it again",
             path.display()
         ));
     }
