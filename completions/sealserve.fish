@@ -463,7 +463,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l payload -d 'The payload, where the encrypted file is a header that stands alone; - is standard input' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r

@@ -575,7 +575,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
         }
         'sealserve;model;sign' {
             [CompletionResult]::new('--files0-from', '--files0-from', [CompletionResultType]::ParameterName, 'Read the names of the files from FILE, each ended by a zero byte; - is standard input')
-            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone; - is standard input')
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')

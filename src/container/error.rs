@@ -226,10 +226,12 @@ impl Fault {
             Self::SignatureForged(_) => {
                 "someone put another file's signature there; restore it from a copy you trust"
             }
+            Self::Commitment => {
+                "is this the payload of this header? Else it was damaged or changed; restore it from a copy you trust"
+            }
             Self::Preamble(_)
             | Self::HeaderTrailing
             | Self::BothSlotsDamaged
-            | Self::Commitment
             | Self::Chunk(_)
             | Self::LastChunk(_) => "the file was damaged or changed; restore it from a copy you trust",
         }

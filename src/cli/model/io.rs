@@ -62,14 +62,6 @@ impl Payload {
         }
     }
 
-    /// The one that an option names, as a file.
-    pub(super) fn file(&self, verb: &str) -> Outcome<Option<&Path>> {
-        match self.payload.as_deref() {
-            Some(payload) if is_dash(payload) => Err(no_stream(verb).into()),
-            payload => Ok(payload),
-        }
-    }
-
     /// Whether an option names one.
     pub(super) fn is_named(&self) -> bool {
         self.payload.is_some()

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files::{Files, Rows};
-use super::io::Payload;
+use super::io::{is_dash, no_stream};
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
@@ -36,8 +36,9 @@ signers have signed already are skipped, so an interrupted run is simply run aga
 pub(super) struct Sign {
     #[command(flatten)]
     files: Files,
-    #[command(flatten)]
-    payload: Payload,
+    /// The payload, where the encrypted file is a header that stands alone
+    #[arg(long, value_name = "FILE")]
+    payload: Option<PathBuf>,
     #[command(flatten)]
     keys: Keys,
     #[command(flatten)]
@@ -187,7 +188,10 @@ impl Document for SignDocument {
 
 impl Sign {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let payload = self.payload.file("signed in place")?;
+        let payload = self.payload.as_deref();
+        if payload.is_some_and(is_dash) {
+            return Err(no_stream("signed in place").into());
+        }
         if payload.is_some() && !self.files.is_one() {
             return Err(Failure::new(Kind::Usage, "a payload belongs to one header")
                 .hint("sign one header at a time")
