@@ -1371,12 +1371,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__recipient__subcmd__list)
-            opts="-q -h -V --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --files0-from --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --files0-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --home)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1463,13 +1467,21 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__reencrypt)
-            opts="-i -r -R -q -h -V --files0-from --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --new-passphrase --ask-new-passphrase --age-recipient --age-recipients-file --wrap-command --new-command-key --no-recovery --dry-run --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -r -R -q -h -V --files0-from --payload --new-payload --remove-payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --new-passphrase --ask-new-passphrase --age-recipient --age-recipients-file --wrap-command --new-command-key --no-recovery --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --files0-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --payload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-payload)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1667,12 +1679,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__sign)
-            opts="-i -q -h -V --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --signer-key --signer --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -q -h -V --files0-from --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --signer-key --signer --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --files0-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --payload)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1741,12 +1757,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__verify)
-            opts="-i -q -h -V --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --trusted-signer --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -q -h -V --files0-from --payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --trusted-signer --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --files0-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --payload)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -390,7 +390,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fis
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "reencrypt" -d 'Encrypt files again under new data keys, as a key that leaked demands'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "recipient" -d 'Show and change who can open a file'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l detached -d 'Write the payload to this file, and to the output only its header' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l detached -d 'Write the payload to this file, and to the output only its header; - is standard output' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-file -d 'Which file of the directory is the model [default: the only *.onnx, else model.onnx]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
@@ -420,7 +420,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s o -l output -d 'The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l payload -d 'The payload, where the encrypted file is a header that stands alone; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -442,7 +442,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l payload -d 'The payload, where the encrypted file is a header that stands alone; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -462,6 +462,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
@@ -480,11 +481,13 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l dry-run -d 'Read all of the files, say what would be done, and do nothing'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l payload -d 'The payload, where the encrypted file is a header that stands alone; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -537,6 +540,8 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-payload -d 'Write the new payload of that header to this file' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l key-file -d 'Key file that opens the files: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l key -d 'Model key of the keyring that opens them, in any state; may be repeated [default: all]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -558,6 +563,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l remove-payload -d 'Remove the old payload when the new header is in place'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l ask-new-passphrase -d 'Ask for that passphrase at the terminal, twice'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l no-recovery -d 'Leave out the recovery recipients that the home\'s sealserve.toml names'
@@ -579,7 +585,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "add" -d 'Let someone else open a file, too'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "remove" -d 'Let someone no longer open a file; one recipient must stay'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "list" -d 'Show who can open a file; without a key, nothing of it is proven'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "list" -d 'Show who can open files; without a key, nothing of it is proven'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''

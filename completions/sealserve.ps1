@@ -488,7 +488,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
         'sealserve;model;encrypt' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]')
-            [CompletionResult]::new('--detached', '--detached', [CompletionResultType]::ParameterName, 'Write the payload to this file, and to the output only its header')
+            [CompletionResult]::new('--detached', '--detached', [CompletionResultType]::ParameterName, 'Write the payload to this file, and to the output only its header; - is standard output')
             [CompletionResult]::new('--model-file', '--model-file', [CompletionResultType]::ParameterName, 'Which file of the directory is the model [default: the only *.onnx, else model.onnx]')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
@@ -524,7 +524,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
         'sealserve;model;decrypt' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]')
-            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone; - is standard input')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')
@@ -550,7 +550,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;model;inspect' {
-            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone; - is standard input')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')
@@ -574,6 +574,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;model;sign' {
+            [CompletionResult]::new('--files0-from', '--files0-from', [CompletionResultType]::ParameterName, 'Read the names of the files from FILE, each ended by a zero byte; - is standard input')
             [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
@@ -590,6 +591,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
             [CompletionResult]::new('--ask-passphrase', '--ask-passphrase', [CompletionResultType]::ParameterName, 'Ask for the passphrase at the terminal')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Read all of the files, say what would be done, and do nothing')
             [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
@@ -600,7 +602,8 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;model;verify' {
-            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
+            [CompletionResult]::new('--files0-from', '--files0-from', [CompletionResultType]::ParameterName, 'Read the names of the files from FILE, each ended by a zero byte; - is standard input')
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone; - is standard input')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')
@@ -663,6 +666,8 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
         }
         'sealserve;model;reencrypt' {
             [CompletionResult]::new('--files0-from', '--files0-from', [CompletionResultType]::ParameterName, 'Read the names of the files from FILE, each ended by a zero byte; - is standard input')
+            [CompletionResult]::new('--payload', '--payload', [CompletionResultType]::ParameterName, 'The payload, where the encrypted file is a header that stands alone')
+            [CompletionResult]::new('--new-payload', '--new-payload', [CompletionResultType]::ParameterName, 'Write the new payload of that header to this file')
             [CompletionResult]::new('--key-file', '--key-file', [CompletionResultType]::ParameterName, 'Key file that opens the files: 32 bytes, or their hex or base64; may be repeated')
             [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Model key of the keyring that opens them, in any state; may be repeated [default: all]')
             [CompletionResult]::new('--passphrase', '--passphrase', [CompletionResultType]::ParameterName, 'Passphrase of a file that was encrypted with one')
@@ -684,6 +689,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
+            [CompletionResult]::new('--remove-payload', '--remove-payload', [CompletionResultType]::ParameterName, 'Remove the old payload when the new header is in place')
             [CompletionResult]::new('--ask-passphrase', '--ask-passphrase', [CompletionResultType]::ParameterName, 'Ask for the passphrase at the terminal')
             [CompletionResult]::new('--ask-new-passphrase', '--ask-new-passphrase', [CompletionResultType]::ParameterName, 'Ask for that passphrase at the terminal, twice')
             [CompletionResult]::new('--no-recovery', '--no-recovery', [CompletionResultType]::ParameterName, 'Leave out the recovery recipients that the home''s sealserve.toml names')
@@ -711,7 +717,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Let someone else open a file, too')
             [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Let someone no longer open a file; one recipient must stay')
-            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Show who can open a file; without a key, nothing of it is proven')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Show who can open files; without a key, nothing of it is proven')
             break
         }
         'sealserve;model;recipient;add' {
@@ -773,6 +779,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;model;recipient;list' {
+            [CompletionResult]::new('--files0-from', '--files0-from', [CompletionResultType]::ParameterName, 'Read the names of the files from FILE, each ended by a zero byte; - is standard input')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')

@@ -157,6 +157,9 @@ fn every_document_names_its_schema() {
     line("echo model > m.onnx; sealserve model encrypt m.onnx --format json", "model.encrypt");
     line("sealserve model inspect m.sealed --format json", "model.inspect");
     line("sealserve model verify m.sealed --format json", "model.verify");
+    line("sealserve model verify . --format json", "model.verify.files");
+    line("sealserve model recipient list . --format json", "model.recipient.list.files");
+    line("sealserve key create --use signer > n; sealserve model sign m.sealed --format json", "model.sign");
     let url = "https://models.example/v2";
     line(&format!("sealserve request sign {url} --sign-key ci2 --format json"), "request.sign");
     let verify = format!(

@@ -201,11 +201,11 @@ fn a_header_of_its_own_is_rewritten_without_its_payload() {
         assert!(opens(&sandbox, &format!("--payload elsewhere {options}")), "{options}");
     }
     assert!(!opens(&sandbox, "--payload elsewhere --key-file k1"));
-    // Encrypting again would need a new payload, too.
+    // Encrypting again needs a new payload, too.
     for dry in ["", "--dry-run"] {
         let again = format!("model reencrypt m.sealed --key-file k2 --new-key-file k1 {dry}");
         let said = sandbox.fails(1, words(&again));
-        assert!(said.contains("payload in another file") && said.contains("--detached"), "{said}");
+        assert!(said.contains("payload in another file") && said.contains("--new-payload"), "{said}");
     }
 }
 

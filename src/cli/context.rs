@@ -1,5 +1,6 @@
 //! What the environment and the global options say, read once and in one place.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub(super) struct Context {
     pub(super) output: Output,
     home: Option<PathBuf>,
     root_key: Option<Source>,
+    /// Read once: a pipe gives it only once.
+    root_key_read: OnceCell<RootKey>,
     no_input: bool,
     clock: SystemClock,
 }
@@ -29,6 +32,7 @@ impl Context {
             output,
             home: global.home,
             root_key: global.root_key,
+            root_key_read: OnceCell::new(),
             no_input: global.no_input,
             clock: SystemClock,
         }
@@ -94,12 +98,16 @@ impl Context {
 
     /// The root key.
     pub(super) fn root_key(&self) -> Outcome<RootKey> {
-        self.root_key.as_ref().map_or(Ok(()), Source::check)?;
-        match &self.root_key {
-            None => Ok(RootKey::read(&default_root_key()?).map_err(secret::refused)?),
-            Some(Source::File(path)) => Ok(RootKey::read(path).map_err(secret::refused)?),
-            Some(source) => Ok(RootKey::parse(source.read(256)?.expose(), &source.name())?),
+        if let Some(read) = self.root_key_read.get() {
+            return Ok(read.clone());
         }
+        self.root_key.as_ref().map_or(Ok(()), Source::check)?;
+        let key = match &self.root_key {
+            None => RootKey::read(&default_root_key()?).map_err(secret::refused)?,
+            Some(Source::File(path)) => RootKey::read(path).map_err(secret::refused)?,
+            Some(source) => RootKey::parse(source.read(256)?.expose(), &source.name())?,
+        };
+        Ok(self.root_key_read.get_or_init(|| key).clone())
     }
 
     /// The keyring of the home.

@@ -9,7 +9,7 @@ Exit codes:
   0    done
   1    failed
   2    wrong usage
-  3    checked, and the answer is no (verify, check)
+  3    checked, and the answer is no (verify, check, recipient list)
   4    a credential is missing or was refused
   130  interrupted
 

@@ -37,7 +37,7 @@ pub enum ContainerError {
     },
     #[error("'{name}' is a header whose payload is in another file")]
     PayloadElsewhere { name: String },
-    #[error("'{name}' has its payload in another file, and both cannot be replaced at once")]
+    #[error("'{name}' has its payload in another file, and needs a new one")]
     NotInPlace { name: String },
     #[error("'{name}' holds its payload itself, so another file cannot be it")]
     NotDetached { name: String },
@@ -226,10 +226,12 @@ impl Fault {
             Self::SignatureForged(_) => {
                 "someone put another file's signature there; restore it from a copy you trust"
             }
+            Self::Commitment => {
+                "is this the payload of this header? Else it was damaged or changed; restore it from a copy you trust"
+            }
             Self::Preamble(_)
             | Self::HeaderTrailing
             | Self::BothSlotsDamaged
-            | Self::Commitment
             | Self::Chunk(_)
             | Self::LastChunk(_) => "the file was damaged or changed; restore it from a copy you trust",
         }
@@ -292,7 +294,7 @@ impl Diagnose for ContainerError {
                 "check layout and capitals; without the passphrase nothing opens it"
             }
             Self::Passphrase { .. } => "four or more random words, on one line, make a good one",
-            Self::NotInPlace { .. } => "decrypt it with --payload, and encrypt that again with --detached",
+            Self::NotInPlace { .. } => "name the file by itself, with --payload OLD and --new-payload NEW",
             Self::PassphraseWithOthers { .. } => {
                 "a passphrase is a file's only recipient: `sealserve model rewrap` replaces it by others, or them by it"
             }

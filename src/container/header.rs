@@ -135,6 +135,17 @@ impl Header {
         bodies.flat_map(|slot| &slot.body.recipients).any(|recipient| recipient.key_id == *id)
     }
 
+    /// Who could open the file before a rewrite that was interrupted, and still can:
+    /// the recipients of the older generation.
+    pub fn stale_recipients(&self) -> &[Recipient] {
+        self.stale.as_ref().map_or(&[], |slot| &slot.body.recipients)
+    }
+
+    /// The older generation that a slot holds, where a rewrite was interrupted.
+    pub fn stale_generation(&self) -> Option<u64> {
+        self.stale.as_ref().map(|slot| slot.body.generation)
+    }
+
     /// Whether both slots say the same, as they do unless something went wrong.
     pub fn is_whole(&self) -> bool {
         self.other == SlotState::Current
@@ -155,34 +166,57 @@ impl Header {
         name: &str,
         keys: &(impl KeySource + ?Sized),
     ) -> Result<Opening, ContainerError> {
-        let found = self
-            .of(RecipientKind::Key)
-            .find_map(|recipient| Some((recipient, keys.find(&recipient.key_id)?)));
+        let opening = self.unlock_by(self.recipients(), name, keys)?;
+        opening.ok_or_else(|| self.no_key(name, keys.describe()))
+    }
+
+    /// Like [`unlock`](Self::unlock), also with a recipient of the older generation that
+    /// an interrupted rewrite left: who began it may not be able to open the newer one.
+    pub(super) fn unlock_to_rewrite(
+        &self,
+        name: &str,
+        keys: &(impl KeySource + ?Sized),
+    ) -> Result<Opening, ContainerError> {
+        let opening = match self.unlock_by(self.recipients(), name, keys)? {
+            None => self
+                .stale
+                .as_ref()
+                .map_or(Ok(None), |stale| self.unlock_by(&stale.body.recipients, name, keys))?,
+            opened => opened,
+        };
+        opening.ok_or_else(|| self.no_key(name, keys.describe()))
+    }
+
+    fn unlock_by(
+        &self,
+        recipients: &[Recipient],
+        name: &str,
+        keys: &(impl KeySource + ?Sized),
+    ) -> Result<Option<Opening>, ContainerError> {
+        let of = |kind| recipients.iter().filter(move |recipient| recipient.kind == kind);
+        let found =
+            of(RecipientKind::Key).find_map(|recipient| Some((recipient, keys.find(&recipient.key_id)?)));
         if let Some((recipient, kek)) = found {
             let data_key = recipient.unwrap(&kek, &self.preamble).map_err(Fault::of(name))?;
-            return self.authenticate(recipient, data_key).map_err(Fault::of(name));
+            return self.authenticate(recipient, data_key).map(Some).map_err(Fault::of(name));
         }
         // A command is asked last: it may cost money, or a person's time. What cannot be
         // used now, a card that is not plugged in, must not hide what would do.
         let mut failed = None;
         for kind in [RecipientKind::Passphrase, RecipientKind::Age, RecipientKind::External] {
-            for recipient in self.of(kind) {
+            for recipient in of(kind) {
                 let Some(others) = keys.others() else { continue };
                 match others.unwrap(name, recipient, &self.preamble) {
                     Ok(None) => {}
                     Ok(Some(data_key)) => {
-                        return self.authenticate(recipient, data_key).map_err(Fault::of(name));
+                        return self.authenticate(recipient, data_key).map(Some).map_err(Fault::of(name));
                     }
                     Err(damage @ ContainerError::Fault { .. }) => return Err(damage),
                     Err(error) => failed = failed.or(Some(error)),
                 }
             }
         }
-        Err(failed.unwrap_or_else(|| self.no_key(name, keys.describe())))
-    }
-
-    fn of(&self, kind: RecipientKind) -> impl Iterator<Item = &Recipient> {
-        self.recipients().iter().filter(move |recipient| recipient.kind == kind)
+        failed.map_or(Ok(None), Err)
     }
 
     /// Checks all that the header says. A stale slot is checked too: no

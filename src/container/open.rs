@@ -31,6 +31,8 @@ const REREADS: usize = 5;
 #[derive(Debug)]
 pub struct Sealed<S> {
     header: Header,
+    /// What messages call the file of the header.
+    name: String,
     input: Named<S>,
     /// Bytes of the payload, where they are known beforehand.
     payload: Option<u64>,
@@ -107,13 +109,13 @@ impl<S: Read> Sealed<S> {
     }
 
     fn with_length(mut input: Named<S>, length: Option<u64>) -> Result<Self, ContainerError> {
-        let header = Header::read(&mut input)?;
+        let (header, name) = (Header::read(&mut input)?, input.name.clone());
         if header.is_detached() {
             detached::require_end(&mut input)?;
-            return Ok(Self { header, input, payload: None, attached: false });
+            return Ok(Self { header, name, input, payload: None, attached: false });
         }
         let payload = length.map(|length| length.saturating_sub(header.payload_offset()));
-        Ok(Self { header, input, payload, attached: true })
+        Ok(Self { header, name, input, payload, attached: true })
     }
 
     /// Joins a header that stands alone with its payload, of `length` bytes where
@@ -124,9 +126,10 @@ impl<S: Read> Sealed<S> {
         length: Option<u64>,
     ) -> Result<Sealed<P>, ContainerError> {
         if !self.header.is_detached() {
-            return Err(ContainerError::NotDetached { name: self.input.name });
+            return Err(ContainerError::NotDetached { name: self.name });
         }
-        Ok(Sealed { header: self.header, input: payload, payload: length, attached: true })
+        let Self { header, name, .. } = self;
+        Ok(Sealed { header, name, input: payload, payload: length, attached: true })
     }
 
     /// What the file tells without a key.
@@ -136,7 +139,16 @@ impl<S: Read> Sealed<S> {
 
     /// Unlocks it with the first of its recipients whose key `keys` has.
     pub fn unlock(self, keys: &(impl KeySource + ?Sized)) -> Result<Unlocked<S>, ContainerError> {
-        let opening = self.header.unlock(&self.input.name, keys)?;
+        let opening = self.header.unlock(&self.name, keys)?;
+        Ok(Unlocked { sealed: self, opening })
+    }
+
+    /// The same, for a rewrite: one that was interrupted can be ended by who began it.
+    pub(super) fn unlock_to_rewrite(
+        self,
+        keys: &(impl KeySource + ?Sized),
+    ) -> Result<Unlocked<S>, ContainerError> {
+        let opening = self.header.unlock_to_rewrite(&self.name, keys)?;
         Ok(Unlocked { sealed: self, opening })
     }
 }

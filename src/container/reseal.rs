@@ -21,37 +21,69 @@ impl<S: Read + Send> Unlocked<S> {
     /// caller discards.
     pub fn reseal<W: Write + Send>(
         self,
-        mut output: Named<W>,
+        output: Named<W>,
         recipients: &[Wrapper],
         progress: &dyn Progress,
     ) -> Result<Summary, ContainerError> {
-        let name = self.input().name.clone();
+        let head = self.new_head(recipients, false)?;
+        let bytes = head.encode()?;
+        self.recast(&head, &bytes, output, progress)
+    }
+
+    /// Like [`reseal`](Self::reseal), the header to `header` and the payload to
+    /// `output`. `sealed_bytes` counts both.
+    pub fn reseal_detached<H: Write, W: Write + Send>(
+        self,
+        mut header: Named<H>,
+        output: Named<W>,
+        recipients: &[Wrapper],
+        progress: &dyn Progress,
+    ) -> Result<Summary, ContainerError> {
+        let head = self.new_head(recipients, true)?;
+        let bytes = head.encode()?;
+        let mut summary = self.recast(&head, &[], output, progress)?;
+        header.stream.write_all(&bytes).map_err(|e| header.write_error(e))?;
+        summary.sealed_bytes += bytes.len() as u64;
+        Ok(summary)
+    }
+
+    /// A header with a new data key and id, and with what this one says of the model.
+    fn new_head(&self, recipients: &[Wrapper], detached: bool) -> Result<Head, ContainerError> {
         self.require_payload()?;
+        let name = &self.input().name;
+        let context = self.header().preamble().context("meta");
+        let json = cobblestone::open(self.data_key(), &context, &self.header().current().body.metadata)
+            .map_err(|_| Fault::of(name)(Fault::MetadataForged))?;
+        Head::new(name, recipients, json.expose(), detached, 0)
+    }
+
+    /// Writes `before` and then the payload, as the one that belongs to `head`.
+    fn recast<W: Write + Send>(
+        mut self,
+        head: &Head,
+        before: &[u8],
+        mut output: Named<W>,
+        progress: &dyn Progress,
+    ) -> Result<Summary, ContainerError> {
+        let name = self.input().name.clone();
         if let Some(total) = self.plaintext_len().map_err(Fault::of(&name))? {
             progress.total(total);
         }
-        let context = self.header().preamble().context("meta");
-        let json = cobblestone::open(self.data_key(), &context, &self.header().current().body.metadata)
-            .map_err(|_| Fault::of(&name)(Fault::MetadataForged))?;
         let size = self.metadata().size;
-
-        let made = Head::new(&name, recipients, json.expose(), false, 0)?;
-        let (new, prefix) = Cipher::new(&made.data_key, &made.preamble.context("payload"));
-        let mut head = made.encode()?;
-        head.extend_from_slice(&prefix);
+        let (new, prefix) = Cipher::new(&head.data_key, &head.preamble.context("payload"));
+        let before = [before, &prefix].concat();
 
         let mut prefix = [0; PREFIX];
-        let mut unlocked = self;
-        let read = read_up_to(&mut unlocked.input_mut().stream, &mut prefix)
-            .map_err(|e| unlocked.input().read_error(e))?;
+        let read =
+            read_up_to(&mut self.input_mut().stream, &mut prefix).map_err(|e| self.input().read_error(e))?;
         if read < PREFIX {
             return Err(Fault::of(&name)(Fault::PayloadTruncated));
         }
-        let old = unlocked.cipher(&prefix).map_err(Fault::of(&name))?;
+        let old = self.cipher(&prefix).map_err(Fault::of(&name))?;
 
-        output.stream.write_all(&head).map_err(|e| output.write_error(e))?;
+        output.stream.write_all(&before).map_err(|e| output.write_error(e))?;
         let totals = pipeline::run(
-            unlocked.into_input(),
+            self.into_input(),
             output,
             SEALED_CHUNK,
             |batch| batch.reseal(&old, &new).map_err(Fault::of(&name)),
@@ -63,10 +95,10 @@ impl<S: Read + Send> Unlocked<S> {
                 Err(Fault::of(&name)(Fault::Size { expected, found: plaintext_bytes }))
             }
             _ => Ok(Summary {
-                artifact_id: made.preamble.artifact_id,
-                recipients: made.body.recipients,
+                artifact_id: head.preamble.artifact_id,
+                recipients: head.body.recipients.clone(),
                 plaintext_bytes,
-                sealed_bytes: head.len() as u64 + totals.written,
+                sealed_bytes: before.len() as u64 + totals.written,
             }),
         }
     }

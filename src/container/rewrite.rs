@@ -56,6 +56,9 @@ pub struct Rewritten {
     pub healed: bool,
     /// Names that the file has; what is written shows under each of them.
     pub links: u64,
+    /// Whether it was opened. Where nothing opened it, all this is what its header
+    /// says, and nothing was to be done.
+    pub authentic: bool,
 }
 
 /// A file whose header is authentic and about to be rewritten, under its lock.
@@ -92,7 +95,7 @@ impl Rewrite {
         if let Some(key) = leaked.iter().find(|id| sealed.header().has_recipient(id)) {
             return Err(ContainerError::Leaked { name: path.to_string_lossy().into_owned(), key: *key });
         }
-        let unlocked = sealed.unlock(keys)?;
+        let unlocked = sealed.unlock_to_rewrite(keys)?;
         // A header of its own is rewritten without its payload, wherever that is.
         if unlocked.has_payload() {
             unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
@@ -110,7 +113,13 @@ impl Rewrite {
         dry_run: bool,
         progress: &dyn Progress,
     ) -> Result<Rewritten, ContainerError> {
-        let rewrite = Self::begin_unless(path, keys, &change.leaked, progress)?;
+        let rewrite = match Self::begin_unless(path, keys, &change.leaked, progress) {
+            Ok(rewrite) => rewrite,
+            Err(error @ ContainerError::NoKey { .. }) => {
+                return Self::done_before(path, change, progress)?.ok_or(error);
+            }
+            Err(error) => return Err(error),
+        };
         let header = rewrite.unlocked.header();
         let mut body = rewrite.body().clone();
         let openers = keys.others().filter(|_| change.remove_openers);
@@ -120,10 +129,38 @@ impl Rewrite {
         let (recipients, links) = (body.recipients.clone(), rewrite.links);
         let generation = match (changed, dry_run) {
             (false, _) => header.generation(),
-            (true, true) => rewrite.encode(body)?.0,
+            (true, true) => rewrite.rehearse(body)?,
             (true, false) => rewrite.commit(body)?,
         };
-        Ok(Rewritten { changed, added, removed, recipients, generation, healed: changed && !whole, links })
+        let healed = changed && !whole;
+        Ok(Rewritten { changed, added, removed, recipients, generation, healed, links, authentic: true })
+    }
+
+    /// What is to be said of a file that nothing opens any more, if an earlier run is
+    /// why: whoever is to be added stands in its header, none who is to be removed does,
+    /// and it is whole. A passphrase has no id to be known by.
+    fn done_before(
+        path: &Path,
+        change: &RecipientChange,
+        progress: &dyn Progress,
+    ) -> Result<Option<Rewritten>, ContainerError> {
+        let file = fs::turn(path, Access::Replace, progress)?;
+        let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
+        let sealed = Sealed::of(path, file)?;
+        let header = sealed.header();
+        let is_there = |wrapper: &Wrapper| wrapper.key_id().is_some_and(|id| header.has_recipient(&id));
+        let all = !change.add.is_empty() && change.add.iter().all(is_there);
+        let gone = !change.remove.iter().any(|id| header.has_recipient(id));
+        Ok((all && gone && header.is_whole()).then(|| Rewritten {
+            changed: false,
+            added: Vec::new(),
+            removed: Vec::new(),
+            recipients: header.recipients().to_vec(),
+            generation: header.generation(),
+            healed: false,
+            links,
+            authentic: false,
+        }))
     }
 
     /// Reads and authenticates all of it; what a signature of it says, and the
@@ -135,6 +172,11 @@ impl Rewrite {
     /// The file's id.
     pub(super) fn artifact_id(&self) -> ArtifactId {
         self.unlocked.header().artifact_id()
+    }
+
+    /// Whether both slots say the same.
+    pub(super) fn is_whole(&self) -> bool {
+        self.unlocked.header().is_whole()
     }
 
     /// What the header says now.
@@ -202,6 +244,11 @@ impl Rewrite {
         let slot = read.ok_or_else(|| Fault::of(&name())(Fault::SlotDamaged(SlotName::A)))?;
         slot.authenticate(header.preamble(), data_key).map_err(Fault::of(&name()))?;
         Ok((body.generation, bytes))
+    }
+
+    /// The generation that writing `body` would make, if it can be written.
+    pub(super) fn rehearse(&self, body: Body) -> Result<u64, ContainerError> {
+        Ok(self.encode(body)?.0)
     }
 
     /// Writes `body` to both slots, as the next generation, which is returned.

@@ -155,6 +155,9 @@ pub(super) fn check(
 pub struct Signed {
     /// The file's id.
     pub artifact_id: ArtifactId,
+    /// Whether the header was rewritten, or would be: not where all signatures were
+    /// there before, which are the same each time.
+    pub changed: bool,
     /// Its new generation.
     pub generation: u64,
     /// Everyone who has signed it by now; only the new signatures were verified.
@@ -164,14 +167,15 @@ pub struct Signed {
 }
 
 /// Signs the file at `path`: reads and authenticates all of it, then writes a
-/// record for each of `signers` into its header. An older record of the same
-/// signer is replaced. Where the file is a header that stands alone, `payload` is what
+/// record for each of `signers` into its header, unless this is a `dry_run`. An older
+/// record of the same signer is replaced. Where the file is a header that stands alone, `payload` is what
 /// belongs to it.
 pub fn sign(
     path: &Path,
     keys: &(impl KeySource + ?Sized),
     signers: &[Signer],
     payload: Option<&Path>,
+    dry_run: bool,
     progress: &dyn Progress,
 ) -> Result<Signed, ContainerError> {
     let mut rewrite = Rewrite::begin(path, keys, progress)?;
@@ -180,14 +184,24 @@ pub fn sign(
         // The lock is held: what stands there is what was opened.
         Some(payload) => Sealed::open_detached(path, payload)?.unlock(keys)?.state(progress)?,
     };
-    let mut body = rewrite.body().clone();
+    let before = rewrite.body().clone();
+    let mut body = before.clone();
     let ids: Vec<_> = signers.iter().map(Signer::id).collect();
-    body.signatures.retain(|record| !ids.contains(&record.signer));
-    body.signatures.extend(signers.iter().map(|signer| signer.sign(&statement)));
+    let records: Vec<_> = signers.iter().map(|signer| signer.sign(&statement)).collect();
+    let signed = records.iter().all(|record| before.signatures.contains(record));
+    let changed = !(signed && rewrite.is_whole());
+    if !signed {
+        body.signatures.retain(|record| !ids.contains(&record.signer));
+        body.signatures.extend(records);
+    }
     let all = body.signatures.iter().map(|record| record.signer).collect();
     let artifact_id = rewrite.artifact_id();
-    let generation = rewrite.commit(body)?;
-    Ok(Signed { artifact_id, generation, signers: all, plaintext_bytes })
+    let generation = match (changed, dry_run) {
+        (false, _) => before.generation,
+        (true, true) => rewrite.rehearse(body)?,
+        (true, false) => rewrite.commit(body)?,
+    };
+    Ok(Signed { artifact_id, changed, generation, signers: all, plaintext_bytes })
 }
 
 /// As messages list them.

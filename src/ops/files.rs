@@ -1,6 +1,7 @@
 //! Which sealed files are meant: those that are named, and those below the
 //! directories that are.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::container::{ContainerError, KeyId, Sealed};
@@ -35,7 +36,8 @@ impl Found {
 
 /// Finds the files: each of `paths` itself, or where it is a directory, every
 /// `*.sealed` below it, in the order of their names. A link that is named itself
-/// is followed; one below a directory is not.
+/// is followed; one below a directory is not. What is named twice is found once;
+/// each name of a file with several is found.
 pub fn find(paths: &[PathBuf]) -> Vec<Found> {
     let mut found = Vec::new();
     for path in paths {
@@ -45,6 +47,11 @@ pub fn find(paths: &[PathBuf]) -> Vec<Found> {
             Err(error) => found.push(Found::Failed(path.clone(), FsError::io("open", path)(error))),
         }
     }
+    let mut seen = HashSet::new();
+    found.retain(|found| match found {
+        Found::File(path) => path.canonicalize().map_or(true, |real| seen.insert(real)),
+        _ => true,
+    });
     found
 }
 
@@ -74,14 +81,15 @@ fn walk(directory: &Path, found: &mut Vec<Found>) {
     }
 }
 
-/// The files below `directory` that `key` opens, by their headers alone, and
-/// those that could not be looked at.
-pub fn sealed_for(directory: &Path, key: &KeyId) -> (Vec<PathBuf>, Vec<ContainerError>) {
+/// Those of `places`, files and directories, that `key` opens, by their headers alone,
+/// and those that could not be looked at. Where nothing is, there is nothing to find.
+pub fn sealed_for(places: &[PathBuf], key: &KeyId) -> (Vec<PathBuf>, Vec<ContainerError>) {
     let (mut files, mut unknown) = (Vec::new(), Vec::new());
-    if directory.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-        return (files, unknown);
-    }
-    for found in find(&[directory.to_owned()]) {
+    let absent = |path: &PathBuf| {
+        path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    let places: Vec<_> = places.iter().filter(|path| !absent(path)).cloned().collect();
+    for found in find(&places) {
         match found {
             Found::File(path) | Found::Link(path) => match Sealed::open(&path) {
                 Ok(sealed) if sealed.header().has_recipient(key) => files.push(path),
@@ -126,7 +134,11 @@ mod tests {
         // What is named is taken whatever it is called, and a named link is followed.
         let real = dir.path().canonicalize().unwrap();
         assert_eq!(real, dir.path(), "the sandbox has no link in its path");
-        let named = [path("plain"), path("b/l.sealed"), path("absent"), path("b/tree")];
-        assert_eq!(said(&named), ["plain", "other/e.sealed", "failed absent", "b/tree/e.sealed"]);
+        let named = [path("plain"), path("b/l.sealed"), path("absent")];
+        assert_eq!(said(&named), ["plain", "other/e.sealed", "failed absent"]);
+        assert_eq!(said(&[path("b/tree")]), ["b/tree/e.sealed"]);
+        // What is named in several ways is found once.
+        let again = [path("b/l.sealed"), path("other"), path("b/tree"), path("other/../other/e.sealed")];
+        assert_eq!(said(&again), ["other/e.sealed"]);
     }
 }

@@ -18,7 +18,7 @@ pub use error::HomeError;
 pub use files::{Found, find, sealed_for};
 pub use init::{InitReport, InitRequest, init};
 pub use issue::{IssueRequest, issue, write_authority};
-pub use rotate::{Item, Outcome, Reencrypted, reencrypt, rewrap};
+pub use rotate::{Item, Outcome, Part, Payloads, Reencrypted, reencrypt, rewrap, sign, total};
 pub use send::{
     Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,
     send,

@@ -1,11 +1,14 @@
 //! Rotating the keys of many model files. Each file is an item of the report: one
 //! that fails does not keep the others from being done.
 
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::files::Found;
 use crate::container::{
-    ContainerError, KeyId, KeySource, Named, RecipientChange, Rewrite, Rewritten, Sealed, Wrapper,
+    ContainerError, KeyId, KeySource, Named, RecipientChange, Rewrite, Rewritten, Sealed, Signed, Signer,
+    Summary, Unlocked, Wrapper, sign as sign_file,
 };
 use crate::fs::{self, Access, AtomicFile, Existing, FsError, Moment};
 use crate::progress::Progress;
@@ -48,6 +51,36 @@ pub fn rewrap(
     items(files, each, |_| progress.advance(1))
 }
 
+/// Signs `files`, each of them or its `payload` read wholly; `keys` open them. `progress`
+/// hears of bytes.
+pub fn sign(
+    files: Vec<Found>,
+    keys: &(impl KeySource + ?Sized),
+    signers: &[Signer],
+    payload: Option<&Path>,
+    dry_run: bool,
+    progress: &dyn Progress,
+) -> Vec<Item<Signed>> {
+    progress.total(payload.map_or_else(|| total(&files), length));
+    let each = |path: &Path| {
+        let signed = sign_file(path, keys, signers, payload, dry_run, &Part(progress))?;
+        Ok(if signed.changed { Outcome::Done(signed) } else { Outcome::Skipped(signed) })
+    };
+    items(files, each, |_| ())
+}
+
+/// The payload of a header that stands alone, and the one that is to be made: a payload
+/// belongs to one header, so a new header needs another.
+#[derive(Debug, Clone, Copy)]
+pub struct Payloads<'a> {
+    /// The one that is there.
+    pub old: &'a Path,
+    /// Where the new one goes; nothing may be there.
+    pub new: &'a Path,
+    /// Whether the old one is removed, once the new header is in place.
+    pub remove_old: bool,
+}
+
 /// A file that was encrypted again.
 #[derive(Debug)]
 pub struct Reencrypted {
@@ -65,25 +98,38 @@ pub struct Reencrypted {
     pub other_links: u64,
     /// Whether the new file belongs to whom the old one did.
     pub owner_kept: bool,
+    /// The payload that belongs to no header any more, if it is still there.
+    pub stale_payload: Option<PathBuf>,
 }
 
-/// Encrypts `files` again for `recipients`; `keys` open them. `progress` hears of
-/// bytes of plaintext.
+/// Encrypts `files` again for `recipients`; `keys` open them. A header that stands alone
+/// is the only one, and `payloads` are its own. `progress` hears of bytes of plaintext.
 pub fn reencrypt(
     files: Vec<Found>,
+    payloads: Option<Payloads<'_>>,
     keys: &(impl KeySource + ?Sized),
     recipients: &[Wrapper],
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Vec<Item<Reencrypted>> {
+    progress.total(payloads.map_or_else(|| total(&files), |payloads| length(payloads.old)));
+    let each = |path: &Path| {
+        reencrypt_one(path, payloads, keys, recipients, dry_run, &Part(progress)).map(Outcome::Done)
+    };
+    items(files, each, |_| ())
+}
+
+/// Bytes of all `files`, as far as they can be looked at.
+pub fn total(files: &[Found]) -> u64 {
     let size = |found: &Found| match found {
-        Found::File(path) => path.metadata().map_or(0, |metadata| metadata.len()),
+        Found::File(path) => length(path),
         _ => 0,
     };
-    progress.total(files.iter().map(size).sum());
-    let each =
-        |path: &Path| reencrypt_one(path, keys, recipients, dry_run, &Part(progress)).map(Outcome::Done);
-    items(files, each, |_| ())
+    files.iter().map(size).sum()
+}
+
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
 }
 
 fn items<T>(
@@ -110,6 +156,7 @@ fn items<T>(
 /// rewrites the header of a file that is about to go.
 fn reencrypt_one(
     path: &Path,
+    payloads: Option<Payloads<'_>>,
     keys: &(impl KeySource + ?Sized),
     recipients: &[Wrapper],
     dry_run: bool,
@@ -118,39 +165,96 @@ fn reencrypt_one(
     let turn = fs::turn(path, Access::Replace, progress)?;
     let metadata = turn.metadata().map_err(FsError::io("read", path))?;
     let file = turn.try_clone().map_err(FsError::io("read", path))?;
-    let unlocked = Sealed::of(path, file)?.unlock(keys)?;
+    let sealed = Sealed::of(path, file)?;
+    let sealed = match payloads {
+        None if sealed.header().is_detached() => {
+            return Err(ContainerError::NotInPlace { name: path.to_string_lossy().into_owned() });
+        }
+        None => sealed,
+        Some(payloads) => sealed.attach_file(payloads.old)?,
+    };
+    let unlocked = sealed.unlock(keys)?;
     let header = unlocked.header();
-    if header.is_detached() {
-        return Err(ContainerError::NotInPlace { name: path.to_string_lossy().into_owned() });
-    }
     let mut report = Reencrypted {
         old_artifact_id: header.artifact_id().to_string(),
         artifact_id: None,
         recipients: recipients.iter().filter_map(Wrapper::key_id).collect(),
         removed: header.recipients().iter().map(|recipient| recipient.key_id).collect(),
         signatures_dropped: header.signatures().len(),
-        other_links: std::os::unix::fs::MetadataExt::nlink(&metadata).saturating_sub(1),
+        other_links: metadata.nlink().saturating_sub(1),
         owner_kept: true,
+        stale_payload: payloads.map(|payloads| payloads.old.to_owned()),
     };
     report.removed.retain(|id| !report.recipients.contains(id));
+    // Said before anything is read, and to who only asks, too.
+    let new_payload = payloads.map(|payloads| AtomicFile::create(payloads.new, fs::SECRET, Existing::Refuse));
+    let new_payload = new_payload.transpose()?;
     if dry_run {
         return Ok(report);
     }
     let mut new = AtomicFile::create(path, fs::SECRET, Existing::Replace)?;
-    let output = Named::new(path.to_string_lossy(), &mut new);
-    let summary = unlocked.reseal(output, recipients, progress)?;
-    report.owner_kept = new.take_after(&metadata)?;
-    // Programs that keep to no lock may have put another file there meanwhile.
-    Moment::of(&metadata).require_same(path, &turn)?;
-    new.commit()?;
+    let summary = match payloads.zip(new_payload) {
+        None => {
+            let output = Named::new(path.to_string_lossy(), &mut new);
+            let summary = unlocked.reseal(output, recipients, progress)?;
+            report.owner_kept = new.take_after(&metadata)?;
+            // Programs that keep to no lock may have put another file there meanwhile.
+            Moment::of(&metadata).require_same(path, &turn)?;
+            new.commit()?;
+            summary
+        }
+        Some((payloads, payload)) => {
+            let header = (new, path, &turn, &metadata);
+            let (summary, owner_kept) =
+                replace_both(unlocked, header, payloads, payload, recipients, progress)?;
+            report.owner_kept = owner_kept;
+            if payloads.remove_old && std::fs::remove_file(payloads.old).is_ok() {
+                report.stale_payload = None;
+            }
+            summary
+        }
+    };
     drop(turn);
     report.recipients = summary.recipients.iter().map(|recipient| recipient.key_id).collect();
     report.artifact_id = Some(summary.artifact_id.to_string());
     Ok(report)
 }
 
+/// Writes a new header and its payload, and gives them their names: first the payload,
+/// which nobody looks for yet, then at once the header in the place of the old one. At
+/// every instant the header that is there has its payload.
+fn replace_both(
+    unlocked: Unlocked<File>,
+    (mut header, path, turn, old): (AtomicFile, &Path, &File, &Metadata),
+    payloads: Payloads<'_>,
+    mut payload: AtomicFile,
+    recipients: &[Wrapper],
+    progress: &dyn Progress,
+) -> Result<(Summary, bool), ContainerError> {
+    let summary = unlocked.reseal_detached(
+        Named::new(path.to_string_lossy(), &mut header),
+        Named::new(payloads.new.to_string_lossy(), &mut payload),
+        recipients,
+        progress,
+    )?;
+    let old_payload = payloads.old.metadata().map_err(FsError::io("read", payloads.old))?;
+    let owner_kept = payload.take_after(&old_payload)? & header.take_after(old)?;
+    Moment::of(old).require_same(path, turn)?;
+    let new = header.file().metadata().map_err(FsError::io("read", path))?.ino();
+    payload.commit()?;
+    if let Err(error) = header.commit() {
+        // What fails last is making the new name durable: then the payload is needed.
+        if path.symlink_metadata().is_ok_and(|there| there.ino() != new) {
+            let _ = std::fs::remove_file(payloads.new);
+        }
+        return Err(error.into());
+    }
+    Ok((summary, owner_kept))
+}
+
 /// One file's share of a larger progress, whose total is known.
-struct Part<'a>(&'a dyn Progress);
+#[derive(Clone, Copy)]
+pub struct Part<'a>(pub &'a dyn Progress);
 
 impl Progress for Part<'_> {
     fn total(&self, _: u64) {}

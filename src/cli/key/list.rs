@@ -66,7 +66,7 @@ impl Document for ListDocument {
                 key.id.clone(),
                 key.usage.to_string(),
                 key.alg.clone(),
-                key.state.clone(),
+                if key.compromised { format!("{}, compromised", key.state) } else { key.state.clone() },
                 key.created.clone(),
                 until,
             ]

@@ -34,7 +34,10 @@ struct RevokedDocument {
     /// Not, where it was revoked already.
     changed: bool,
     generation: u64,
-    /// Files of the home that a model key still opens.
+    /// Where files were looked for that a model key opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched: Option<Vec<PathBuf>>,
+    /// Those of them that it opens.
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Vec<PathBuf>>,
     /// The command to run next.
@@ -69,7 +72,8 @@ impl Revoke {
         if !active {
             context.output.warn("no active key for this use is left; `sealserve key create` makes one");
         }
-        let files = if usage == KeyUse::Model { Some(self.files(context, &revoked.kid)?) } else { None };
+        let searched = if usage == KeyUse::Model { Some(places(context)?) } else { None };
+        let files = searched.as_deref().map(|places| self.files(context, places, &revoked.kid));
         let next = files.as_deref().and_then(|files| self.next(files));
         if let Some(next) = &next {
             context.output.note(&format!("run next: {next}"));
@@ -79,16 +83,19 @@ impl Revoke {
             kid: revoked.kid,
             changed,
             generation,
+            searched,
             files,
             next,
             dry_run: self.dry_run,
         }))
     }
 
-    /// Finds, and names, the files of the home that are sealed for the model key `kid`.
-    fn files(&self, context: &Context, kid: &str) -> Outcome<Vec<PathBuf>> {
-        let Ok(id) = kid.parse() else { return Ok(Vec::new()) };
-        let (files, unknown) = ops::sealed_for(&context.home()?.models(), &id);
+    /// Finds, and names, the files in `places` that are sealed for the model key `kid`.
+    fn files(&self, context: &Context, places: &[PathBuf], kid: &str) -> Vec<PathBuf> {
+        let Ok(id) = kid.parse() else { return Vec::new() };
+        let (files, unknown) = ops::sealed_for(places, &id);
+        let names: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
+        context.output.note(&format!("looked for files that it opens in {}", names.join(", ")));
         for error in unknown {
             context.output.warn(&format!("{error}, so whether it is sealed for the key is not known"));
         }
@@ -101,7 +108,7 @@ impl Revoke {
             "files elsewhere that are sealed for it do not open any more"
         };
         context.output.note(others);
-        Ok(files)
+        files
     }
 
     /// A key that leaked demands new data keys; one that only goes, new wrappings.
@@ -111,6 +118,27 @@ impl Revoke {
             if self.compromised { "reencrypt".to_owned() } else { format!("rewrap --key {}", self.id) };
         (!names.is_empty()).then(|| format!("sealserve model {verb} {}", names.join(" ")))
     }
+}
+
+/// Where the home's models are: its own directory, and what `sealserve.toml` names
+/// outside of it.
+fn places(context: &Context) -> Outcome<Vec<PathBuf>> {
+    let home = context.home()?;
+    let models = home.models();
+    let mut places = vec![models.clone()];
+    if home.config().exists() {
+        match context.config() {
+            Ok(config) => {
+                let paths = config.models.into_iter().map(|model| model.path);
+                places.extend(paths.filter(|path| !path.starts_with(&models)));
+            }
+            // The key must go, whatever is wrong with the configuration.
+            Err(_) => context.output.warn(
+                "sealserve.toml cannot be read, so models that it names elsewhere were not looked at; `sealserve serve` says why",
+            ),
+        }
+    }
+    Ok(places)
 }
 
 /// A word as a shell reads it back.

@@ -45,8 +45,8 @@ pub(super) struct Decrypt {
 
 impl Decrypt {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        self.keys.check_stdin(context, &self.input)?;
-        if self.range.is_some() && is_dash(&self.input) {
+        self.keys.check_stdin_with(context, self.payload.stdin_readers(&self.input))?;
+        if self.range.is_some() && self.payload.is_streamed(&self.input) {
             return Err(Failure::new(Kind::Usage, "a range of a stream cannot be read")
                 .hint("name a file")
                 .into());

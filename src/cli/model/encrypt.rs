@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::io::{Destination, create_sealed, fill_both, is_dash, open};
+use super::io::{Destination, fill_both, is_dash, open};
 use super::recipients::{Recipients, called};
 use super::sign::Signers;
 use crate::cli::context::Context;
@@ -18,7 +18,7 @@ use crate::container::{
     seal_signed,
 };
 use crate::error::Kind;
-use crate::fs::{self, Existing, Steady};
+use crate::fs::{self, Steady};
 use crate::ops::Whole;
 use crate::output::{Document, Failure};
 
@@ -39,7 +39,7 @@ pub(super) struct Encrypt {
     /// The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]
     #[arg(long, short)]
     output: Option<PathBuf>,
-    /// Write the payload to this file, and to the output only its header
+    /// Write the payload to this file, and to the output only its header; - is standard output
     #[arg(long, value_name = "FILE")]
     detached: Option<PathBuf>,
     /// Which file of the directory is the model [default: the only *.onnx, else model.onnx]
@@ -96,6 +96,9 @@ impl Encrypt {
                 .hint("pass -o FILE")
                 .into());
         }
+        if let Some(payload) = &self.detached {
+            check_halves(output.as_deref(), payload)?;
+        }
         let name = self.name.clone().or_else(|| stem(&self.input)).ok_or_else(|| {
             Failure::new(Kind::Usage, "a model from standard input has no name").hint("pass --name NAME")
         })?;
@@ -111,11 +114,8 @@ impl Encrypt {
         };
         let spec = SealSpec { recipients: &recipients, metadata: &metadata };
         let destination = Destination::open_sealed(output.as_deref(), self.force)?;
-        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
-        let payload = match &self.detached {
-            Some(path) => Some((create_sealed(path, existing)?, path.as_path())),
-            None => None,
-        };
+        let payload = self.detached.as_deref();
+        let payload = payload.map(|path| Destination::open_sealed(Some(path), self.force)).transpose()?;
         let progress = context.output.progress("encrypting");
         let input = source.stream;
         let summary = match payload {
@@ -149,7 +149,8 @@ impl Encrypt {
             metadata.version,
             names.join(", ")
         ));
-        let Some(output) = output.filter(|path| !is_dash(path)) else { return Ok(()) };
+        let streamed = self.detached.as_deref().is_some_and(is_dash);
+        let Some(output) = output.filter(|path| !is_dash(path) && !streamed) else { return Ok(()) };
         written(context.output.document(&EncryptDocument {
             output,
             payload: self.detached,
@@ -161,6 +162,22 @@ impl Encrypt {
             sealed_bytes: summary.sealed_bytes,
         }))
     }
+}
+
+/// Header and payload cannot go to the same place.
+fn check_halves(header: Option<&Path>, payload: &Path) -> Outcome {
+    let streams = header.is_none_or(is_dash) && is_dash(payload);
+    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    let same = header.is_some_and(|header| {
+        header == payload || real(header).is_some_and(|header| real(payload) == Some(header))
+    });
+    let same = same && !is_dash(payload);
+    if !streams && !same {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Usage, "the header and its payload cannot go to the same place")
+        .hint("name another file with -o or with --detached")
+        .into())
 }
 
 /// What is encrypted.

@@ -8,19 +8,22 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::io::is_dash;
-use crate::cli::Outcome;
+use super::io::{is_dash, no_stream};
 use crate::cli::context::Context;
+use crate::cli::{Outcome, Stop};
 use crate::error::Kind;
 use crate::fs;
 use crate::ops::{self, Found, Item};
 use crate::output::Failure;
 use crate::secret::SecretBytes;
 
+/// Why a link is skipped.
+const LINK: &str = "a symbolic link is followed only when it is named";
+
 /// Most bytes of a list of files.
 const MAX_LIST: u64 = 64 << 20;
 
-/// Which files.
+/// Which files, of a verb that changes them.
 #[derive(Debug, Args)]
 pub(super) struct Files {
     /// Encrypted files, or directories: every *.sealed below them, links left alone
@@ -31,16 +34,49 @@ pub(super) struct Files {
     files0_from: Option<PathBuf>,
 }
 
+/// Which files, of a verb that reads them.
+#[derive(Debug, Args)]
+pub(super) struct Inputs {
+    /// Encrypted files, or directories: every *.sealed below them, links left alone; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    paths: Vec<PathBuf>,
+    /// Read the names of the files from FILE, each ended by a zero byte; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    files0_from: Option<PathBuf>,
+}
+
+impl Inputs {
+    /// The file, where it is one that is named itself: it has an answer of its own form.
+    pub(super) fn only(&self) -> Option<&Path> {
+        match (self.paths.as_slice(), &self.files0_from) {
+            ([path], None) if is_dash(path) || !path.is_dir() => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Many files, and how they are named.
+    pub(super) fn many(self) -> Files {
+        let paths = if self.files0_from.is_some() { Vec::new() } else { self.paths };
+        Files { paths, files0_from: self.files0_from }
+    }
+}
+
 impl Files {
     /// Readers of standard input.
     pub(super) fn stdin_readers(&self) -> usize {
         usize::from(self.files0_from.as_deref().is_some_and(is_dash))
     }
 
-    /// Finds them; none at all is a failure.
-    pub(super) fn find(&self) -> Outcome<Vec<Found>> {
+    /// Whether exactly one file is named itself, and no directory or list.
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self.paths.as_slice(), [path] if !path.is_dir())
+    }
+
+    /// Finds them; none at all is a failure, and so is a stream, which cannot be `verb`.
+    pub(super) fn find(&self, verb: &str) -> Outcome<Vec<Found>> {
         let paths = match &self.files0_from {
             Some(list) => listed(list)?,
+            None if self.paths.iter().any(|path| is_dash(path)) => return Err(no_stream(verb).into()),
             None => self.paths.clone(),
         };
         let found = ops::find(&paths);
@@ -111,12 +147,50 @@ impl<T> Rows<T> {
                     row.reason = Some("it is so already");
                     row.detail = Some(detail(report));
                 }
-                ops::Outcome::Link => row.reason = Some("a symbolic link is followed only when it is named"),
+                ops::Outcome::Link => row.reason = Some(LINK),
                 ops::Outcome::Failed(error) => row.failure = Some(error.into()),
             }
             rows.files.push(row);
         }
         rows
+    }
+
+    /// Looks at each of `found` by `look`; what it fails with is that file's answer.
+    pub(super) fn answers(found: Vec<Found>, mut look: impl FnMut(&Path) -> Outcome<T>) -> Outcome<Self> {
+        let mut rows = Self { done: 0, skipped: 0, failed: 0, dry_run: false, files: Vec::new() };
+        for found in found {
+            let (path, answer) = match found {
+                Found::File(path) => match look(&path) {
+                    Ok(detail) => (path, Ok(detail)),
+                    Err(Stop::Failure(failure)) => (path, Err(Some(failure))),
+                    Err(output) => return Err(output),
+                },
+                Found::Link(path) => (path, Err(None)),
+                Found::Failed(path, error) => (path, Err(Some(error.into()))),
+            };
+            let mut row = Row { path, status: "done", reason: None, detail: None, failure: None };
+            match answer {
+                Ok(detail) => {
+                    row.detail = Some(detail);
+                    rows.done += 1;
+                }
+                Err(None) => {
+                    (row.status, row.reason) = ("skipped", Some(LINK));
+                    rows.skipped += 1;
+                }
+                Err(failure) => {
+                    (row.status, row.failure) = ("failed", failure);
+                    rows.failed += 1;
+                }
+            }
+            rows.files.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// The paths and the details of what was looked at; none for the rest.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Path, Option<&T>)> {
+        self.files.iter().map(|row| (row.path.as_path(), row.detail.as_ref()))
     }
 
     /// The details of what was done.
@@ -149,5 +223,24 @@ impl<T> Rows<T> {
                 Err(failure.hint("when that is mended, run it again for those that failed").into())
             }
         }
+    }
+
+    /// Says why files failed. The whole is a no where the answer of one is, and else
+    /// what all failures are, where they are alike.
+    pub(super) fn judge(&self, context: &Context, verb: &str) -> Outcome {
+        let (good, skipped, failed) = (self.done, self.skipped, self.failed);
+        context.output.note(&format!("{good} {verb}, {skipped} skipped, {failed} failed"));
+        let failures: Vec<_> = self.files.iter().filter_map(|row| row.failure.as_ref()).collect();
+        let kinds: Vec<_> = failures.iter().map(|failure| failure.conclusion()).collect();
+        let Some(first) = kinds.first() else { return Ok(()) };
+        for failure in failures {
+            context.output.failure(failure);
+        }
+        let kind = match kinds.iter().all(|kind| kind == first) {
+            _ if kinds.contains(&Kind::Negative) => Kind::Negative,
+            true => *first,
+            false => Kind::Failed,
+        };
+        Err(Failure::new(kind, format!("{failed} of {} files are not {verb}", self.files.len())).into())
     }
 }

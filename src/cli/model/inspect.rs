@@ -17,7 +17,8 @@ use crate::output::Document;
 /// Show what a file tells, and with a key also what it says about the model
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The encrypted file
+    /// The encrypted file; - is standard input
+    #[arg(default_value = "-")]
     input: PathBuf,
     #[command(flatten)]
     payload: Payload,
@@ -149,7 +150,7 @@ impl Document for InspectDocument {
 
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        self.keys.check_stdin(context, &self.input)?;
+        self.keys.check_stdin_with(context, self.payload.stdin_readers(&self.input))?;
         let sealed = self.payload.open(&self.input)?;
         let asked = self.keys.are_named();
         // Without a key this must work where there is no home, too, and ask nobody.

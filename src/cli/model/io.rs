@@ -34,7 +34,7 @@ pub(super) fn open(path: &Path) -> Outcome<(Named<File>, Option<u64>)> {
 }
 
 /// Opens a sealed model, or one on standard input for `-`.
-fn sealed(path: &Path) -> Result<Sealed<File>, ContainerError> {
+pub(super) fn sealed(path: &Path) -> Result<Sealed<File>, ContainerError> {
     if is_dash(path) { Sealed::read(stdin()?) } else { Sealed::open(path) }
 }
 
@@ -47,7 +47,7 @@ fn stdin() -> Result<Named<File>, FsError> {
 /// The payload of a header that stands alone.
 #[derive(Debug, Args)]
 pub(super) struct Payload {
-    /// The payload, where the encrypted file is a header that stands alone
+    /// The payload, where the encrypted file is a header that stands alone; - is standard input
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
 }
@@ -58,9 +58,30 @@ impl Payload {
         let sealed = sealed(input)?;
         match &self.payload {
             None => Ok(sealed),
+            Some(payload) if is_dash(payload) => sealed.attach(stdin()?, None),
             Some(payload) => sealed.attach_file(payload),
         }
     }
+
+    /// Whether an option names one.
+    pub(super) fn is_named(&self) -> bool {
+        self.payload.is_some()
+    }
+
+    /// Whether what is decrypted comes from standard input.
+    pub(super) fn is_streamed(&self, input: &Path) -> bool {
+        is_dash(self.payload.as_deref().unwrap_or(input))
+    }
+
+    /// Readers of standard input among the payload and the encrypted file `input`.
+    pub(super) fn stdin_readers(&self, input: &Path) -> usize {
+        usize::from(is_dash(input)) + usize::from(self.payload.as_deref().is_some_and(is_dash))
+    }
+}
+
+/// The refusal to change what cannot be changed.
+pub(super) fn no_stream(verb: &str) -> Failure {
+    Failure::new(Kind::Usage, format!("a stream cannot be {verb}")).hint("name a file")
 }
 
 /// Where an answer of bytes goes: a file that appears when it is whole, or stdout.
@@ -147,7 +168,7 @@ fn place(file: AtomicFile, path: &Path, progress: &dyn Progress) -> Result<(), F
 }
 
 /// Begins an encrypted file. One that it replaces hands on its mode and its owner.
-pub(super) fn create_sealed(path: &Path, existing: Existing) -> Result<AtomicFile, FsError> {
+fn create_sealed(path: &Path, existing: Existing) -> Result<AtomicFile, FsError> {
     let file = AtomicFile::create(path, fs::PUBLIC, existing)?;
     if let Some(old) = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file) {
         file.take_after(&old)?;
@@ -156,26 +177,28 @@ pub(super) fn create_sealed(path: &Path, existing: Existing) -> Result<AtomicFil
 }
 
 /// As [`Destination::fill`], of a header and its payload. The payload gets its name
-/// first: a header is never there without it.
+/// first, or is written to standard output: a header is never there without it.
 pub(super) fn fill_both<T>(
     header: Destination,
-    payload: (AtomicFile, &Path),
+    payload: Destination,
     progress: &dyn Progress,
     write: impl FnOnce(
         Named<&mut (dyn Write + Send)>,
         Named<&mut (dyn Write + Send)>,
     ) -> Result<T, ContainerError>,
 ) -> Outcome<T> {
-    let (mut file, path) = payload;
-    let mut placed = false;
-    let answer = header.fill(progress, |header| {
-        let answer = write(header, Named::new(path.to_string_lossy(), &mut file))?;
-        let existed = path.symlink_metadata().is_ok();
-        place(file, path, progress)?;
-        placed = !existed;
-        Ok(answer)
+    let mut placed = None;
+    let answer = header.fill(progress, |header| match payload {
+        Destination::Stdout(mut stdout) => write(header, Named::new("standard output", &mut stdout)),
+        Destination::File(mut file, path) => {
+            let answer = write(header, Named::new(path.to_string_lossy(), &mut file))?;
+            let existed = path.symlink_metadata().is_ok();
+            place(file, &path, progress)?;
+            placed = Some(path).filter(|_| !existed);
+            Ok(answer)
+        }
     });
-    if answer.is_err() && placed {
+    if let Some(path) = placed.filter(|_| answer.is_err()) {
         let _ = std::fs::remove_file(path);
     }
     answer

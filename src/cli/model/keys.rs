@@ -1,12 +1,10 @@
 //! What a verb opens files with. Nothing is asked for, read or run before a file is
 //! seen to need it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 
-use super::io::is_dash;
 use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
@@ -126,17 +124,35 @@ pub(super) struct OtherKeys {
 impl Keys {
     /// What may open the file of `header`.
     pub(super) fn to_decrypt(&self, context: &Context, header: &Header) -> Outcome<Openers> {
-        let has = |kind| header.recipients().iter().any(|recipient| recipient.kind == kind);
-        let keys = match self.are_named() {
-            true => self.named.read(context)?,
-            false if has(RecipientKind::Key) => home_keys(context)?,
-            false => Vec::new(),
-        };
-        let mut others = self.others.read(context, has)?;
-        if has(RecipientKind::Passphrase) && !self.are_named() {
-            others.passphrases.push(self.others.passphrase(context)?);
+        let mut each = self.for_each(context);
+        each.openers(header)?;
+        Ok(each.openers)
+    }
+
+    /// Adds to `openers` what may open recipients of this `kind`, and where it is the
+    /// `first` also what is read whatever the kind.
+    fn add(&self, context: &Context, kind: RecipientKind, first: bool, openers: &mut Openers) -> Outcome {
+        let named = self.are_named();
+        if named && first {
+            openers.keys.extend(self.named.read(context)?);
+        } else if !named && kind == RecipientKind::Key {
+            openers.keys.extend(home_keys(context)?);
         }
-        Ok(Openers { keys, others })
+        let others = self.others.read(context, |other| other == kind)?;
+        openers.others.passphrases.extend(others.passphrases);
+        openers.others.age.extend(others.age);
+        if first {
+            openers.others.commands.extend(others.commands);
+        }
+        if kind == RecipientKind::Passphrase && !named {
+            openers.others.passphrases.push(self.others.passphrase(context)?);
+        }
+        Ok(())
+    }
+
+    /// What may open one file after another.
+    pub(super) fn for_each<'a>(&'a self, context: &'a Context) -> EachTime<'a> {
+        EachTime { keys: self, context, openers: Openers::default(), read: Vec::new() }
     }
 
     /// Whether an option names any.
@@ -156,14 +172,32 @@ impl Keys {
         !self.are_named() || self.named.are_in_home()
     }
 
-    /// One reader of stdin at most, and no secret in the place of a source.
-    pub(super) fn check_stdin(&self, context: &Context, input: &Path) -> Outcome {
-        self.check_stdin_with(context, usize::from(is_dash(input)))
-    }
-
-    /// The same, where there are `others` that read it.
+    /// One reader of stdin at most, `others` included, and no secret in the place of a source.
     pub(super) fn check_stdin_with(&self, context: &Context, others: usize) -> Outcome {
         check_sources(self.named.sources().chain(self.others.sources()), context, others)
+    }
+}
+
+/// What may open files of which each tells by its header what it needs: read, or asked
+/// for, when the first file needs it, and then tried on all.
+pub(super) struct EachTime<'a> {
+    keys: &'a Keys,
+    context: &'a Context,
+    openers: Openers,
+    /// Whatever kinds of recipients were met before.
+    read: Vec<RecipientKind>,
+}
+
+impl EachTime<'_> {
+    /// What may open the file of `header`.
+    pub(super) fn openers(&mut self, header: &Header) -> Outcome<&Openers> {
+        for kind in header.recipients().iter().map(|recipient| recipient.kind) {
+            if !self.read.contains(&kind) {
+                self.keys.add(self.context, kind, self.read.is_empty(), &mut self.openers)?;
+                self.read.push(kind);
+            }
+        }
+        Ok(&self.openers)
     }
 }
 

@@ -1,14 +1,17 @@
 //! `model recipient`: add, remove, list.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::files::{Inputs, Rows};
+use super::io::{is_dash, no_stream, sealed};
 use super::keys::check_sources;
 use super::rewrap::RewrittenDocument;
 use super::turnover::{NewKeys, OldKeys, key_id};
+use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
 use crate::container::{ContainerError, KeyId, Openers, Recipient, RecipientChange, Sealed, Wrapper};
@@ -80,11 +83,17 @@ struct Remove {
     dry_run: bool,
 }
 
-/// Show who can open a file; without a key, nothing of it is proven
+/// Show who can open files; without a key, nothing of it is proven
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sealserve model recipient list digits.sealed
+  sealserve model recipient list models/ --format json |
+      jq -r '.files[] | select(any(.recipients[]?; .name == \"model-1\")) | .path'
+
+Exit code 3 where a file is no sealed model.")]
 struct List {
-    /// The encrypted file
-    file: PathBuf,
+    #[command(flatten)]
+    inputs: Inputs,
 }
 
 /// The answer of both changes; they differ in what it holds.
@@ -107,6 +116,7 @@ impl<const ADDED: bool> Document for Changed<ADDED> {
 
 impl Add {
     fn run(self, context: &Context) -> Outcome {
+        refuse_stream(&self.file)?;
         check_sources(self.keys.sources().chain(self.new.sources()), context, 0)?;
         let (old, (add, _)) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
         let there = add.first().and_then(Wrapper::key_id);
@@ -129,6 +139,7 @@ impl Add {
 
 impl Remove {
     fn run(self, context: &Context) -> Outcome {
+        refuse_stream(&self.file)?;
         check_sources(self.keys.sources(), context, 0)?;
         let remove: Vec<_> =
             self.recipients.iter().map(|name| key_id(context, name)).collect::<Outcome<_>>()?;
@@ -142,6 +153,12 @@ impl Remove {
         let change = RecipientChange { remove, ..RecipientChange::default() };
         let progress = context.output.unmeasured();
         let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
+        for key in changed.removed.iter().filter(|key| old.leaked.contains(key)) {
+            context.output.warn(&format!(
+                "key {key} leaked, and whoever has it and a copy of '{0}' has its data key: run `sealserve model reencrypt '{0}'`",
+                self.file.display()
+            ));
+        }
         for key in &changed.removed {
             let would = if self.dry_run { "would no longer let" } else { "no longer lets" };
             context.output.note(&format!("'{}' {would} key {key} open it", self.file.display()));
@@ -151,9 +168,13 @@ impl Remove {
     }
 }
 
+fn refuse_stream(file: &Path) -> Outcome {
+    if is_dash(file) { Err(no_stream("changed in place").into()) } else { Ok(()) }
+}
+
 /// Changes one file that was named itself, so that a link to it is followed.
 fn rewrite(
-    file: &std::path::Path,
+    file: &Path,
     openers: &Openers,
     change: &RecipientChange,
     dry_run: bool,
@@ -173,6 +194,16 @@ fn rewrite(
 #[derive(Serialize)]
 struct ListDocument {
     file: PathBuf,
+    #[serde(flatten)]
+    listed: Listed,
+}
+
+/// The recipients of one file.
+#[derive(Serialize)]
+struct Listed {
+    /// The older generation that a slot holds, where a rewrap was interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_generation: Option<u64>,
     recipients: Vec<Row>,
 }
 
@@ -183,33 +214,91 @@ struct Row {
     /// What the keyring calls the key, if it knows it.
     name: Option<String>,
     state: Option<String>,
+    /// Whether the keyring says that it leaked.
+    compromised: bool,
+    /// Whether it is one of those that an interrupted rewrap was to replace.
+    stale: bool,
+}
+
+impl Row {
+    fn cells(&self) -> [String; 4] {
+        let mut states: Vec<&str> = self.state.iter().map(String::as_str).collect();
+        states.extend(self.compromised.then_some("compromised"));
+        states.extend(self.stale.then_some("left by a rewrap"));
+        let name = self.name.clone().unwrap_or_default();
+        [self.kind.to_owned(), self.key_id.to_string(), name, states.join(", ")]
+    }
 }
 
 impl Document for ListDocument {
     const SCHEMA: &'static str = "sealserve.model.recipient.list/v1";
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let rows = self.recipients.iter().map(|row| {
-            let or_nothing = |text: &Option<String>| text.clone().unwrap_or_default();
-            [row.kind.to_owned(), row.key_id.to_string(), or_nothing(&row.name), or_nothing(&row.state)]
-        });
+        let rows = self.listed.recipients.iter().map(Row::cells);
         writeln!(out, "{}", table(["KIND", "KEY ID", "NAME", "STATE"], rows))
+    }
+}
+
+/// Of many files.
+#[derive(Serialize)]
+struct ListsDocument {
+    #[serde(flatten)]
+    rows: Rows<Listed>,
+}
+
+impl Document for ListsDocument {
+    const SCHEMA: &'static str = "sealserve.model.recipient.list.files/v1";
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rows = self.rows.each().flat_map(|(path, listed)| {
+            let recipients = listed.into_iter().flat_map(|listed| &listed.recipients);
+            recipients.map(move |row| {
+                let [kind, id, name, state] = row.cells();
+                [kind, id, name, state, path.display().to_string()]
+            })
+        });
+        writeln!(out, "{}", table(["KIND", "KEY ID", "NAME", "STATE", "FILE"], rows))
     }
 }
 
 impl List {
     fn run(self, context: &Context) -> Outcome {
-        let sealed = Sealed::open(&self.file)?;
         // Where there is no home, the ids are all that is known.
         let keyring = context.store().and_then(|store| store.read().map_err(Stop::from)).ok();
         let now = context.now();
-        let row = |id: KeyId, kind| {
+        let row = |recipient: &Recipient, stale: bool| {
             let keys = keyring.iter().flat_map(|keyring| keyring.of(KeyUse::Model));
-            let key = keys.into_iter().find(|key| key.kid == id.to_string());
-            let name = key.map(|key| key.id.clone());
-            Row { kind, key_id: id, name, state: key.map(|key| key.state_at(now).to_string()) }
+            let key = keys.into_iter().find(|key| key.kid == recipient.key_id.to_string());
+            Row {
+                kind: recipient.kind.name(),
+                key_id: recipient.key_id,
+                name: key.map(|key| key.id.clone()),
+                state: key.map(|key| key.state_at(now).to_string()),
+                compromised: key.is_some_and(|key| key.compromised),
+                stale,
+            }
         };
-        let recipients = sealed.header().recipients().iter().map(|r| row(r.key_id, r.kind.name())).collect();
-        written(context.output.document(&ListDocument { file: self.file, recipients }))
+        let list = |path: &Path| {
+            let sealed = sealed(path).map_err(answer)?;
+            let header = sealed.header();
+            let mut recipients: Vec<_> = header.recipients().iter().map(|one| row(one, false)).collect();
+            let left = header.stale_recipients().iter();
+            let left = left.filter(|one| !header.recipients().iter().any(|now| now.key_id == one.key_id));
+            recipients.extend(left.map(|one| row(one, true)));
+            Outcome::Ok(Listed { stale_generation: header.stale_generation(), recipients })
+        };
+        let Some(file) = self.inputs.only() else {
+            let rows = Rows::answers(self.inputs.many().find("listed")?, list)?;
+            let document = ListsDocument { rows };
+            for (path, listed) in document.rows.each() {
+                warn_of_stale(context, path, listed.and_then(|listed| listed.stale_generation));
+            }
+            written(context.output.document(&document))?;
+            return document.rows.judge(context, "listed");
+        };
+        context.check_stdin(usize::from(is_dash(file)))?;
+        let listed = list(file)?;
+        warn_of_stale(context, file, listed.stale_generation);
+        written(context.output.document(&ListDocument { file: file.to_owned(), listed }))
     }
 }

@@ -1,35 +1,51 @@
 //! `model reencrypt`.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
 use super::files::{Files, Rows};
+use super::io::{is_dash, no_stream};
 use super::keys::check_sources;
 use super::recipients::Recovery;
 use super::turnover::{NewKeys, NewRow, OldKeys};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::KeyId;
-use crate::ops::{self, Reencrypted};
-use crate::output::Document;
+use crate::error::Kind;
+use crate::ops::{self, Payloads, Reencrypted};
+use crate::output::{Document, Failure};
 
 /// Encrypt files again under new data keys, as a key that leaked demands
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model reencrypt models/                     # for the active key
   sealserve model reencrypt --key-file old.key --new-key-file new.key digits.sealed
+  sealserve model reencrypt big.sealed --payload big.1 --new-payload big.2   # a header that stands alone
 
 Each file is replaced at once when all of it is authentic and written; nothing in the clear
 touches the disk. The new file has a new data key and a new artifact id, is sealed for the new
 recipients alone (with a key of the home, also for its recovery recipients), and keeps name, version, time of the first sealing, mode and owner. It keeps no signature
 record, since those vouch for the old payload: sign it again. Older copies (backups, snapshots,
 other hard links) still open with the old key. A key in any state, compromised ones included, may
-open the files for this.")]
+open the files for this.
+
+A header that stands alone gets a new payload, which is complete before the header is replaced. The
+old payload stays until you remove it, or with --remove-payload.")]
 pub(super) struct Reencrypt {
     #[command(flatten)]
     files: Files,
+    /// The payload, where the encrypted file is a header that stands alone
+    #[arg(long, value_name = "FILE", requires = "new_payload")]
+    payload: Option<PathBuf>,
+    /// Write the new payload of that header to this file
+    #[arg(long, value_name = "FILE", requires = "payload")]
+    new_payload: Option<PathBuf>,
+    /// Remove the old payload when the new header is in place
+    #[arg(long, requires = "payload")]
+    remove_payload: bool,
     #[command(flatten)]
     old: OldKeys,
     #[command(flatten)]
@@ -58,6 +74,9 @@ struct ReencryptedDocument {
     signatures_dropped: usize,
     other_links: u64,
     owner_kept: bool,
+    /// The old payload, which belongs to no header any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_payload: Option<PathBuf>,
 }
 
 impl From<Reencrypted> for ReencryptedDocument {
@@ -70,6 +89,7 @@ impl From<Reencrypted> for ReencryptedDocument {
             signatures_dropped: report.signatures_dropped,
             other_links: report.other_links,
             owner_kept: report.owner_kept,
+            stale_payload: report.stale_payload,
         }
     }
 }
@@ -92,17 +112,58 @@ impl Reencrypt {
         }
         // A rewrap may have come first.
         let openers = old.or_done(&new);
-        let files = self.files.find()?;
+        let payloads = self.payloads()?;
+        let files = self.files.find("encrypted again in place")?;
         let progress = context.output.progress("encrypting again");
-        let items = ops::reencrypt(files, &openers, &new, self.dry_run, &progress);
+        let items = ops::reencrypt(files, payloads, &openers, &new, self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, ReencryptedDocument::from);
         let document = ReencryptDocument { new_recipients: new.iter().map(NewRow::from).collect(), rows };
         for (path, file) in document.rows.done() {
             warn(context, &path.display().to_string(), file);
+            if let Some(new) = self.new_payload.as_deref().filter(|_| !self.dry_run) {
+                tell_of_payloads(context, path, new, file.stale_payload.as_deref());
+            }
         }
         written(context.output.document(&document))?;
         document.rows.conclude(context, "encrypted again")
+    }
+}
+
+impl Reencrypt {
+    fn payloads(&self) -> Outcome<Option<Payloads<'_>>> {
+        let Some((old, new)) = self.payload.as_deref().zip(self.new_payload.as_deref()) else {
+            return Ok(None);
+        };
+        if is_dash(old) || is_dash(new) {
+            return Err(no_stream("encrypted again in place").into());
+        }
+        if !self.files.is_one() {
+            return Err(Failure::new(Kind::Usage, "a payload belongs to one header")
+                .hint("encrypt one header again at a time")
+                .into());
+        }
+        // `--force` would not help, and could lose what belongs to a header.
+        if new.symlink_metadata().is_ok() {
+            return Err(Failure::new(Kind::Failed, format!("'{}' exists already", new.display()))
+                .hint("choose another path; what an interrupted run left there belongs to no header")
+                .into());
+        }
+        Ok(Some(Payloads { old, new, remove_old: self.remove_payload }))
+    }
+}
+
+/// Says which payload counts now.
+fn tell_of_payloads(context: &Context, header: &Path, new: &Path, stale: Option<&Path>) {
+    let (header, new) = (header.display(), new.display());
+    context.output.note(&format!(
+        "the payload of '{header}' is '{new}' now; where sealserve.toml names the old one, change `payload`"
+    ));
+    if let Some(stale) = stale {
+        context.output.warn(&format!(
+            "'{}' belongs to no header any more, and opens with the old one: remove it and its copies",
+            stale.display()
+        ));
     }
 }
 

@@ -30,7 +30,9 @@ it, so for a key that leaked this is not enough: use `sealserve model reencrypt`
 revoked opens nothing else, and may be named here to move files off it; one that was revoked as
 compromised is refused, unless --rewrap-only --insecure.
 
-Recipients that no option names stay. Files that are done are skipped, so an interrupted run is simply run again.
+Recipients that no option names stay. Files that are done are skipped, so an interrupted run is simply
+run again. Of those that nothing here opens any more (they are for age or a command now), their
+headers tell.
 That also mends a header slot that was torn, with the same key as --key-file and --new-key-file
 where no recipient shall change.")]
 pub(super) struct Rewrap {
@@ -69,13 +71,15 @@ pub(super) struct RewrittenDocument {
     healed: bool,
     /// Names of the file; all of them show the change.
     links: u64,
+    /// Not, where nothing opened the file, and its header says that all was done before.
+    authentic: bool,
 }
 
 impl From<Rewritten> for RewrittenDocument {
     fn from(rewritten: Rewritten) -> Self {
-        let Rewritten { generation, added, removed, recipients, healed, links, .. } = rewritten;
+        let Rewritten { generation, added, removed, recipients, healed, links, authentic, .. } = rewritten;
         let recipients = recipients.into_iter().map(|recipient| recipient.key_id).collect();
-        Self { generation, added, removed, recipients, healed, links }
+        Self { generation, added, removed, recipients, healed, links, authentic }
     }
 }
 
@@ -94,13 +98,19 @@ impl Rewrap {
         let leaked = std::mem::take(&mut old.leaked);
         let change = self.change(&old.openers.keys, leaked, new)?;
         let openers = old.or_done(&change.add);
-        let files = self.files.find()?;
+        let files = self.files.find("rewrapped")?;
         let progress = context.output.progress("rewrapping").of_files();
         let items = ops::rewrap(files, &openers, &change, self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, RewrittenDocument::from);
         let document = RewrapDocument { new_recipients: change.add.iter().map(NewRow::from).collect(), rows };
         written(context.output.document(&document))?;
+        let told = document.rows.each().filter(|(_, file)| file.is_some_and(|file| !file.authentic)).count();
+        if told > 0 {
+            context.output.note(&format!(
+                "{told} of those skipped were not opened: that they are done is what their headers say"
+            ));
+        }
         document.rows.conclude(context, "rewrapped")
     }
 

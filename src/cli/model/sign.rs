@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::io::is_dash;
+use super::files::{Files, Rows};
+use super::io::{is_dash, no_stream};
 use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
 use crate::cli::{Outcome, written};
-use crate::container::{Signer, SignerId, TrustedSigner, sign};
+use crate::container::{Signed, Signer, SignerId, TrustedSigner};
 use crate::error::Kind;
 use crate::fs;
 use crate::keyring::{Key, KeyUse, KeyringError};
+use crate::ops;
 use crate::output::{Document, Failure};
 
 /// Most bytes of a file with one key, and of one with public keys.
@@ -26,12 +28,14 @@ const PUBLIC_LIMIT: u64 = 1 << 20;
 #[command(after_help = "Examples:
   sealserve key create --use signer --id release
   sealserve key public --signer release -o pki/signer.pem
-  sealserve model sign models/digits.sealed
-  sealserve model sign --signer-key signer.key --key-file model.key digits.sealed   # no home needed")]
+  sealserve model sign models/
+  sealserve model sign --signer-key signer.key --key-file model.key digits.sealed   # no home needed
+
+Each file is read and authenticated wholly, and only then its header written. Files that these
+signers have signed already are skipped, so an interrupted run is simply run again.")]
 pub(super) struct Sign {
-    /// The encrypted files
-    #[arg(required = true, value_name = "FILE")]
-    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    files: Files,
     /// The payload, where the encrypted file is a header that stands alone
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
@@ -39,6 +43,9 @@ pub(super) struct Sign {
     keys: Keys,
     #[command(flatten)]
     signers: Signers,
+    /// Read all of the files, say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Which signer keys.
@@ -147,79 +154,62 @@ pub(in crate::cli) fn read_trusted(path: &Path) -> Outcome<Vec<TrustedSigner>> {
 
 #[derive(Serialize)]
 struct SignDocument {
-    signed: Vec<SignedFile>,
-    failed: Vec<FailedFile>,
+    new_signers: Vec<SignerId>,
+    #[serde(flatten)]
+    rows: Rows<SignedDocument>,
 }
 
 #[derive(Serialize)]
-struct SignedFile {
-    file: PathBuf,
+struct SignedDocument {
     artifact_id: String,
     generation: u64,
     signers: Vec<SignerId>,
     plaintext_bytes: u64,
 }
 
-#[derive(Serialize)]
-struct FailedFile {
-    file: PathBuf,
-    error: String,
+impl From<Signed> for SignedDocument {
+    fn from(signed: Signed) -> Self {
+        Self {
+            artifact_id: signed.artifact_id.to_string(),
+            generation: signed.generation,
+            signers: signed.signers,
+            plaintext_bytes: signed.plaintext_bytes,
+        }
+    }
 }
 
 impl Document for SignDocument {
     const SCHEMA: &'static str = "sealserve.model.sign/v1";
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.signed.iter().try_for_each(|file| writeln!(out, "{}", file.file.display()))
+        self.rows.text(out)
     }
 }
 
 impl Sign {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        if self.inputs.iter().any(|file| is_dash(file)) {
-            return Err(Failure::new(Kind::Usage, "a stream cannot be signed in place")
-                .hint("sign the file, or encrypt into a file with --signer-key")
-                .into());
+        let payload = self.payload.as_deref();
+        if payload.is_some_and(is_dash) {
+            return Err(no_stream("signed in place").into());
         }
-        if self.payload.is_some() && self.inputs.len() > 1 {
+        if payload.is_some() && !self.files.is_one() {
             return Err(Failure::new(Kind::Usage, "a payload belongs to one header")
                 .hint("sign one header at a time")
                 .into());
         }
-        self.keys.check_stdin_with(context, self.signers.stdin_readers())?;
+        let readers = self.signers.stdin_readers() + self.files.stdin_readers();
+        self.keys.check_stdin_with(context, readers)?;
+        let files = self.files.find("signed in place")?;
         let signers = self.signers.or_active(context)?;
         let openers = self.keys.to_decrypt_any(context)?;
-        let names: Vec<_> = signers.iter().map(|signer| signer.id().to_string()).collect();
-        let mut document = SignDocument { signed: Vec::new(), failed: Vec::new() };
-        let count = self.inputs.len();
-        for file in self.inputs {
-            let progress = context.output.progress("signing");
-            let outcome = sign(&file, &openers, &signers, self.payload.as_deref(), &progress);
-            drop(progress);
-            match outcome {
-                Ok(signed) => {
-                    context.output.note(&format!("signed '{}' by {}", file.display(), names.join(", ")));
-                    document.signed.push(SignedFile {
-                        file,
-                        artifact_id: signed.artifact_id.to_string(),
-                        generation: signed.generation,
-                        signers: signed.signers,
-                        plaintext_bytes: signed.plaintext_bytes,
-                    });
-                }
-                Err(error) if count == 1 => return Err(error.into()),
-                Err(error) => {
-                    document.failed.push(FailedFile { file, error: error.to_string() });
-                    context.output.failure(&error.into());
-                }
-            }
-        }
+        let progress = context.output.progress("signing");
+        let items = ops::sign(files, &openers, &signers, payload, self.dry_run, &progress);
+        drop(progress);
+        let new_signers: Vec<_> = signers.iter().map(Signer::id).collect();
+        let names: Vec<_> = new_signers.iter().map(ToString::to_string).collect();
+        let rows = Rows::new(items, self.dry_run, SignedDocument::from);
+        let document = SignDocument { new_signers, rows };
         written(context.output.document(&document))?;
-        match document.failed.len() {
-            0 => Ok(()),
-            failed => {
-                Err(Failure::new(Kind::Failed, format!("{failed} of {count} files were not signed")).into())
-            }
-        }
+        document.rows.conclude(context, &format!("signed by {}", names.join(", ")))
     }
 }

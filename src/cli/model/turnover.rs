@@ -74,7 +74,7 @@ impl OldKeys {
         // Which of the files need which of them is not known yet.
         let others = self.others.read(context, |_| true)?;
         if self.key_ids.is_empty() && self.are_named() {
-            return Ok(Old { openers: Openers { keys, others }, leaked: Vec::new() });
+            return Ok(Old { openers: Openers { keys, others }, leaked: known_leaks(context) });
         }
         let keyring = context.store()?.read()?;
         if self.key_ids.is_empty() {
@@ -83,9 +83,7 @@ impl OldKeys {
         for id in &self.key_ids {
             keys.push(in_any_state(&keyring, id)?);
         }
-        let leaked = keyring.of(KeyUse::Model).filter(|key| key.compromised);
-        let leaked = leaked.map(|key| Ok(kek(key)?.id())).collect::<Outcome<_>>()?;
-        Ok(Old { openers: Openers { keys, others }, leaked })
+        Ok(Old { openers: Openers { keys, others }, leaked: leaks(&keyring) })
     }
 
     /// The command and the time that it has.
@@ -150,6 +148,24 @@ impl From<&Wrapper> for NewRow {
     fn from(wrapper: &Wrapper) -> Self {
         Self { kind: wrapper.kind().name(), key_id: wrapper.key_id() }
     }
+}
+
+/// The model keys of `keyring` that leaked.
+fn leaks(keyring: &Keyring) -> Vec<KeyId> {
+    let leaked = keyring.of(KeyUse::Model).filter(|key| key.compromised);
+    leaked.filter_map(|key| key.kid.parse().ok()).collect()
+}
+
+/// Those of the home, for who needs no home: where there is none, nothing is known.
+fn known_leaks(context: &Context) -> Vec<KeyId> {
+    if !context.home().is_ok_and(|home| home.keyring().exists()) {
+        return Vec::new();
+    }
+    let Ok(keyring) = context.store().and_then(|store| Ok(store.read()?)) else {
+        context.output.warn("the home's keyring cannot be read, so whether a key leaked is not known");
+        return Vec::new();
+    };
+    leaks(&keyring)
 }
 
 /// The model key that is called `id`, whatever became of it.

@@ -34,6 +34,23 @@ pub(super) fn opens(bytes: &[u8], key: u8) -> Result<Vec<u8>, ContainerError> {
 }
 
 #[test]
+fn what_nothing_opens_counts_as_done_only_where_its_header_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = put(dir.path(), &sealed_with(b"model", &[kek(1), kek(3)], &metadata()));
+    let stranger = |old: u8, new: u8| Rewrite::recipients(&path, &kek(9), &from_to(old, new), false, &Silent);
+    let done = stranger(2, 3).unwrap();
+    assert_eq!((done.changed, done.authentic, done.generation), (false, false, 1));
+    // One who is to go is still there, or one who is to come is not.
+    for (old, new) in [(1, 3), (2, 4)] {
+        assert!(matches!(stranger(old, new), Err(ContainerError::NoKey { .. })), "{old} {new}");
+    }
+    // That nobody is to come is no sign of an earlier run.
+    let change = RecipientChange { add: Vec::new(), ..from_to(2, 3) };
+    let nobody = Rewrite::recipients(&path, &kek(9), &change, false, &Silent);
+    assert!(matches!(nobody, Err(ContainerError::NoKey { .. })));
+}
+
+#[test]
 fn a_rewrap_replaces_the_key_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let before = sealed_with(&plaintext(3 * CHUNK), &[kek(1), kek(9)], &metadata());

@@ -36,7 +36,7 @@ impl Case {
     }
 
     fn sign(&self, signers: &[Signer]) -> Result<Signed, ContainerError> {
-        sign(&self.path(), &kek(1), signers, None, &Silent)
+        sign(&self.path(), &kek(1), signers, None, false, &Silent)
     }
 
     fn trusted(&self) -> Vec<TrustedSigner> {
@@ -88,9 +88,11 @@ fn several_sign_and_each_has_one_record() {
     let signed = case.sign(&[second.clone(), third.clone()]).unwrap();
     assert_eq!(signed.generation, 3);
     assert_eq!(signed.signers, [case.signer.id(), second.id(), third.id()]);
-    // Again: the own record is replaced, the others stay.
-    let signed = case.sign(std::slice::from_ref(&second)).unwrap();
-    assert_eq!(signed.signers, [case.signer.id(), third.id(), second.id()]);
+    // Again: the record would be the same, so nothing is written.
+    let before = case.bytes();
+    let again = case.sign(std::slice::from_ref(&second)).unwrap();
+    assert_eq!(again, Signed { changed: false, ..signed });
+    assert!(case.bytes() == before);
     for signer in [&case.signer, &second, &third] {
         assert_eq!(opened(&case.bytes(), &[signer.public()]), Ok(vec![signer.id()]));
     }
@@ -288,7 +290,7 @@ fn only_what_is_whole_is_signed() {
     }
     case.write(&before);
     assert!(matches!(
-        sign(&case.path(), &kek(9), &[Signer::generate()], None, &Silent),
+        sign(&case.path(), &kek(9), &[Signer::generate()], None, false, &Silent),
         Err(ContainerError::NoKey { .. })
     ));
     assert_eq!(case.bytes(), before);

@@ -92,7 +92,7 @@ fn changes() -> [Change; 4] {
         Change::of("recipient add", &[1], (1, 2), move |path| rewrite(path, &add).map(drop)),
         Change::of("recipient remove", &[1, 2], (1, 2), move |path| rewrite(path, &remove).map(drop)),
         Change::of("sign", &[1], (1, 1), move |path| {
-            sign(path, &kek(1), std::slice::from_ref(&signer), None, &Silent).map(drop)
+            sign(path, &kek(1), std::slice::from_ref(&signer), None, false, &Silent).map(drop)
         }),
     ]
 }
