@@ -75,9 +75,13 @@ def ordered(*members):
     )
 
 
-def with_header(head, body=b"x"):
-    """The first member under a header of its own making."""
-    return head + padded(body) + ordered(MODEL)
+def with_header(head, name=b"a", body=b"x"):
+    """A member under a header of its own making; all else is right."""
+    model = (MODEL[0].encode(), entry(*MODEL))
+    entries = sorted([(name, head + padded(body)), model])
+    listed = sorted([(name, body), (model[0], MODEL[1])])
+    listed = manifest_of([(n.decode(errors="replace"), c) for n, c in listed], "model.onnx")
+    return b"".join(data for _, data in entries) + entry(MANIFEST, listed) + END
 
 
 def invalid_headers():
@@ -136,7 +140,8 @@ def invalid_extended():
     head = block(long.encode(), 1)
 
     def other(name, reason, first, second=head):
-        invalid(f"pax-{name}", "archive-header", reason, with_header(first + second))
+        named = b"a" if second == block(b"a", 1) else long.encode()
+        invalid(f"pax-{name}", "archive-header", reason, with_header(first + second, named))
 
     other("short", "a record for a name that needs none", extended(record(b"path", b"a")), block(b"a", 1))
     other("size", "a size in a record that needs none", extended(path + record(b"size", b"1")))
@@ -181,9 +186,11 @@ def invalid_extended():
         with_header(extended(large) + big),
     )
     both = extended(path + large) + block(long.encode(), archive.LARGE)
-    invalid("large-named", "archive-truncated", "the same with a long name", with_header(both))
+    invalid("large-named", "archive-truncated", "the same with a long name", with_header(both, long.encode()))
     swapped = extended(large + path) + block(long.encode(), archive.LARGE)
-    invalid("pax-order", "archive-header", "the records in another order", with_header(swapped))
+    invalid(
+        "pax-order", "archive-header", "the records in another order", with_header(swapped, long.encode())
+    )
     most = extended(record(b"size", b"%d" % (2**64))) + big
     invalid("pax-size-most", "archive-header", "a size of 2^64", with_header(most))
 
@@ -210,14 +217,14 @@ def invalid_names():
         ("part-256", "a part of 256 bytes", b"d" * 256),
         ("part-inside", "a part of 256 bytes inside", b"d/" + b"e" * 256 + b"/f"),
     ):
-        invalid(f"name-{name}", "archive-name", reason, with_header(archive.headers(member, 1)))
+        invalid(f"name-{name}", "archive-name", reason, with_header(archive.headers(member, 1), member))
     for name, reason, member in (
         ("latin1", "no UTF-8", b"caf\xe9"),
         ("surrogate", "a surrogate in UTF-8", b"a\xed\xa0\x80"),
         ("overlong", "an overlong slash", b"..\xc0\xaf"),
         ("zero", "a zero byte, in a record", b"n" * 101 + b"\0x"),
     ):
-        invalid(f"name-{name}", "archive-header", reason, with_header(archive.headers(member, 1)))
+        invalid(f"name-{name}", "archive-header", reason, with_header(archive.headers(member, 1), member))
 
 
 def invalid_members():

@@ -88,7 +88,6 @@ def invalid_passphrases():
     blob("empty", "slot-malformed", "a blob of no bytes", lambda b: b"")
     for name, cost in (
         ("lanes-0", (8, 1, 0)),
-        ("lanes-17", (136, 1, 17)),
         ("lanes-most", (8, 1, 0xFFFFFFFF)),
         ("memory-0", (0, 1, 1)),
         ("memory-7", (7, 1, 1)),
@@ -104,6 +103,9 @@ def invalid_passphrases():
     ):
         reason = "{} KiB, {} passes, {} lanes".format(*cost)
         blob(name, "slot-malformed", reason, lambda b, cost=cost: struct.pack(">III", *cost) + b[12:])
+    # At this cost it was really wrapped.
+    data = make("phrase-lanes-17", keys=[phrase("phrase", (136, 1, 17))])
+    invalid("phrase-lanes-17", "slot-malformed", "136 KiB, 1 passes, 17 lanes", data, key="phrase")
     blob("wrong", "wrapping", "another passphrase", lambda b: b, "phrase-wrong")
     for name, place, reason in (
         ("cost-changed", 7, "other passes than were taken"),
