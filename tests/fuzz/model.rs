@@ -62,7 +62,7 @@ struct Slow<R> {
 
 impl<R: Read> Read for Slow<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(1 + usize::from(buffer.len() % 3 == 0));
+        let most = buffer.len().min(1 + usize::from(buffer.len().is_multiple_of(3)));
         self.inner.read(&mut buffer[..most])
     }
 }

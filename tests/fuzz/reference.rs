@@ -54,7 +54,7 @@ impl Body {
             _ => false,
         };
         let well = signatures.end == body.len()
-            && signatures.len() % 80 == 0
+            && signatures.len().is_multiple_of(80)
             && (72..=16_472).contains(&metadata.len())
             && !recipients.is_empty()
             && recipients.iter().all(right);
@@ -112,7 +112,7 @@ impl<'a> Header<'a> {
         let right = bound[..12] == *b"\x89SEALED\n\0\x01\0\x01"
             && flags <= 1
             && (8192..=65_536).contains(&slot_len)
-            && slot_len % 4096 == 0
+            && slot_len.is_multiple_of(4096)
             && offset == if flags == 1 { 0 } else { 4096 + 2 * slot_len }
             && file.get(40..REGION)?.iter().all(|byte| *byte == 0)
             && if flags == 1 { file.len() == length } else { file.len() >= length };
