@@ -106,7 +106,11 @@ fn into_memory(
     kek: &Kek,
     trusted: Option<&[TrustedSigner]>,
 ) -> Result<Vec<u8>, ContainerError> {
-    let policy = SignaturePolicy { required: trusted.is_some(), trusted: trusted.unwrap_or_default().into() };
+    let policy = SignaturePolicy {
+        required: trusted.is_some(),
+        trusted: trusted.unwrap_or_default().into(),
+        ..SignaturePolicy::default()
+    };
     let unlocked = unlock(bytes, kek)?;
     // A policy that demands nothing says so of a file for age, too.
     let plain = if trusted.is_some() {

@@ -218,6 +218,8 @@ pub struct KeysTable {
     pub command_key: Option<String>,
     /// How long it may take.
     pub command_timeout: Span,
+    /// Serve what it opens unsigned: who can wrap under that key may make models.
+    pub command_authenticates: bool,
     /// Public keys of age for which `model encrypt` encrypts, too.
     pub recovery: Vec<String>,
 }
@@ -229,6 +231,7 @@ impl Default for KeysTable {
             unwrap_command: Vec::new(),
             command_key: None,
             command_timeout: Span::seconds(30),
+            command_authenticates: false,
             recovery: Vec::new(),
         }
     }
@@ -431,6 +434,7 @@ mod tests {
             ("path = ", "sessions = 0\npath = "),
             ("path = ", "require_signature = true\npath = "),
             ("listen = ", "require_signature = true\nlisten = "),
+            ("[[model]]", "[keys]\ncommand_authenticates = true\n[[model]]"),
             ("[[model]]", "[signing]\nwindow = \"301s\"\n[[model]]"),
             ("[[model]]", "[signing]\nnonces = 0\n[[model]]"),
             ("[[model]]", "[signing]\nmode = \"perhaps\"\n[[model]]"),
