@@ -114,7 +114,7 @@ fn into_memory(
     let unlocked = unlock(bytes, kek)?;
     // A policy that demands nothing says so of a file for age, too.
     let plain = if trusted.is_some() {
-        unlocked.read_signed_to_memory(&policy, &Silent)?
+        unlocked.read_signed_to_memory(&policy, &Silent)?.0
     } else {
         unlocked.read_to_memory(&Silent)?
     };

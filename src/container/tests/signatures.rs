@@ -53,7 +53,8 @@ fn opened(bytes: &[u8], trusted: &[TrustedSigner]) -> Result<Vec<SignerId>, Faul
     let memory = unlocked().read_signed_to_memory(&policy, &Silent).map_err(fault);
     let verified = unlocked().verify_signed(trusted, &Silent).map_err(fault);
     match (memory, verified) {
-        (Ok(plain), Ok(verified)) => {
+        (Ok((plain, signers)), Ok(verified)) => {
+            assert_eq!(signers, verified.signed_by);
             assert_eq!(plain.len() as u64, verified.plaintext_bytes);
             Ok(verified.signed_by)
         }
@@ -278,11 +279,14 @@ fn archives_are_read_only_if_they_are_signed_as_the_policy_demands() {
     .unwrap();
     let read = |bytes: &[u8], trusted: &Signer| {
         let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
-        let trusted = vec![trusted.public()];
-        let policy = SignaturePolicy { required: true, trusted, ..SignaturePolicy::default() };
+        let policy =
+            SignaturePolicy { required: true, trusted: vec![trusted.public()], ..SignaturePolicy::default() };
         unlocked
             .read_signed_archive(&policy, &Silent)
-            .map(|contents| contents.model().to_vec())
+            .map(|(contents, signers)| {
+                assert_eq!(signers, [trusted.id()]);
+                contents.model().to_vec()
+            })
             .map_err(fault)
     };
     assert_eq!(read(&bytes, &signer), Err(Fault::Unsigned));
