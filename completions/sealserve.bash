@@ -891,7 +891,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__revoke)
-            opts="-q -h -V --compromised --dry-run --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --compromised --unload --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

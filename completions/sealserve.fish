@@ -214,6 +214,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l compromised -d 'The secret is known to have leaked'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l unload -d 'Have running servers withdraw the models that it opened or vouched for'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Say what would be done, and do nothing'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'

@@ -265,6 +265,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
             [CompletionResult]::new('--compromised', '--compromised', [CompletionResultType]::ParameterName, 'The secret is known to have leaked')
+            [CompletionResult]::new('--unload', '--unload', [CompletionResultType]::ParameterName, 'Have running servers withdraw the models that it opened or vouched for')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be done, and do nothing')
             [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')

@@ -347,6 +347,11 @@ fn names_are_checked_and_taken_once() {
     let nobody = keyring.create(NewKey { usage: KeyUse::Request, id: None, owner: None }, NOW);
     assert!(matches!(nobody, Err(KeyringError::NoOwner)));
     assert!(matches!(keyring.revoke("nobody", false, NOW), Err(KeyringError::NoSuchKey { .. })));
+    assert!(matches!(keyring.unload("nobody"), Err(KeyringError::NoSuchKey { .. })));
+    assert!(matches!(keyring.unload("t"), Err(KeyringError::NothingToUnload { .. })));
+    let alive = keyring.create(new(KeyUse::Signer, "alive"), NOW).unwrap().id;
+    assert!(matches!(keyring.unload(&alive), Err(KeyringError::NotRevoked { .. })));
+    assert_eq!((keyring.unload("m").unwrap(), keyring.unload("m").unwrap()), (true, false));
     let wrong = keyring.rotate(KeyUse::Model, Some("t"), Overlap::Standard, NOW);
     assert!(matches!(wrong, Err(KeyringError::WrongUse { .. })));
 }

@@ -476,6 +476,27 @@ impl Account {
     }
 }
 
+/// Memory of the process `pid` that is in RAM, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn the_weights_of_a_withdrawn_model_leave_memory() {
+    const WEIGHTS: usize = 96 << 20;
+    let sandbox = Sandbox::new();
+    sandbox.init("[[model]]\nname = \"large\"\npath = \"models/large.sealed\"\n");
+    let plain = sandbox.write("large.onnx", model(&weights().repeat(WEIGHTS / PLANTED)));
+    sandbox.encrypt(&plain, "large");
+    let server = Server::start(&sandbox, &[]);
+    let loaded = resident(server.pid());
+    assert!(loaded > WEIGHTS as u64, "{loaded}");
+    sandbox.ok(["key", "revoke", "model-1", "--unload"]);
+    wait_until("they are gone", || resident(server.pid()) < loaded - WEIGHTS as u64 / 10 * 9);
+}
+
 #[test]
 fn memory_is_closed_to_other_processes_of_the_same_user_and_to_core_dumps() {
     let account = Account::new();

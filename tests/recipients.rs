@@ -373,12 +373,32 @@ exec ./kms < "input-$SEALSERVE_OPERATION"
 fn home(more: &str, options: &str) -> Sandbox {
     let sandbox = sandbox();
     sandbox.init(&format!("{more}\n[[model]]\nname = \"digits\"\npath = \"models/digits.sealed\"\n"));
+    encrypt_digits(&sandbox, options);
+    sandbox
+}
+
+/// Encrypts `digits` to where the server looks for it, with `options`.
+fn encrypt_digits(sandbox: &Sandbox, options: &str) {
     let output = sandbox.home().join("models/digits.sealed");
     let mut command = sandbox.sealserve();
-    command.args(["model", "encrypt"]).arg(testdata("digits.onnx")).arg("-o").arg(output);
+    command.args(["model", "encrypt", "--force"]).arg(testdata("digits.onnx")).arg("-o").arg(output);
     let encrypted = command.args(words(options)).output().unwrap();
     assert!(encrypted.status.success(), "{}", text(&encrypted.stderr));
-    sandbox
+}
+
+/// Puts `line` before the configuration of the home.
+fn configure(sandbox: &Sandbox, line: &str) {
+    let config = sandbox.home().join("sealserve.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{line}\n{text}")).unwrap();
+}
+
+/// Makes the signer `release`, and has the server trust it.
+fn trust_release(sandbox: &Sandbox) {
+    configure(sandbox, "trusted_signers = [\"pki/signer.pem\"]");
+    sandbox.ok(words("key create --use signer --id release"));
+    let public = sandbox.home().join("pki/signer.pem");
+    sandbox.ok(["key", "public", "--signer", "release", "-o", &public.to_string_lossy()]);
 }
 
 fn answers(sandbox: &Sandbox) -> String {
@@ -390,7 +410,7 @@ fn answers(sandbox: &Sandbox) -> String {
 }
 
 fn does_not_start(sandbox: &Sandbox, code: i32) -> String {
-    let output = sandbox.serve_in_vain(&[]);
+    let output = sandbox.serve_in_vain(&["--listen", "127.0.0.1:0"]);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}");
     assert!(said.contains("error: ") && !said.contains("panicked"), "{said}");
@@ -400,7 +420,7 @@ fn does_not_start(sandbox: &Sandbox, code: i32) -> String {
 #[test]
 fn a_server_opens_models_with_a_command() {
     let sandbox = home(
-        "[keys]\nunwrap_command = [\"../cwd/kms\"]\ncommand_key = \"k\"\n",
+        "[keys]\nunwrap_command = [\"../cwd/kms\"]\ncommand_key = \"k\"\ncommand_authenticates = true\n",
         "--wrap-command ./kms --command-key k",
     );
     script(&sandbox, "kms", &KMS.replace("case", "echo looking >&2\ncase"));
@@ -412,25 +432,48 @@ fn a_server_opens_models_with_a_command() {
     assert!(said.contains("no such key") && said.contains("cannot unwrap a data key with key 'k'"), "{said}");
 }
 
+/// What the recipes for PKCS#11 and TPM do: whoever has the public key can wrap.
+#[test]
+fn a_model_that_only_a_command_opens_is_served_when_it_is_signed() {
+    const RSA: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+case $SEALSERVE_OPERATION in
+wrap) exec openssl pkeyutl -encrypt -pubin -inkey rsa.pub -pkeyopt rsa_padding_mode:oaep ;;
+unwrap) exec openssl pkeyutl -decrypt -inkey rsa.key -pkeyopt rsa_padding_mode:oaep ;;
+esac
+"#;
+    const BY_COMMAND: &str = "--wrap-command ./rsa --command-key k";
+    let keys = "[keys]\nunwrap_command = [\"../cwd/rsa\"]\ncommand_key = \"k\"\n";
+    let sandbox = home(keys, "");
+    script(&sandbox, "rsa", RSA);
+    let made =
+        bash(&sandbox, "openssl genrsa -out rsa.key 2048 && openssl rsa -in rsa.key -pubout -out rsa.pub");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    // No home, no secret.
+    let stranger =
+        format!("$SEALSERVE --home nowhere model encrypt --force {BY_COMMAND} -o forged --name digits");
+    let made = bash(&sandbox, &format!("{stranger} {}", testdata("digits.onnx").display()));
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    fs::copy(sandbox.path("cwd/forged"), sandbox.home().join("models/digits.sealed")).unwrap();
+    let said = does_not_start(&sandbox, 1);
+    assert!(said.contains("nobody has signed it") && said.contains("model sign"), "{said}");
+
+    trust_release(&sandbox);
+    assert!(does_not_start(&sandbox, 1).contains("nobody has signed it"));
+    encrypt_digits(&sandbox, &format!("{BY_COMMAND} --signer release"));
+    answers(&sandbox);
+}
+
 #[test]
 fn a_model_that_only_age_opens_is_served_when_it_is_signed() {
     let sandbox = home("[keys]\nage_identity = \"../cwd/identity\"\n", &format!("-r {RECIPIENT}"));
     let said = does_not_start(&sandbox, 1);
     assert!(said.contains("nobody has signed it") && said.contains("model sign"), "{said}");
-    let config = sandbox.home().join("sealserve.toml");
-    let text = fs::read_to_string(&config).unwrap();
-    fs::write(&config, format!("trusted_signers = [\"pki/signer.pem\"]\n{text}")).unwrap();
-    sandbox.ok(words("key create --use signer --id release"));
-    let public = sandbox.home().join("pki/signer.pem");
-    sandbox.ok(["key", "public", "--signer", "release", "-o", &public.to_string_lossy()]);
+    trust_release(&sandbox);
     let said = does_not_start(&sandbox, 1);
     assert!(said.contains("nobody has signed it"), "{said}");
     // Encrypting for it, and signing, takes no secret that opens it.
-    let output = sandbox.home().join("models/digits.sealed");
-    let mut command = sandbox.sealserve();
-    command.args(["model", "encrypt", "--force"]).arg(testdata("digits.onnx")).arg("-o").arg(output);
-    let signed = command.args(["-r", RECIPIENT, "--signer", "release"]).output().unwrap();
-    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    encrypt_digits(&sandbox, &format!("-r {RECIPIENT} --signer release"));
     answers(&sandbox);
     // An identity that others may read is refused.
     fs::set_permissions(sandbox.path("cwd/identity"), fs::Permissions::from_mode(0o640)).unwrap();

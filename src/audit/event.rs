@@ -19,7 +19,7 @@ pub enum Verdict {
 /// One decision.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
-    /// Names the request; the response carries it too.
+    /// Names the request; the response carries it too. The server's own acts have one too.
     pub request_id: String,
     /// Who asked, where that is proven.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,8 @@ pub struct Event {
     /// How it is proven: `token` or `api-key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<&'static str>,
-    /// Which key proved it: the one that signed the token, or the API key, by its id.
+    /// Which key proved it: the one that signed the token, or the API key, by its id. Of a
+    /// model that is withdrawn, the key that it hangs on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The token's own name, where there is one.
@@ -36,9 +37,10 @@ pub struct Event {
     /// The key that signed the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_key: Option<String>,
-    /// From where.
-    pub source: IpAddr,
-    /// What for: `infer`, `metadata`, …
+    /// From where; the server's own acts come from nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// What for: `infer`, `metadata`, …; `withdraw`, where the server obeys its keyring.
     pub action: &'static str,
     /// On which model, where the caller may know of it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -261,7 +261,11 @@ fn others(table: &KeysTable) -> Outcome<Others> {
 
 /// Who must have signed `model`.
 fn signatures(config: &Config, model: &ModelTable) -> Outcome<SignaturePolicy> {
-    let mut policy = SignaturePolicy { required: config.requires_signature(model), trusted: Vec::new() };
+    let mut policy = SignaturePolicy {
+        required: config.requires_signature(model),
+        command_authenticates: config.keys.command_authenticates,
+        trusted: Vec::new(),
+    };
     for path in config.trusted_signers(model) {
         policy.trusted.extend(read_trusted(path)?);
     }

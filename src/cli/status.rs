@@ -12,6 +12,7 @@ use crate::config::Span;
 use crate::error::Kind;
 use crate::output::{Document, Failure, table};
 use crate::server;
+use crate::serving::{ModelState, ModelStatus};
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -52,6 +53,7 @@ impl Document for StatusDocument {
             [
                 model.name.clone(),
                 model.version.clone(),
+                state(model),
                 model.device.clone(),
                 model.sessions.to_string(),
                 model.waiting.to_string(),
@@ -59,8 +61,17 @@ impl Document for StatusDocument {
                 model.failed.to_string(),
             ]
         });
-        let headings = ["MODEL", "VERSION", "DEVICE", "SESSIONS", "WAITING", "DONE", "FAILED"];
+        let headings = ["MODEL", "VERSION", "STATE", "DEVICE", "SESSIONS", "WAITING", "DONE", "FAILED"];
         writeln!(out, "{}", table(headings, rows))
+    }
+}
+
+/// Whether a model is there, and what is held against it.
+fn state(model: &ModelStatus) -> String {
+    match (model.state, &model.refused) {
+        (ModelState::Withdrawn, _) => "withdrawn".into(),
+        (ModelState::Ready, None) => "ready".into(),
+        (ModelState::Ready, Some(refusal)) => format!("ready; {} key {}", refusal.usage, refusal.state),
     }
 }
 

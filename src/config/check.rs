@@ -72,6 +72,9 @@ fn keys(keys: &KeysTable) -> Result<(), String> {
     if keys.unwrap_command.is_empty() != keys.command_key.is_none() {
         return Err("keys.unwrap_command and keys.command_key go together".into());
     }
+    if keys.command_authenticates && keys.command_key.is_none() {
+        return Err("keys.command_authenticates says nothing without keys.unwrap_command".into());
+    }
     if keys.command_timeout.0.is_zero() {
         return Err("keys.command_timeout of 0 would let no command answer".into());
     }

@@ -188,6 +188,8 @@ pub struct KeysTable {
     pub command_key: Option<String>,
     /// How long it may take.
     pub command_timeout: Span,
+    /// Serve what it opens unsigned: who can wrap under that key may make models.
+    pub command_authenticates: bool,
     /// Public keys of age for which `model encrypt` encrypts, too.
     pub recovery: Vec<String>,
 }
@@ -199,6 +201,7 @@ impl Default for KeysTable {
             unwrap_command: Vec::new(),
             command_key: None,
             command_timeout: Span::seconds(30),
+            command_authenticates: false,
             recovery: Vec::new(),
         }
     }

@@ -141,6 +141,7 @@ mod tests {
             ("path = ", "sessions = 0\npath = "),
             ("path = ", "require_signature = true\npath = "),
             ("listen = ", "require_signature = true\nlisten = "),
+            ("[[model]]", "[keys]\ncommand_authenticates = true\n[[model]]"),
             ("[[model]]", "[signing]\nwindow = \"301s\"\n[[model]]"),
             ("[[model]]", "[signing]\nnonces = 0\n[[model]]"),
             ("[[model]]", "[signing]\nmode = \"perhaps\"\n[[model]]"),

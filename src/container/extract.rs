@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 
 use super::archive::{ArchiveFault, Collect, Contents, Manifest, Reader, Receive};
 use super::error::ContainerError;
+use super::id::SignerId;
 use super::open::Unlocked;
 use super::random_access::Chunks;
 use super::signature::SignaturePolicy;
@@ -25,21 +26,21 @@ impl<S: Read + Send> Unlocked<S> {
     }
 
     /// The archive inside, in memory, if whoever must have signed the file by `policy`
-    /// has. Every byte is authentic; digests, which say no more than that, are not
-    /// compared.
+    /// has, and who that is, where it was asked. Every byte is authentic; digests, which
+    /// say no more than that, are not compared.
     pub fn read_signed_archive(
         mut self,
         policy: &SignaturePolicy,
         progress: &dyn Progress,
-    ) -> Result<Contents, ContainerError> {
+    ) -> Result<(Contents, Vec<SignerId>), ContainerError> {
         let length = self.plaintext_len().map_err(super::Fault::of(self.payload_name()))?;
         if length.is_none() {
             return Err(ContainerError::NotRegular { name: self.payload_name().to_owned() });
         }
         let mut hash = self.demanded(policy)?;
         let (_, manifest, collected) = self.run(Collect::default(), false, None, hash.as_mut(), progress)?;
-        self.require_signature(policy, hash)?;
-        Ok(Contents { manifest, members: collected.members })
+        let signers = self.require_signature(policy, hash)?;
+        Ok((Contents { manifest, members: collected.members }, signers))
     }
 
     /// As [`extract`](Self::extract); `content` hears the whole plaintext, and `payload`

@@ -10,7 +10,7 @@ use super::batch;
 use super::detached;
 use super::error::{ContainerError, Fault};
 use super::header::{Header, Opening};
-use super::id::KeyId;
+use super::id::{KeyId, SignerId};
 use super::kek::KeySource;
 use super::metadata::Metadata;
 use super::recipient::RecipientKind;
@@ -292,16 +292,17 @@ impl<S: ReadAt> Unlocked<S> {
     }
 
     /// Like [`read_to_memory`](Self::read_to_memory), and only if whoever must have
-    /// signed the file by `policy` has: it is the very bytes decrypted that count.
+    /// signed the file by `policy` has: it is the very bytes decrypted that count. Tells
+    /// who of the trusted signers has, where that was asked.
     pub fn read_signed_to_memory(
         &self,
         policy: &SignaturePolicy,
         progress: &dyn Progress,
-    ) -> Result<SecretBytes, ContainerError> {
+    ) -> Result<(SecretBytes, Vec<SignerId>), ContainerError> {
         let mut hash = self.demanded(policy)?;
         let plaintext = self.load(hash.as_mut(), progress)?;
-        self.require_signature(policy, hash)?;
-        Ok(plaintext)
+        let signers = self.require_signature(policy, hash)?;
+        Ok((plaintext, signers))
     }
 
     fn load(

@@ -88,17 +88,25 @@ impl TrustedSigner {
 pub struct SignaturePolicy {
     /// Every file must be signed; else only one that anyone could have made.
     pub required: bool,
+    /// Who can wrap under the key of a command may make models.
+    pub command_authenticates: bool,
     /// Whose signatures count.
     pub trusted: Vec<TrustedSigner>,
 }
 
 impl SignaturePolicy {
     /// Whether a file that a recipient of this `kind` opened must be signed. For an age
-    /// recipient anyone can make a file who knows its address, which is public. What a
-    /// key, a passphrase or a command opened was made by someone who had that, or who
-    /// could open the file before.
+    /// recipient anyone can make a file who knows its address, which is public, and so for
+    /// the key pair that a command keeps in an HSM or a TPM; whether it keeps a pair or a
+    /// secret nothing here can tell. What a key or a passphrase opened was made by someone
+    /// who had that, or who could open the file before.
     pub fn demands(&self, kind: RecipientKind) -> bool {
-        self.required || kind == RecipientKind::Age
+        let anyone = match kind {
+            RecipientKind::Key | RecipientKind::Passphrase => false,
+            RecipientKind::Age => true,
+            RecipientKind::External => !self.command_authenticates,
+        };
+        self.required || anyone
     }
 }
 

@@ -110,16 +110,16 @@ impl<S> Unlocked<S> {
     }
 
     /// Fails unless whoever must have signed the file by `policy` has; `hash` has
-    /// heard of all of the payload.
+    /// heard of all of the payload. Returns who vouches for it, where that was asked.
     pub(super) fn require_signature(
         &self,
         policy: &SignaturePolicy,
         hash: Option<Sha256>,
-    ) -> Result<(), ContainerError> {
-        let Some(hash) = hash else { return Ok(()) };
+    ) -> Result<Vec<SignerId>, ContainerError> {
+        let Some(hash) = hash else { return Ok(Vec::new()) };
         let statement = self.statement(hash.finish());
         let signers = signature::check(self.header().signatures(), &policy.trusted, &statement);
-        signers.map(drop).map_err(Fault::of(&self.input().name))
+        signers.map_err(Fault::of(&self.input().name))
     }
 }
 

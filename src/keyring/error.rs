@@ -51,6 +51,10 @@ pub enum KeyringError {
     NotUsable { id: String, state: KeyState },
     #[error("key '{id}' is a {found} key, not a {wanted} key")]
     WrongUse { id: String, found: KeyUse, wanted: KeyUse },
+    #[error("key '{id}' is {state}, not revoked")]
+    NotRevoked { id: String, state: KeyState },
+    #[error("key '{id}' is a {usage} key: no model hangs on it")]
+    NothingToUnload { id: String, usage: KeyUse },
     #[error("an overlap of {given} s is shorter than the {least} s that tokens in circulation need")]
     ShortOverlap { given: u64, least: u64 },
     #[error("a request key needs an owner")]
@@ -68,9 +72,11 @@ pub enum KeyringError {
 impl Diagnose for KeyringError {
     fn kind(&self) -> Kind {
         match self {
-            Self::KeyName { .. } | Self::NoOwner | Self::Ambiguous { .. } | Self::ApiKeyField { .. } => {
-                Kind::Usage
-            }
+            Self::KeyName { .. }
+            | Self::NoOwner
+            | Self::Ambiguous { .. }
+            | Self::NothingToUnload { .. }
+            | Self::ApiKeyField { .. } => Kind::Usage,
             Self::RootAbsent { .. } | Self::RootMalformed { .. } | Self::WrongRoot { .. } => Kind::Credential,
             _ => Kind::Failed,
         }
@@ -104,6 +110,8 @@ impl Diagnose for KeyringError {
             Self::ShortOverlap { .. } => {
                 "pass --emergency to cut live tokens off, or leave --overlap out".into()
             }
+            Self::NotRevoked { id, .. } => format!("`sealserve key revoke {id} --unload` does both"),
+            Self::NothingToUnload { .. } => "leave --unload out; it is for model and signer keys".into(),
             Self::NoOwner => "name the principal that signs with it: --owner".into(),
             Self::NoSuchApiKey { .. } => "`sealserve apikey list` shows them".into(),
             Self::ForeignApiKey { id } => {

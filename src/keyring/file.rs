@@ -38,8 +38,12 @@ impl Keyring {
 
     /// The state of the key `kid`, if it is here and nothing that it made is accepted.
     pub fn refuses(&self, kid: &str, now: UnixSeconds) -> Option<KeyState> {
-        let key = self.keys.iter().find(|key| key.kid == kid)?;
-        Some(key.state_at(now)).filter(|state| !state.is_accepted())
+        self.refused(kid, now).map(|key| key.state_at(now))
+    }
+
+    /// The key `kid`, if it is here and nothing that it made is accepted.
+    pub fn refused(&self, kid: &str, now: UnixSeconds) -> Option<&Key> {
+        self.keys.iter().find(|key| key.kid == kid).filter(|key| !key.state_at(now).is_accepted())
     }
 
     /// The active key for `usage`; of several, the newest.
@@ -61,10 +65,12 @@ impl Keyring {
         Err(KeyringError::RolledBack { path: path.to_owned(), seen, found, memory })
     }
 
-    /// The token keys without their secrets: all that a verifier needs.
+    /// The keys of tokens, models and signers without their secrets: all that is needed to
+    /// verify tokens, and to tell what is revoked.
     #[must_use]
     pub fn verifying_half(&self) -> Self {
-        let keys = self.of(KeyUse::Token).map(Key::without_secret).collect();
+        let verifies = |key: &&Key| matches!(key.usage, KeyUse::Token | KeyUse::Model | KeyUse::Signer);
+        let keys = self.keys.iter().filter(verifies).map(Key::without_secret).collect();
         Self { generation: self.generation, keys, api_keys: Vec::new(), mac: self.mac.clone() }
     }
 

@@ -61,6 +61,9 @@ pub(super) struct Record {
     pub(super) revoked: Option<UnixSeconds>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) compromised: bool,
+    /// A program that does not know it refuses the whole keyring: it would not obey.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) unload: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,6 +163,7 @@ impl Record {
             verify_until: key.verify_until,
             revoked: key.revoked,
             compromised: key.compromised,
+            unload: key.unload,
             owner: key.owner.clone(),
             public: key.public.clone(),
             sealed_at: generation,
@@ -181,6 +185,7 @@ impl Record {
             verify_until: self.verify_until,
             revoked: self.revoked,
             compromised: self.compromised,
+            unload: self.unload,
             owner: self.owner,
             public: self.public,
         })

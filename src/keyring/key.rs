@@ -167,6 +167,8 @@ pub struct Key {
     pub revoked: Option<UnixSeconds>,
     /// Whether the secret is known to have leaked.
     pub compromised: bool,
+    /// Whether servers withdraw the models that it opened or vouched for; only once revoked.
+    pub unload: bool,
     /// The only principal that may use a request key.
     pub owner: Option<String>,
     /// The public half, of a token key.

@@ -95,6 +95,7 @@ impl Keyring {
             verify_until: None,
             revoked: None,
             compromised: false,
+            unload: false,
             owner: new.owner,
             public,
             secret,
@@ -118,6 +119,7 @@ impl Keyring {
             verify_until: None,
             revoked: None,
             compromised: false,
+            unload: false,
             owner: None,
             public: None,
             secret: pkcs8,
@@ -188,6 +190,25 @@ impl Keyring {
         key.revoked.get_or_insert(now);
         key.compromised |= compromised;
         Ok(Revoked { key: Created { id: key.id.clone(), kid: key.kid.clone() }, changed })
+    }
+
+    /// Has servers withdraw the models that the revoked key called `name` opened or
+    /// vouched for. Returns whether that changed the keyring.
+    pub fn unload(&mut self, name: &str) -> Result<bool, KeyringError> {
+        let key = self
+            .keys
+            .iter_mut()
+            .find(|key| key.answers_to(name))
+            .ok_or_else(|| KeyringError::NoSuchKey { id: name.to_owned() })?;
+        match (key.usage, key.state) {
+            (KeyUse::Model | KeyUse::Signer, KeyState::Revoked) => {
+                Ok(!std::mem::replace(&mut key.unload, true))
+            }
+            (KeyUse::Model | KeyUse::Signer, state) => {
+                Err(KeyringError::NotRevoked { id: key.id.clone(), state })
+            }
+            (usage, _) => Err(KeyringError::NothingToUnload { id: key.id.clone(), usage }),
+        }
     }
 }
 

@@ -115,6 +115,7 @@ impl App {
         self.announced.load(Ordering::Acquire)
             && !self.draining.load(Ordering::Acquire)
             && self.keyring.stale().is_none()
+            && self.registry.serves()
     }
 
     /// Whether a signature made now can be told from one that a server before this

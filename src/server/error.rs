@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use crate::audit::AuditError;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
-use crate::keyring::KeyringError;
+use crate::keyring::{KeyUse, KeyringError};
 use crate::pki::PkiError;
 use crate::runtime::RuntimeError;
-use crate::serving::LoadError;
+use crate::serving::{LoadError, Refusal};
 use crate::token::TokenError;
 
 /// Why a server does not start.
@@ -31,6 +31,10 @@ pub enum ServerError {
     Load(#[from] LoadError),
     #[error("the configuration names no model")]
     NoModel,
+    #[error("model '{model}' was opened, but {} key '{}' is {} now", refusal.usage, refusal.id, refusal.state)]
+    Refused { model: String, refusal: Refusal },
+    #[error("no model is left to serve: all of them are withdrawn")]
+    AllWithdrawn,
     #[error("port {} of {} is taken", address.port(), address.ip())]
     PortTaken { address: SocketAddr },
     #[error("cannot listen on {address}")]
@@ -56,6 +60,8 @@ impl Diagnose for ServerError {
         match self {
             Self::Keyring(error) => error.kind(),
             Self::Load(error) => error.kind(),
+            Self::Refused { refusal, .. } if refusal.usage == KeyUse::Model => Kind::Credential,
+            Self::AllWithdrawn => Kind::Credential,
             _ => Kind::Failed,
         }
     }
@@ -69,6 +75,14 @@ impl Diagnose for ServerError {
             Self::Runtime(error) => return error.hint(),
             Self::Load(error) => return error.hint(),
             Self::NoModel => "add a [[model]] with name and path to sealserve.toml".into(),
+            Self::Refused { refusal, .. } if refusal.usage == KeyUse::Model => {
+                "give its file another key with `sealserve model rewrap`, or `reencrypt` if this one leaked".into()
+            }
+            Self::Refused { .. } => "have another trusted signer sign it with `sealserve model sign`".into(),
+            Self::AllWithdrawn => {
+                "the keys that they hang on were revoked with --unload; give their files others, or name other models"
+                    .into()
+            }
             Self::PortTaken { .. } => {
                 "stop the other program, or choose another address with --listen".into()
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::app::{App, Snapshot};
 use super::looks::INTERVAL;
-use super::{ServerError, tls};
+use super::{ServerError, models, tls};
 use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
 use crate::config::TlsTable;
 use crate::fs::FsError;
@@ -37,6 +37,8 @@ impl KeyringReader {
     /// Puts the keyring in force, if it changed since the last look that succeeded.
     fn look(&mut self, app: &App) -> Result<(), ServerError> {
         if self.watch.changed().map_err(FsError::io("read", self.store.path()))?.is_none() {
+            // A key can also end by time alone.
+            models::obey(app, &app.snapshot.load().keys, app.clock.unix());
             return Ok(());
         }
         // What failed goes on showing, and is tried again at the next look.
@@ -48,6 +50,8 @@ impl KeyringReader {
         // The memory on disk may be gone; what is in force here is memory enough.
         app.snapshot.load().keys.require_not_newer_than(&keyring, self.store.path())?;
         tracing::info!(generation = keyring.generation, "keyring changed");
+        // Who sees this generation in force sees what it withdraws withdrawn.
+        models::obey(app, &snapshot.keys, app.clock.unix());
         // First in force, then remembered: a revocation does not wait for a disk with room.
         app.snapshot.store(Arc::new(snapshot));
         Ok(self.store.remember(&keyring)?)

@@ -153,7 +153,7 @@ impl Last<'_> {
 }
 
 /// 16 bytes in hex, never the same twice: random for this process, then counted.
-fn request_id() -> String {
+pub(super) fn request_id() -> String {
     static PROCESS: LazyLock<u128> = LazyLock::new(|| u128::from_be_bytes(random::bytes()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let id = PROCESS.wrapping_add(u128::from(COUNT.fetch_add(1, Ordering::Relaxed)));
@@ -215,7 +215,7 @@ impl Open {
             key: entry.principal.as_ref().map(|p| p.key().to_owned()),
             token: entry.principal.as_ref().and_then(|p| p.token().map(ToOwned::to_owned)),
             request_key: entry.signed.as_ref().map(|request| request.key().to_owned()),
-            source: self.source,
+            source: Some(self.source),
             action,
             model: entry.model,
             verdict: Verdict::Allowed,

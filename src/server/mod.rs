@@ -3,7 +3,8 @@
 //! The order of checks (design: caps, TLS, route, credential, revocation, rights,
 //! memory, body, inference) is the order of the code: `accept` lets a connection
 //! in, `gate` names the caller and judges the signature, `body` takes the nonce and
-//! holds the bytes to the digest, `v2` turns a request into an inference. `follow` keeps what they rely on current.
+//! holds the bytes to the digest, `v2` turns a request into an inference. `follow` keeps what they rely on current,
+//! and `models` says which models that leaves.
 
 mod accept;
 mod app;
@@ -18,6 +19,7 @@ mod gate;
 mod host;
 mod ledger;
 mod looks;
+mod models;
 mod refusals;
 mod run;
 mod signature;

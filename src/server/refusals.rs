@@ -2,13 +2,15 @@
 //! nobody without a credential can fill the audit log.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
 use crate::audit::{Event, Log};
 
 /// Addresses that are told apart between two writes; the rest are counted together.
 const ADDRESSES: usize = 1024;
+/// What stands for no address in particular.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Refusals since the last write.
 #[derive(Default)]
@@ -24,12 +26,13 @@ impl Refusals {
     pub(super) fn count(&self, mut event: Event) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = event.reason.unwrap_or_default();
-        event.source = network(event.source);
-        let mut key = (event.source, reason);
+        let source = network(event.source.unwrap_or(NOWHERE));
+        event.source = Some(source);
+        let mut key = (source, reason);
         if seen.len() >= ADDRESSES && !seen.contains_key(&key) {
             // One more bucket for each reason, whatever the address.
-            event.source = IpAddr::from([0, 0, 0, 0]);
-            key = (event.source, reason);
+            event.source = Some(NOWHERE);
+            key = (NOWHERE, reason);
         }
         seen.entry(key).or_insert((event, 0)).1 += 1;
     }

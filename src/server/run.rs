@@ -18,19 +18,19 @@ use tokio::sync::{Semaphore, watch};
 use super::app::{App, KeyringHealth, Snapshot};
 use super::follow::KeyringReader;
 use super::looks::Looks;
+use super::models::{self, Loader};
 use super::refusals::Refusals;
 use super::{ServerError, accept, control, follow, host, tls, v2};
 use crate::audit::{self, Log};
 use crate::auth::ReplayMemory;
-use crate::clock::{Clock, SystemClock, UnixSeconds};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{AuditMode, Config, Home};
-use crate::container::{Kek, Openers, Others, SignaturePolicy};
+use crate::container::Others;
 use crate::fs::{self, FsError};
-use crate::keyring::{KeyUse, Keyring, Store};
+use crate::keyring::Store;
 use crate::progress::Progress;
 use crate::runtime::Runtime;
-use crate::secret::Secret;
-use crate::serving::{self, ModelSpec, Registry};
+use crate::serving::{ModelSpec, Registry};
 use crate::token::Expected;
 
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
@@ -108,6 +108,7 @@ pub fn run(
         url: url.clone(),
         clock,
     });
+    models::report(&app);
     follow_files(&app, reader, asked, config)?;
     let router = v2::router(&app);
     let control = {
@@ -148,7 +149,7 @@ fn prepare(
     clock: &dyn Clock,
     replay: &Arc<ReplayMemory>,
 ) -> Result<Prepared, ServerError> {
-    let Options { home: _, config, store, others, mut models, runtime, progress } = options;
+    let Options { home: _, config, store, others, models, runtime, progress } = options;
     if models.is_empty() {
         return Err(ServerError::NoModel);
     }
@@ -157,14 +158,15 @@ fn prepare(
     }
     let tls = tls::identity(&config.tls)?;
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
-    let mut reader = KeyringReader::new(store, expected, config.signing.window.0, Arc::clone(replay));
+    let mut reader = KeyringReader::new(store.clone(), expected, config.signing.window.0, Arc::clone(replay));
+    // A keyring that serves nobody is found before the models are loaded.
+    let (earlier, _) = reader.read()?;
+    let registry = Loader { store: &store, clock, runtime, progress }.load(models, others)?;
+    // Loading can take minutes, and a revocation does not wait for it.
     let (keyring, snapshot) = reader.read()?;
-    let openers = Openers { keys: model_keys(&keyring, clock.unix()), others };
-    let mut registry = Registry::default();
-    for spec in &mut models {
-        drop_revoked(&mut spec.signatures, &keyring, clock.unix());
-        registry.insert(serving::load(runtime, spec, &openers, progress)?);
-    }
+    earlier.require_not_newer_than(&keyring, store.path())?;
+    models::judge(&registry, &keyring, clock.unix());
+    models::require_accepted(&registry)?;
     Ok(Prepared { tls, reader, snapshot, registry })
 }
 
@@ -201,6 +203,9 @@ async fn serve(
         while !app.is_settled() {
             tokio::time::sleep(SETTLING).await;
         }
+        // Whoever is told "ready" is told of models that the newest keyring lets open.
+        app.looks.fresh().await;
+        models::require_accepted(&app.registry)?;
         ready()?;
         // The ready file first: who sees "ready" anywhere finds it.
         app.announced.store(true, Ordering::Release);
@@ -259,21 +264,4 @@ fn lock(home: &Home) -> Result<File, ServerError> {
     let file = file.map_err(FsError::io("open", &path))?;
     file.try_lock().map_err(|_| ServerError::HomeBusy { path: home.path().to_owned() })?;
     Ok(file)
-}
-
-/// A signer whose key the keyring says is revoked counts no more.
-fn drop_revoked(policy: &mut SignaturePolicy, keyring: &Keyring, now: UnixSeconds) {
-    policy.trusted.retain(|signer| match keyring.refuses(&signer.id().to_string(), now) {
-        None => true,
-        Some(state) => {
-            tracing::warn!(signer = %signer.id(), %state, "this trusted signer is not trusted any more");
-            false
-        }
-    });
-}
-
-/// The model keys that may open files now.
-fn model_keys(keyring: &Keyring, now: UnixSeconds) -> Vec<Kek> {
-    let accepted = keyring.of(KeyUse::Model).filter(|key| key.state_at(now).is_accepted());
-    accepted.filter_map(|key| Secret::from_slice(key.secret.expose())).map(Kek::new).collect()
 }

@@ -1,6 +1,6 @@
 //! Why a model cannot be loaded, and why an inference did not happen.
 
-use crate::container::ContainerError;
+use crate::container::{ContainerError, Fault};
 use crate::error::{Diagnose, Kind};
 use crate::runtime::{ModelError, RunError};
 
@@ -16,6 +16,15 @@ pub enum LoadError {
     Model { model: String, source: ModelError },
     #[error("cannot start a thread for model '{model}'")]
     Thread { model: String, source: std::io::Error },
+}
+
+impl LoadError {
+    /// Whether nothing here may open the file, or nobody that counts vouches for it.
+    pub fn is_refusal(&self) -> bool {
+        use ContainerError as E;
+        let Self::Container { source, .. } = self else { return false };
+        matches!(source, E::NoKey { .. } | E::Fault { fault: Fault::Unsigned | Fault::Untrusted(_), .. })
+    }
 }
 
 impl Diagnose for LoadError {
@@ -55,4 +64,6 @@ pub enum ServingError {
     Run(#[from] RunError),
     #[error("the model's worker has stopped")]
     Stopped,
+    #[error("the model was withdrawn")]
+    Withdrawn,
 }

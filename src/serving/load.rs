@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::pool::Pool;
-use super::{LoadError, Model};
+use super::{LoadError, Model, Origin};
 use crate::auth::ModelId;
 use crate::container::archive::{Contents, TAR};
-use crate::container::{KeySource, ReadAt, Sealed, SignaturePolicy};
+use crate::container::{
+    ContainerError, Header, KeyId, KeySource, ReadAt, RecipientKind, Sealed, SignaturePolicy, SignerId,
+};
 use crate::process;
 use crate::progress::Progress;
 use crate::runtime::{self, Placement, Runtime, SessionOptions};
@@ -59,7 +61,7 @@ pub fn load(
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
 ) -> Result<Model, LoadError> {
-    let plain = decrypt(spec, keys, progress)?;
+    let (plain, origin) = decrypt(spec, keys, progress)?;
     let options = SessionOptions { placement: spec.placement, intra_threads: spec.threads };
     let members = plain.members();
     let sessions = (0..spec.sessions)
@@ -79,7 +81,25 @@ pub fn load(
     process::release_freed_memory();
     let pool = Pool::start(runtime, &spec.name, sessions, spec.queue)
         .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
-    Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool))
+    Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool, origin))
+}
+
+/// The keys that the file of `spec` says it is sealed for, and the signers that it says
+/// have signed it. Nothing of that is proven.
+pub fn claimed(spec: &ModelSpec) -> Result<(Vec<KeyId>, Vec<SignerId>), ContainerError> {
+    let said = |header: &Header| {
+        let keys = header.recipients().iter().filter(|recipient| recipient.kind == RecipientKind::Key);
+        let signers = header.signatures().iter().map(|record| record.signer);
+        (keys.map(|recipient| recipient.key_id).collect(), signers.collect())
+    };
+    match &spec.source {
+        ModelSource::File(path) | ModelSource::Detached { header: path, .. } => {
+            Sealed::open(path).map(|sealed| said(sealed.header()))
+        }
+        ModelSource::Memory(bytes) => {
+            Sealed::from_bytes(&spec.name, bytes).map(|sealed| said(sealed.header()))
+        }
+    }
 }
 
 /// A model in the clear, wiped when dropped.
@@ -111,7 +131,7 @@ fn decrypt(
     spec: &ModelSpec,
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
-) -> Result<Plain, LoadError> {
+) -> Result<(Plain, Origin), LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let file = |path: &Path| path.display().to_string();
     match &spec.source {
@@ -135,7 +155,7 @@ fn authentic<S: Read + ReadAt + Send>(
     sealed: Sealed<S>,
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
-) -> Result<Plain, LoadError> {
+) -> Result<(Plain, Origin), LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let unlocked = sealed.unlock(keys).map_err(container)?;
     let metadata = unlocked.metadata();
@@ -147,11 +167,13 @@ fn authentic<S: Read + ReadAt + Send>(
             wanted: format!("{} version {}", spec.name, spec.version),
         });
     }
-    if metadata.media_type == TAR {
-        return unlocked
-            .read_signed_archive(&spec.signatures, progress)
-            .map(Plain::Several)
-            .map_err(container);
-    }
-    unlocked.read_signed_to_memory(&spec.signatures, progress).map(Plain::One).map_err(container)
+    let (kind, key) = (unlocked.kind(), unlocked.key_id());
+    let (plain, signers) = if metadata.media_type == TAR {
+        let read = unlocked.read_signed_archive(&spec.signatures, progress);
+        read.map(|(contents, signers)| (Plain::Several(contents), signers)).map_err(container)?
+    } else {
+        let read = unlocked.read_signed_to_memory(&spec.signatures, progress);
+        read.map(|(onnx, signers)| (Plain::One(onnx), signers)).map_err(container)?
+    };
+    Ok((plain, Origin { kind, key, signers }))
 }

@@ -1,14 +1,17 @@
 //! Models that are ready to run: which there are, who waits for them, who runs
 //! them. Knows nothing of HTTP, and demands a [`Permit`](crate::auth::Permit) for
-//! each inference.
+//! each inference. A model remembers what it hangs on, and is withdrawn where the keyring
+//! demands it: from then on nothing of it runs, and its memory is freed.
 
 mod error;
 mod load;
 mod model;
+mod origin;
 mod pool;
 mod registry;
 
 pub use error::{LoadError, ServingError};
-pub use load::{ModelSource, ModelSpec, load};
-pub use model::{Model, ModelStatus};
+pub use load::{ModelSource, ModelSpec, claimed, load};
+pub use model::{Model, ModelState, ModelStatus, OpenedBy};
+pub use origin::{Origin, Refusal};
 pub use registry::Registry;

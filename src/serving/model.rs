@@ -1,21 +1,34 @@
-//! One model that is ready to run.
+//! One model that is ready to run, or was until it was withdrawn.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ServingError;
-use super::pool::Pool;
+use super::load::ModelSpec;
+use super::pool::{Counters, Pool};
+use super::{Origin, Refusal, ServingError};
 use crate::auth::{Action, ModelId, Permit};
+use crate::clock::UnixSeconds;
+use crate::keyring::Keyring;
 use crate::runtime::{Placement, Tensor, TensorSpec};
 
-/// One model that is ready to run.
+/// One model that is ready to run, or was until it was withdrawn.
 pub struct Model {
     id: ModelId,
     version: String,
     placement: Placement,
-    pool: Pool,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+    sessions: usize,
+    counters: Arc<Counters>,
+    /// Not of one that was withdrawn before it was opened.
+    origin: Option<Origin>,
+    /// What the keyring holds against it.
+    refusal: Mutex<Option<Refusal>>,
+    /// Its sessions; none once it is withdrawn, and never again.
+    pool: RwLock<Option<Arc<Pool>>>,
 }
 
 /// What a model is doing.
@@ -25,6 +38,14 @@ pub struct ModelStatus {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// Whether it takes requests.
+    pub state: ModelState,
+    /// The key that it hangs on and that is not accepted any more.
+    pub refused: Option<Refusal>,
+    /// How its file was opened.
+    pub opened_by: Option<OpenedBy>,
+    /// The trusted signers that had signed it, where a signature was demanded.
+    pub vouched_by: Vec<String>,
     /// Where it runs.
     pub device: String,
     /// Inferences that can run at once.
@@ -37,9 +58,61 @@ pub struct ModelStatus {
     pub failed: u64,
 }
 
+/// Whether a model takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelState {
+    /// It does.
+    Ready,
+    /// Its key was revoked with the demand to withdraw what hangs on it.
+    Withdrawn,
+}
+
+/// How a model's file was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenedBy {
+    /// The kind of recipient.
+    pub kind: String,
+    /// Which key that was.
+    pub key: String,
+}
+
 impl Model {
-    pub(super) fn new(id: ModelId, version: String, placement: Placement, pool: Pool) -> Self {
-        Self { id, version, placement, pool }
+    pub(super) fn new(
+        id: ModelId,
+        version: String,
+        placement: Placement,
+        pool: Pool,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            id,
+            version,
+            placement,
+            inputs: pool.inputs().to_vec(),
+            outputs: pool.outputs().to_vec(),
+            sessions: pool.sessions(),
+            counters: pool.counters(),
+            origin: Some(origin),
+            refusal: Mutex::new(None),
+            pool: RwLock::new(Some(Arc::new(pool))),
+        }
+    }
+
+    /// A model that is not opened, since `refusal` withdraws it.
+    pub fn withdrawn(spec: &ModelSpec, refusal: Refusal) -> Self {
+        Self {
+            id: ModelId::new(&spec.name),
+            version: spec.version.clone(),
+            placement: spec.placement,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            sessions: 0,
+            counters: Arc::default(),
+            origin: None,
+            refusal: Mutex::new(Some(refusal)),
+            pool: RwLock::new(None),
+        }
     }
 
     /// Its name.
@@ -54,12 +127,45 @@ impl Model {
 
     /// What it takes.
     pub fn inputs(&self) -> &[TensorSpec] {
-        self.pool.inputs()
+        &self.inputs
     }
 
     /// What it gives.
     pub fn outputs(&self) -> &[TensorSpec] {
-        self.pool.outputs()
+        &self.outputs
+    }
+
+    /// Fails once it is withdrawn.
+    pub fn require_served(&self) -> Result<(), ServingError> {
+        self.pool().map(drop)
+    }
+
+    fn pool(&self) -> Result<Arc<Pool>, ServingError> {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(ServingError::Withdrawn)
+    }
+
+    /// What the keyring held against it when it was last [judged](Self::obey).
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Judges it by `keyring`, and withdraws it where that demands it: from the return on,
+    /// no inference of it begins, and none succeeds. Those that run are stopped, and its
+    /// memory is freed with the last of them. Returns what was not known before.
+    pub fn obey(&self, keyring: &Keyring, now: UnixSeconds) -> Option<Refusal> {
+        let refusal = self.origin.as_ref()?.refused(keyring, now)?;
+        let mut known = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref() == Some(&refusal) {
+            return None;
+        }
+        if refusal.unload {
+            let pool = self.pool.write().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(pool) = pool {
+                pool.withdraw();
+            }
+        }
+        *known = Some(refusal.clone());
+        Some(refusal)
     }
 
     /// Runs the model on `inputs` and returns the named `outputs`, or all of them
@@ -74,20 +180,30 @@ impl Model {
         if permit.model() != &self.id || permit.action() != Action::Infer {
             return Err(ServingError::UnknownModel);
         }
-        self.pool.run(inputs, outputs, limit).await
+        let answer = self.pool()?.run(inputs, outputs, limit).await?;
+        // One that ran when it was withdrawn answers no more than one that waited.
+        self.require_served()?;
+        Ok(answer)
     }
 
     /// What it is doing.
     pub fn status(&self) -> ModelStatus {
-        let counters = self.pool.counters();
+        let served = self.require_served().is_ok();
+        let opened_by =
+            |origin: &Origin| OpenedBy { kind: origin.kind.name().to_owned(), key: origin.key.to_string() };
+        let vouched_by = |origin: &Origin| origin.signers.iter().map(ToString::to_string).collect();
         ModelStatus {
             name: self.id.to_string(),
             version: self.version.clone(),
+            state: if served { ModelState::Ready } else { ModelState::Withdrawn },
+            refused: self.refusal(),
+            opened_by: self.origin.as_ref().map(opened_by),
+            vouched_by: self.origin.as_ref().map(vouched_by).unwrap_or_default(),
             device: self.placement.to_string(),
-            sessions: self.pool.sessions(),
-            waiting: counters.waiting.load(Ordering::Relaxed),
-            done: counters.done.load(Ordering::Relaxed),
-            failed: counters.failed.load(Ordering::Relaxed),
+            sessions: if served { self.sessions } else { 0 },
+            waiting: self.counters.waiting.load(Ordering::Relaxed),
+            done: self.counters.done.load(Ordering::Relaxed),
+            failed: self.counters.failed.load(Ordering::Relaxed),
         }
     }
 }

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::ServingError;
+use crate::process;
 use crate::runtime::{Interrupt, RunError, Runtime, Session, Tensor, TensorSpec};
 
 /// A run that takes less than this is not worth the way to another thread.
@@ -39,7 +40,8 @@ struct Shared {
     /// Shapes of inputs with which the last run was quick, as hashes; 0: none.
     quick: [AtomicU64; 8],
     hasher: RandomState,
-    counters: Counters,
+    counters: Arc<Counters>,
+    withdrawn: watch::Sender<bool>,
 }
 
 /// What happened since the start.
@@ -76,7 +78,8 @@ impl Pool {
             sessions: sessions.into_iter().map(Mutex::new).collect(),
             quick: Default::default(),
             hasher: RandomState::new(),
-            counters: Counters::default(),
+            counters: Arc::default(),
+            withdrawn: watch::Sender::new(false),
         });
         for index in 0..shared.sessions.len() {
             let (receiver, shared) = (Arc::clone(&receiver), Arc::clone(&shared));
@@ -99,6 +102,7 @@ impl Pool {
             return Ok(self.shared.run(&mut session, inputs, &outputs, &interrupt)?);
         }
         let abandon = Abandon(interrupt.clone());
+        let mut withdrawn = self.shared.withdrawn.subscribe();
         let (reply, answer) = oneshot::channel();
         let waiting = &self.shared.counters.waiting;
         waiting.fetch_add(1, Ordering::Relaxed);
@@ -109,9 +113,19 @@ impl Pool {
                 TrySendError::Disconnected(_) => ServingError::Stopped,
             }
         })?;
-        let answer = tokio::time::timeout(limit, answer).await;
+        let answer = tokio::select! {
+            biased;
+            _ = withdrawn.wait_for(|withdrawn| *withdrawn) => return Err(ServingError::Withdrawn),
+            answer = tokio::time::timeout(limit, answer) => answer,
+        };
         drop(abandon);
         answer.map_err(|_| ServingError::Deadline)?.map_err(|_| ServingError::Stopped)?
+    }
+
+    /// Has nothing run any more: who waits is told, what runs is stopped. The sessions go
+    /// with the last run, once nobody holds the pool.
+    pub(super) fn withdraw(&self) {
+        self.shared.withdrawn.send_replace(true);
     }
 
     pub(super) fn inputs(&self) -> &[TensorSpec] {
@@ -126,8 +140,8 @@ impl Pool {
         self.shared.sessions.len()
     }
 
-    pub(super) fn counters(&self) -> &Counters {
-        &self.shared.counters
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
     }
 }
 
@@ -139,7 +153,8 @@ impl Shared {
         let (slot, shapes) = self.shapes(inputs);
         let known = self.is_steady && slot.load(Ordering::Relaxed) == shapes;
         // Who waits already goes first.
-        if !known || self.counters.waiting.load(Ordering::Relaxed) > 0 {
+        let waits = self.counters.waiting.load(Ordering::Relaxed) > 0;
+        if !known || waits || *self.withdrawn.borrow() {
             return None;
         }
         self.sessions.iter().find_map(|session| session.try_lock().ok())
@@ -181,7 +196,7 @@ impl Shared {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = next else { return };
             self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
-            if job.reply.is_closed() {
+            if job.reply.is_closed() || *self.withdrawn.borrow() {
                 continue;
             }
             let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,5 +206,13 @@ impl Shared {
                 other => other.into(),
             }));
         }
+    }
+}
+
+impl Drop for Shared {
+    /// What the weights took goes back to the system at once.
+    fn drop(&mut self) {
+        self.sessions.clear();
+        process::release_freed_memory();
     }
 }

@@ -25,6 +25,11 @@ impl Registry {
         }
     }
 
+    /// Whether one of them takes requests.
+    pub fn serves(&self) -> bool {
+        self.iter().any(|model| model.require_served().is_ok())
+    }
+
     /// All models, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Model>> {
         self.0.values()

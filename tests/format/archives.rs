@@ -51,8 +51,8 @@ fn verified(bytes: &[u8]) -> Result<Manifest, ContainerError> {
 }
 
 fn in_memory(bytes: &[u8]) -> Result<Manifest, ContainerError> {
-    let policy = SignaturePolicy { required: false, trusted: Vec::new() };
-    unlocked(bytes).read_signed_archive(&policy, &Silent).map(|contents| contents.manifest)
+    let policy = SignaturePolicy::default();
+    unlocked(bytes).read_signed_archive(&policy, &Silent).map(|(contents, _)| contents.manifest)
 }
 
 fn listed(bytes: &[u8]) -> Result<Manifest, ContainerError> {

@@ -48,11 +48,15 @@ fn into_memory(
     openers: &Openers,
     trusted: Option<&[TrustedSigner]>,
 ) -> Result<Vec<u8>, ContainerError> {
-    let policy = SignaturePolicy { required: trusted.is_some(), trusted: trusted.unwrap_or_default().into() };
+    let policy = SignaturePolicy {
+        required: trusted.is_some(),
+        trusted: trusted.unwrap_or_default().into(),
+        ..SignaturePolicy::default()
+    };
     let unlocked = bytes.in_memory()?.unlock(openers)?;
     // A policy that demands nothing says so of a file for age, too.
     let plain = if trusted.is_some() {
-        unlocked.read_signed_to_memory(&policy, &Silent)?
+        unlocked.read_signed_to_memory(&policy, &Silent)?.0
     } else {
         unlocked.read_to_memory(&Silent)?
     };

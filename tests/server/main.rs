@@ -15,6 +15,7 @@ mod limits;
 mod queue;
 mod signing;
 mod tls;
+mod withdrawal;
 
 use support::client::Client;
 use support::{Answer, Sandbox, Server, curl, testdata};

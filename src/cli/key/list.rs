@@ -36,6 +36,8 @@ struct Row {
     verify_until: Option<String>,
     revoked: Option<String>,
     compromised: bool,
+    /// Whether servers withdraw what hangs on it.
+    unload: bool,
     owner: Option<String>,
 }
 
@@ -51,6 +53,7 @@ impl Row {
             verify_until: key.verify_until.map(rfc3339),
             revoked: key.revoked.map(rfc3339),
             compromised: key.compromised,
+            unload: key.unload,
             owner: key.owner.clone(),
         }
     }

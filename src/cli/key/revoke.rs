@@ -15,13 +15,17 @@ use crate::output::Document;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve key revoke token-1
-  sealserve key revoke model-1 --compromised    # names the files to encrypt again, and the command")]
+  sealserve key revoke model-1 --compromised    # names the files to encrypt again, and the command
+  sealserve key revoke model-1 --unload         # and no server goes on with models that it opened")]
 pub(super) struct Revoke {
     /// The key's id or kid
     id: String,
     /// The secret is known to have leaked
     #[arg(long)]
     compromised: bool,
+    /// Have running servers withdraw the models that it opened or vouched for
+    #[arg(long)]
+    unload: bool,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -34,6 +38,8 @@ struct RevokedDocument {
     /// Not, where it was revoked already.
     changed: bool,
     generation: u64,
+    /// Whether servers withdraw what hangs on it.
+    unload: bool,
     /// Where files were looked for that a model key opens.
     #[serde(skip_serializing_if = "Option::is_none")]
     searched: Option<Vec<PathBuf>>,
@@ -58,11 +64,15 @@ impl Revoke {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let (now, store) = (context.now(), context.store()?);
         let change = |keyring: &mut Keyring| {
-            let Revoked { key, changed } = keyring.revoke(&self.id, self.compromised, now)?;
+            let Revoked { key, mut changed } = keyring.revoke(&self.id, self.compromised, now)?;
+            if self.unload {
+                changed |= keyring.unload(&key.kid)?;
+            }
             let usage = keyring.get(&key.kid)?.usage;
-            Ok(((key, usage, keyring.active(usage).is_ok(), changed), changed))
+            let unload = keyring.get(&key.kid)?.unload;
+            Ok(((key, usage, keyring.active(usage).is_ok(), changed, unload), changed))
         };
-        let ((revoked, usage, active, changed), generation) =
+        let ((revoked, usage, active, changed, unload), generation) =
             if self.dry_run { store.rehearse(change)? } else { store.update_if(change)? };
         context.output.note(&match (changed, self.dry_run) {
             (false, _) => format!("{} was revoked already (generation {generation})", revoked.id),
@@ -71,6 +81,14 @@ impl Revoke {
         });
         if !active {
             context.output.warn("no active key for this use is left; `sealserve key create` makes one");
+        }
+        if matches!(usage, KeyUse::Model | KeyUse::Signer) {
+            let what = if usage == KeyUse::Model { "opened" } else { "let in" };
+            context.output.note(&if unload {
+                format!("servers that follow this keyring withdraw the models that it {what}")
+            } else {
+                format!("servers go on with the models that it {what} until they are restarted; --unload withdraws them")
+            });
         }
         let searched = if usage == KeyUse::Model { Some(places(context)?) } else { None };
         let files = searched.as_deref().map(|places| self.files(context, places, &revoked.kid));
@@ -83,6 +101,7 @@ impl Revoke {
             kid: revoked.kid,
             changed,
             generation,
+            unload,
             searched,
             files,
             next,

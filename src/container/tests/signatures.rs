@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::headers::parts_of;
 use super::*;
+use crate::command::Program;
 use crate::container::signature::Statement;
 use crate::container::{metadata as sealed_metadata, sign};
 use crate::crypto::cobblestone;
@@ -47,11 +49,12 @@ impl Case {
 /// What every way of opening says of `bytes`, when one of `trusted` must have signed.
 fn opened(bytes: &[u8], trusted: &[TrustedSigner]) -> Result<Vec<SignerId>, Fault> {
     let unlocked = || Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
-    let policy = SignaturePolicy { required: true, trusted: trusted.to_vec() };
+    let policy = SignaturePolicy { required: true, trusted: trusted.to_vec(), ..SignaturePolicy::default() };
     let memory = unlocked().read_signed_to_memory(&policy, &Silent).map_err(fault);
     let verified = unlocked().verify_signed(trusted, &Silent).map_err(fault);
     match (memory, verified) {
-        (Ok(plain), Ok(verified)) => {
+        (Ok((plain, signers)), Ok(verified)) => {
+            assert_eq!(signers, verified.signed_by);
             assert_eq!(plain.len() as u64, verified.plaintext_bytes);
             Ok(verified.signed_by)
         }
@@ -222,8 +225,8 @@ fn the_policy_asks_where_anyone_could_have_made_the_file() {
         let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(keys).unwrap();
         unlocked.read_signed_to_memory(policy, &Silent).map(drop).map_err(fault)
     };
-    let (lax, strict) =
-        (SignaturePolicy::default(), SignaturePolicy { required: true, trusted: case.trusted() });
+    let lax = SignaturePolicy::default();
+    let strict = SignaturePolicy { required: true, trusted: case.trusted(), ..lax.clone() };
     let both = file(&[Wrapper::Key(kek(1)), age()]);
     // Only who has the key can have wrapped the data key for it.
     assert_eq!(load(&both, &kek(1), &lax), Ok(()));
@@ -234,9 +237,27 @@ fn the_policy_asks_where_anyone_could_have_made_the_file() {
 
     case.write(&both);
     case.sign(std::slice::from_ref(&case.signer)).unwrap();
-    let trusting = SignaturePolicy { required: false, trusted: case.trusted() };
+    let trusting = SignaturePolicy { trusted: case.trusted(), ..lax.clone() };
     assert_eq!(load(&case.bytes(), &identity, &trusting), Ok(()));
     assert_eq!(load(&case.bytes(), &identity, &lax), Err(Fault::Untrusted(vec![case.signer.id()])));
+
+    // Nothing tells whether a command wraps with a secret: its owner has to say so, of
+    // the command and of nothing else.
+    let command = |line: &str| {
+        let program = Program::new(&["sh".into(), "-c".into(), line.into()]).unwrap();
+        External::new(program, "k", Duration::from_secs(60), |_| ()).unwrap()
+    };
+    let wrap = Wrapper::External(command("base64 -w0 | tr A-Za-z N-ZA-Mn-za-m"));
+    let opener = command("tr A-Za-z N-ZA-Mn-za-m | base64 -d");
+    let opener = Openers { keys: Vec::new(), others: Others { commands: vec![opener], ..Others::default() } };
+    let vouched = SignaturePolicy { command_authenticates: true, ..lax.clone() };
+    let by_command = file(std::slice::from_ref(&wrap));
+    assert_eq!(load(&by_command, &opener, &lax), Err(Fault::Unsigned));
+    assert_eq!(load(&by_command, &opener, &vouched), Ok(()));
+    assert_eq!(load(&file(&[age()]), &identity, &vouched), Err(Fault::Unsigned));
+    let strict = SignaturePolicy { command_authenticates: true, ..strict };
+    assert_eq!(load(&by_command, &opener, &strict), Err(Fault::Unsigned));
+    assert_eq!(load(&file(&[wrap, Wrapper::Key(kek(1))]), &kek(1), &lax), Ok(()));
 }
 
 /// A signature is of the very bytes that are decrypted, of an archive too, and of one
@@ -260,10 +281,14 @@ fn archives_are_read_only_if_they_are_signed_as_the_policy_demands() {
     .unwrap();
     let read = |bytes: &[u8], trusted: &Signer| {
         let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
-        let policy = SignaturePolicy { required: true, trusted: vec![trusted.public()] };
+        let policy =
+            SignaturePolicy { required: true, trusted: vec![trusted.public()], ..SignaturePolicy::default() };
         unlocked
             .read_signed_archive(&policy, &Silent)
-            .map(|contents| contents.model().to_vec())
+            .map(|(contents, signers)| {
+                assert_eq!(signers, [trusted.id()]);
+                contents.model().to_vec()
+            })
             .map_err(fault)
     };
     assert_eq!(read(&bytes, &signer), Err(Fault::Unsigned));

@@ -33,6 +33,7 @@ fn scratch() -> (tempfile::TempDir, Store) {
         keyring.rotate(KeyUse::Token, None, Overlap::Standard, 200)?;
         keyring.rotate(KeyUse::Model, None, Overlap::Standard, 200)?;
         keyring.revoke("m", true, 300)?;
+        keyring.unload("m")?;
         keyring.add_ca("ca", vec![1, 2, 3].into(), 400)?;
         keyring.create_api_key(new_api_key(), 500)?;
         let plain = NewApiKey { label: None, lifetime: None, networks: Vec::new(), ..new_api_key() };

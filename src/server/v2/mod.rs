@@ -180,6 +180,7 @@ fn permitted<'a>(
     }
     let permit = outcome?;
     let model = app.registry.get(&permit, target.version.as_deref())?;
+    model.require_served()?;
     Ok((permit, model))
 }
 

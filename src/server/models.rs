@@ -1,0 +1,158 @@
+//! Models and the keyring: which are opened at the start, and which go on. The keyring
+//! that counts is the one of the moment at which a file is opened; whoever loads for
+//! minutes does not go by what held before.
+
+use std::sync::Arc;
+
+use super::ServerError;
+use super::app::App;
+use super::ledger;
+use crate::audit::{Event, Verdict};
+use crate::clock::{Clock, UnixSeconds};
+use crate::container::{Kek, Openers, Others, SignaturePolicy, TrustedSigner};
+use crate::keyring::{KeyUse, Keyring, Store};
+use crate::progress::Progress;
+use crate::runtime::Runtime;
+use crate::secret::Secret;
+use crate::serving::{self, LoadError, Model, ModelSpec, Refusal, Registry};
+
+/// Opens models, each by the keyring of its moment.
+pub(super) struct Loader<'a> {
+    pub(super) store: &'a Store,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) runtime: Runtime,
+    pub(super) progress: &'a dyn Progress,
+}
+
+impl Loader<'_> {
+    /// Loads `models`. One that a revoked key withdraws is not opened, and the others are
+    /// served without it; anything else that keeps one from being opened is an error.
+    pub(super) fn load(&self, models: Vec<ModelSpec>, others: Others) -> Result<Registry, ServerError> {
+        let mut registry = Registry::default();
+        let mut openers = Openers { keys: Vec::new(), others };
+        let mut latest = self.store.read()?;
+        for mut spec in models {
+            let keyring = self.store.read()?;
+            latest.require_not_newer_than(&keyring, self.store.path())?;
+            latest = keyring;
+            let now = self.clock.unix();
+            openers.keys = model_keys(&latest, now);
+            let dropped = drop_revoked(&mut spec.signatures, &latest, now);
+            let model = match serving::load(self.runtime, &spec, &openers, self.progress) {
+                Err(error) => match withdraws(&error, &spec, &dropped, &latest, now) {
+                    Some(refusal) => Model::withdrawn(&spec, refusal),
+                    None => return Err(error.into()),
+                },
+                loaded => loaded?,
+            };
+            registry.insert(model);
+        }
+        Ok(registry)
+    }
+}
+
+/// Judges the models that are loaded by `keyring`, which is in force next, and withdraws
+/// those that it withdraws. Returns what was not known before.
+pub(super) fn judge(registry: &Registry, keyring: &Keyring, now: UnixSeconds) -> Vec<(Arc<Model>, Refusal)> {
+    let judged = |model: &Arc<Model>| Some((Arc::clone(model), model.obey(keyring, now)?));
+    registry.iter().filter_map(judged).collect()
+}
+
+/// As [`judge`], of a server that runs: who looks after it is told.
+pub(super) fn obey(app: &App, keyring: &Keyring, now: UnixSeconds) {
+    for (model, refusal) in judge(&app.registry, keyring, now) {
+        if refusal.unload {
+            report_withdrawn(app, &model, &refusal);
+        } else {
+            let (model, key, state) = (model.id(), &refusal.id, refusal.state);
+            tracing::warn!(%model, %key, %state, "the key that this model hangs on is not accepted any more; it stays loaded");
+        }
+    }
+}
+
+/// Reports the models that are not there from the start.
+pub(super) fn report(app: &App) {
+    for model in app.registry.iter().filter(|model| model.require_served().is_err()) {
+        if let Some(refusal) = model.refusal() {
+            report_withdrawn(app, model, &refusal);
+        }
+    }
+}
+
+fn report_withdrawn(app: &App, model: &Model, refusal: &Refusal) {
+    let (id, key) = (model.id(), &refusal.id);
+    tracing::warn!(model = %id, %key, "the model is withdrawn: the key that it hangs on was revoked with --unload");
+    app.audit.record(Event {
+        request_id: ledger::request_id(),
+        principal: None,
+        proof: None,
+        key: Some(refusal.id.clone()),
+        token: None,
+        request_key: None,
+        source: None,
+        action: "withdraw",
+        model: Some(id.to_string()),
+        verdict: Verdict::Allowed,
+        reason: None,
+        detail: Some(format!(
+            "{} key '{key}' is {}, and what hangs on it is withdrawn",
+            refusal.usage, refusal.state
+        )),
+        status: 0,
+        request_bytes: 0,
+        response_bytes: 0,
+        microseconds: 0,
+        count: None,
+    });
+}
+
+/// Fails where a model is loaded that would not be opened now, or where none is left.
+pub(super) fn require_accepted(registry: &Registry) -> Result<(), ServerError> {
+    for model in registry.iter() {
+        match model.refusal() {
+            Some(refusal) if !refusal.unload => {
+                return Err(ServerError::Refused { model: model.id().to_string(), refusal });
+            }
+            _ => {}
+        }
+    }
+    if registry.serves() { Ok(()) } else { Err(ServerError::AllWithdrawn) }
+}
+
+/// The key of `keyring` that withdraws the model of `spec`, if that is why it could not be
+/// loaded: its file is sealed for a key, or signed by one that counted, which is revoked with
+/// the demand to unload.
+fn withdraws(
+    error: &LoadError,
+    spec: &ModelSpec,
+    dropped: &[TrustedSigner],
+    keyring: &Keyring,
+    now: UnixSeconds,
+) -> Option<Refusal> {
+    if !error.is_refusal() {
+        return None;
+    }
+    let (keys, signers) = serving::claimed(spec).ok()?;
+    let signers = signers.iter().filter(|id| dropped.iter().any(|signer| signer.id() == **id));
+    let kids = keys.iter().map(ToString::to_string).chain(signers.map(ToString::to_string));
+    let mut refused = kids.filter_map(|kid| keyring.refused(&kid, now)).filter(|key| key.unload);
+    refused.next().map(|key| Refusal::new(key, now))
+}
+
+/// A signer whose key the keyring says is revoked counts no more. Returns those.
+fn drop_revoked(policy: &mut SignaturePolicy, keyring: &Keyring, now: UnixSeconds) -> Vec<TrustedSigner> {
+    let refused = |signer: &TrustedSigner| keyring.refuses(&signer.id().to_string(), now);
+    let (dropped, trusted) = policy.trusted.iter().partition(|signer| refused(signer).is_some());
+    policy.trusted = trusted;
+    let dropped: Vec<TrustedSigner> = dropped;
+    for signer in &dropped {
+        tracing::warn!(signer = %signer.id(), "this trusted signer is not trusted any more: its key is revoked");
+    }
+    dropped
+}
+
+/// The model keys that may open files now.
+fn model_keys(keyring: &Keyring, now: UnixSeconds) -> Vec<Kek> {
+    let accepted = keyring.of(KeyUse::Model).filter(|key| key.state_at(now).is_accepted());
+    accepted.filter_map(|key| Secret::from_slice(key.secret.expose())).map(Kek::new).collect()
+}
