@@ -28,16 +28,6 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands where it is put, for tests.
-#[derive(Debug, Clone, Copy)]
-pub struct FixedClock(pub UnixSeconds);
-
-impl Clock for FixedClock {
-    fn now(&self) -> Duration {
-        Duration::from_secs(self.0)
-    }
-}
-
 /// `seconds` in RFC 3339, UTC.
 pub fn rfc3339(seconds: UnixSeconds) -> String {
     rfc3339_signed(i64::try_from(seconds).unwrap_or(i64::MAX))

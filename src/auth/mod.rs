@@ -19,5 +19,6 @@ pub use error::AuthError;
 pub use permit::{Action, ModelId, Permit};
 pub use principal::Principal;
 pub use replay::ReplayMemory;
-pub use scope::{Scope, Scopes};
+pub use scope::Scope;
+use scope::Scopes;
 pub use signature::{RequestKeys, SignedRequest};

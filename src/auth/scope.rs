@@ -59,22 +59,22 @@ impl fmt::Display for Scope {
 
 /// All that a credential allows. Empty: nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scopes(Vec<Scope>);
+pub(super) struct Scopes(Vec<Scope>);
 
 impl Scopes {
     /// Reads a `scope` claim (RFC 6749, section 3.3). Entries that are none of
     /// ours may be meant for others, and allow nothing here.
-    pub fn from_claim(claim: &str) -> Self {
+    pub(super) fn from_claim(claim: &str) -> Self {
         Self::from_entries(claim.split(' '))
     }
 
     /// The same, of scopes that stand apart.
-    pub fn from_entries<'a>(entries: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn from_entries<'a>(entries: impl Iterator<Item = &'a str>) -> Self {
         Self(entries.filter_map(|scope| scope.parse().ok()).collect())
     }
 
     /// Whether `action` on `model` is allowed.
-    pub fn allow(&self, action: Action, model: &ModelId) -> bool {
+    pub(super) fn allow(&self, action: Action, model: &ModelId) -> bool {
         self.0.iter().any(|scope| match scope {
             Scope::Model { name, action: allowed } => {
                 name.as_deref().is_none_or(|name| name == model.as_str())

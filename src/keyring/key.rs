@@ -129,7 +129,7 @@ pub struct Jwk {
 
 impl Jwk {
     /// The key with these affine coordinates.
-    pub fn p256(x: &[u8; 32], y: &[u8; 32]) -> Self {
+    pub(super) fn p256(x: &[u8; 32], y: &[u8; 32]) -> Self {
         Self {
             kty: "EC".into(),
             crv: "P-256".into(),

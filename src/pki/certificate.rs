@@ -128,7 +128,7 @@ impl Certificate {
     }
 
     /// Whether its own name stands as its issuer.
-    pub fn is_self_issued(&self) -> bool {
+    pub(super) fn is_self_issued(&self) -> bool {
         self.facts.subject_der == self.facts.issuer_der
     }
 }

@@ -14,21 +14,21 @@
 //! - Telemetry is off before the library is loaded, or the library is not loaded.
 
 mod data_type;
-pub mod device;
+mod device;
 pub mod engine;
 mod error;
 pub mod external;
 pub mod graph;
 mod inline;
 pub mod install;
-pub mod library;
+mod library;
 mod onnx;
 pub mod pins;
-pub mod raw;
+mod raw;
 pub mod search;
 pub mod session;
 mod steady;
-pub mod tensor;
+mod tensor;
 mod wheel;
 mod wire;
 

@@ -57,7 +57,7 @@ pub(super) use each_type;
 /// made by `$strings`, where that is another expression.
 macro_rules! of_type {
     ($data_type:expr, $elements:expr) => {
-        $crate::runtime::tensor::of_type!($data_type, $elements, $elements)
+        $crate::runtime::of_type!($data_type, $elements, $elements)
     };
     ($data_type:expr, $elements:expr, $strings:expr) => {
         match $data_type {

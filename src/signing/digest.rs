@@ -26,7 +26,7 @@ pub(super) fn ascii(text: &str) -> HeaderValue {
 
 /// The SHA-256 that the message claims of its body; `None` without a
 /// Content-Digest. Other algorithms may stand beside it, but not instead.
-pub fn read_content_digest(headers: &HeaderMap) -> Result<Option<Digest>, SigningError> {
+pub(super) fn read_content_digest(headers: &HeaderMap) -> Result<Option<Digest>, SigningError> {
     let Some(text) = text(headers, &CONTENT_DIGEST, "Content-Digest")? else { return Ok(None) };
     let members = dictionary(&text, "Content-Digest")?;
     let sha256 = members.iter().find(|member| member.label.as_str() == "sha-256");

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-pub use digest::{content_digest, read_content_digest};
+pub use digest::content_digest;
 pub use error::SigningError;
 pub use head::{RequestHead, ResponseHead};
 pub use key::RequestKey;
@@ -32,10 +32,10 @@ pub use request::{Received, Signed, Validity, read, sign};
 pub use response::{Binding, ReceivedResponse, sign_response, verify_response};
 
 /// `tag` of a request's signature.
-pub const REQUEST_TAG: &str = "sealserve";
+const REQUEST_TAG: &str = "sealserve";
 
 /// `tag` of a response's signature.
-pub const RESPONSE_TAG: &str = "sealserve-response";
+const RESPONSE_TAG: &str = "sealserve-response";
 
 /// The longest validity that can be configured.
 pub const MAX_WINDOW: Duration = Duration::from_mins(5);

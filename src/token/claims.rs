@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::UnixSeconds;
 
 /// The longest `scope` claim, in bytes.
-pub const SCOPE_LIMIT: usize = 4096;
+pub(super) const SCOPE_LIMIT: usize = 4096;
 
 /// The protected header (RFC 7515, section 4). Anything else in a header is
 /// refused, so no `crit`, `b64`, `jwk`, `jku` or `x5u` is ever obeyed or ignored.

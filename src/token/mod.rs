@@ -10,7 +10,7 @@ mod jwks;
 mod mint;
 mod verify;
 
-pub use claims::{Audience, Claims, Header, SCOPE_LIMIT};
+pub use claims::{Audience, Claims, Header};
 pub use error::TokenError;
 pub use jwks::{JwkSet, PublicJwk};
 pub use mint::{Grant, SigningKey};

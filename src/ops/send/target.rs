@@ -61,7 +61,7 @@ impl FromStr for Target {
 
 impl Target {
     /// Whether it is `https`.
-    pub fn is_tls(&self) -> bool {
+    pub(super) fn is_tls(&self) -> bool {
         self.tls
     }
 

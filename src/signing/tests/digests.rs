@@ -4,6 +4,7 @@ use data_encoding::BASE64;
 use proptest::prelude::*;
 
 use super::*;
+use crate::signing::digest::read_content_digest;
 
 #[test]
 fn digests_are_those_of_the_standard() {
