@@ -270,6 +270,21 @@ fn a_request_that_is_signed_for_another_server_is_refused() {
 }
 
 #[test]
+fn whom_a_signed_request_may_be_for_follows_the_certificate() {
+    let signing = Signing::new(REQUIRED);
+    let asked = |authority: &str| {
+        let mut request = signing.infer();
+        request.authority = authority.into();
+        signing.client().ask(request.sign(&signing.signer).bytes()).unwrap()
+    };
+    assert_eq!(asked("127.0.0.1").status, 200);
+    signing.served.sandbox.ok(["cert", "issue", "--server", "localhost", "--force"]);
+    wait_until("a name is the server's no more", || asked("127.0.0.1").status != 200);
+    refused("renewed without the name", &asked("127.0.0.1"), 421, "misdirected_request");
+    assert_eq!(asked("localhost").status, 200);
+}
+
+#[test]
 fn an_added_or_changed_content_encoding_is_refused() {
     let signing = Signing::shared();
     let original = signing.infer().sign(&signing.signer);
