@@ -20,7 +20,7 @@
 
 mod support;
 
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,19 +30,13 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use support::client::Spent;
 use support::harness::client::{Client, tls};
-use support::harness::{self, Sandbox, Server};
-use support::{Table, binary, installed, median, number, process_cpu, rounds};
+use support::harness::{Sandbox, Server};
+use support::{Peer, Table, binary, installed, median, number, process_cpu, rounds};
 
-/// nginx, one process; dropped, it is killed.
-struct Nginx {
-    child: Child,
-    port: u16,
-}
-
-impl Nginx {
-    fn start(sandbox: &Sandbox) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (pki, tmp) = (sandbox.home().join("pki"), sandbox.path("tmp"));
+/// nginx, one process.
+fn nginx(sandbox: &Sandbox) -> Peer {
+    let (pki, tmp) = (sandbox.home().join("pki"), sandbox.path("tmp"));
+    Peer::start("nginx", |port| {
         let config = format!(
             "daemon off; master_process off; pid {tmp}/nginx.pid; error_log stderr error;
              events {{ worker_connections 1024; }}
@@ -62,20 +56,8 @@ impl Nginx {
         let config = sandbox.write("nginx.conf", config);
         let mut command = sandbox.program("nginx");
         command.arg("-p").arg(sandbox.path("tmp")).arg("-c").arg(config).stdout(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        harness::wait_until("nginx serves", || {
-            assert!(child.try_wait().unwrap().is_none(), "nginx has ended");
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        Self { child, port }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+        command
+    })
 }
 
 /// A client that never resumes and offers `group` alone.
@@ -107,7 +89,7 @@ fn main() {
     sandbox.init_with_digits("");
     let classic = config(&sandbox, NamedGroup::X25519);
     let hybrid = config(&sandbox, NamedGroup::X25519MLKEM768);
-    let nginx = installed("nginx").then(|| Nginx::start(&sandbox));
+    let nginx = installed("nginx").then(|| nginx(&sandbox));
     let mut serve = sandbox.program(binary());
     serve.arg("serve");
     let server = Server::spawn(&sandbox, serve);
@@ -116,7 +98,7 @@ fn main() {
     for round in 0..=rounds() {
         let ours = load(&classic, server.port(), server.pid(), total);
         let quantum = load(&hybrid, server.port(), server.pid(), total);
-        let theirs = nginx.as_ref().map(|nginx| load(&classic, nginx.port, nginx.child.id(), total));
+        let theirs = nginx.as_ref().map(|nginx| load(&classic, nginx.port, nginx.pid(), total));
         // The first round warms up.
         if round > 0 {
             spent[0].push(ours);

@@ -23,7 +23,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,53 +31,28 @@ use sealserve::keyring::{KeyUse, RootKey, Store};
 use sealserve::token::{Grant, JwkSet, SigningKey};
 use support::client::{CONNECTIONS, Client, tls};
 use support::harness::{self, Sandbox, Server, onnxruntime, repository, testdata};
-use support::{Table, binary, median, number, own_cpu, rounds};
+use support::{Peer, Table, binary, median, number, own_cpu, rounds};
 
 const PRINCIPALS: usize = 1000;
 const AUTHORITY: &str = "https://localhost";
 
-/// The peer; dropped, it is killed.
-struct Peer {
-    child: Child,
-    port: u16,
-}
-
-impl Peer {
-    fn start(sandbox: &Sandbox, jwks: &JwkSet) -> Self {
-        let peers = repository().join("benches/peers");
-        let python = harness::python_with(&peers.join("requirements.txt"));
-        let jwks = sandbox.write("jwks.json", serde_json::to_vec(jwks).unwrap());
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+/// FastAPI, which knows the keys of `jwks`.
+fn fastapi(sandbox: &Sandbox, jwks: &JwkSet) -> Peer {
+    let peers = repository().join("benches/peers");
+    let python = harness::python_with(&peers.join("requirements.txt"));
+    let jwks = sandbox.write("jwks.json", serde_json::to_vec(jwks).unwrap());
+    Peer::start("FastAPI", |port| {
         let mut command = sandbox.program(python);
         command.args(["-m", "uvicorn", "fastapi_app:app", "--host", "127.0.0.1", "--workers", "1"]);
-        command.args([
-            "--loop",
-            "uvloop",
-            "--http",
-            "httptools",
-            "--no-access-log",
-            "--log-level",
-            "warning",
-        ]);
+        command.args(["--loop", "uvloop", "--http", "httptools"]);
+        command.args(["--no-access-log", "--log-level", "warning"]);
         command.arg("--app-dir").arg(peers).args(["--port", &port.to_string()]);
         command.arg("--ssl-keyfile").arg(sandbox.home().join("pki/server.key"));
         command.arg("--ssl-certfile").arg(sandbox.home().join("pki/server.pem"));
         command.env("PEER_MODEL", testdata("digits.onnx")).env("PEER_JWKS", jwks);
         command.env("PEER_ISSUER", AUTHORITY).env("PEER_AUDIENCE", AUTHORITY);
-        let mut child = command.spawn().unwrap();
-        harness::wait_until("the peer serves", || {
-            assert!(child.try_wait().unwrap().is_none(), "the peer has ended");
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        Self { child, port }
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+        command
+    })
 }
 
 /// A token for each of the principals, and one more to warm up with.
@@ -157,7 +132,7 @@ fn main() {
     let requests: Rc<Vec<Vec<u8>>> = Rc::new(tokens[..PRINCIPALS].iter().map(infer).collect());
     let health = Rc::new(vec![b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()]);
 
-    let peer = Peer::start(&sandbox, &jwks);
+    let peer = fastapi(&sandbox, &jwks);
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let names = [
         "sealserve, audit best effort, warm",
@@ -187,20 +162,20 @@ fn main() {
         }
         tokio.block_on(async {
             let mut client = Client::connect(peer.port, &tls).await;
-            client.load(&warm_up, total / 40, peer.child.id()).await;
-            spent[5].push(client.load(&requests, total / 4, peer.child.id()).await);
+            client.load(&warm_up, total / 40, peer.pid()).await;
+            spent[5].push(client.load(&requests, total / 4, peer.pid()).await);
         });
     }
 
     support::heading(&binary());
     let cpu = |row: usize| median(spent[row].iter().map(|spent| spent.microseconds));
-    let (fastapi, model) = (cpu(5), median(model));
+    let (theirs, model) = (cpu(5), median(model));
     let mut table = Table::new(&["", "CPU us/request", "requests/s", "FastAPI / it", "it / model alone"]);
     for (row, name) in names.iter().enumerate() {
         let per_second = median(spent[row].iter().map(|spent| spent.per_second));
-        table.row(name, &[cpu(row), per_second, fastapi / cpu(row), cpu(row) / model].map(Some));
+        table.row(name, &[cpu(row), per_second, theirs / cpu(row), cpu(row) / model].map(Some));
     }
-    table.row("the model alone", &[Some(model), None, Some(fastapi / model), Some(1.0)]);
+    table.row("the model alone", &[Some(model), None, Some(theirs / model), Some(1.0)]);
     table.print(&format!(
         "digits, TLS 1.3, {PRINCIPALS} principals, {CONNECTIONS} connections, median of {} rounds",
         rounds()

@@ -12,7 +12,7 @@ pub mod client;
 pub mod harness;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// The program to measure: `SEALSERVE_BIN`, or the one that cargo built.
@@ -112,6 +112,36 @@ pub fn installed(program: &str) -> bool {
         println!("{program} is not installed: its rows are left out\n");
     }
     found
+}
+
+/// What is measured against, on a port of its own; dropped, it is killed.
+pub struct Peer {
+    child: Child,
+    pub port: u16,
+}
+
+impl Peer {
+    /// Starts what `command` makes of a free port, and waits until it serves.
+    pub fn start(name: &str, command: impl FnOnce(u16) -> Command) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut peer = Self { child: command(port).spawn().unwrap(), port };
+        harness::wait_until(&format!("{name} serves"), || {
+            assert!(peer.child.try_wait().unwrap().is_none(), "{name} has ended");
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        peer
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Columns of figures, a name before each row.
