@@ -8,12 +8,11 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
+use support::age::{IDENTITY, RECIPIENT};
 use support::{Sandbox, Server, infer, testdata, text};
 
 const GOOD: &str = include_str!("../testdata/digits-request.json");
 const PHRASE: &str = "correct horse battery staple";
-const IDENTITY: &str = "AGE-SECRET-KEY-1TSZXVJNM9G56D77LK49V7U7RJE2SAPJ6ZGUZU390KUGZA69UL4ZQZT9MED";
-const RECIPIENT: &str = "age1wk5cm2tjvspkfjvf2ldcq5nhn0lf5al28060vuv68hcehu9nypms5vykag";
 
 /// Wraps by shuffling the letters of a base64 text: no cipher, but no plaintext either.
 const KMS: &str = r#"#!/bin/sh

@@ -7,10 +7,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
+use support::age::{IDENTITY, RECIPIENT};
 use support::{Sandbox, text};
-
-const IDENTITY: &str = "AGE-SECRET-KEY-1TSZXVJNM9G56D77LK49V7U7RJE2SAPJ6ZGUZU390KUGZA69UL4ZQZT9MED";
-const RECIPIENT: &str = "age1wk5cm2tjvspkfjvf2ldcq5nhn0lf5al28060vuv68hcehu9nypms5vykag";
 
 /// Wraps by shuffling the letters of a base64 text, and counts how often it is asked.
 const KMS: &str = r#"#!/bin/sh

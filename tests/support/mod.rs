@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod age;
 pub mod client;
 pub mod forge;
 pub mod signer;
