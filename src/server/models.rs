@@ -72,16 +72,26 @@ pub(super) fn obey(app: &App, keyring: &Keyring, now: UnixSeconds) {
 
 /// Reports the models that are not there from the start.
 pub(super) fn report(app: &App) {
-    for model in app.registry.iter().filter(|model| model.require_served().is_err()) {
-        if let Some(refusal) = model.refusal() {
-            report_withdrawn(app, model, &refusal);
-        }
+    for (model, refusal) in withdrawn(&app.registry) {
+        report_withdrawn(app, model, &refusal);
     }
+}
+
+/// The models that are withdrawn, and why.
+pub(super) fn withdrawn(registry: &Registry) -> impl Iterator<Item = (&Arc<Model>, Refusal)> {
+    let withdrawn = registry.iter().filter(|model| model.require_served().is_err());
+    withdrawn.filter_map(|model| Some((model, model.refusal()?)))
+}
+
+/// Says so in the log.
+pub(super) fn warn_withdrawn(model: &Model, refusal: &Refusal) {
+    let (model, key) = (model.id(), &refusal.id);
+    tracing::warn!(%model, %key, "the model is withdrawn: the key that it hangs on was revoked with --unload");
 }
 
 fn report_withdrawn(app: &App, model: &Model, refusal: &Refusal) {
     let (id, key) = (model.id(), &refusal.id);
-    tracing::warn!(model = %id, %key, "the model is withdrawn: the key that it hangs on was revoked with --unload");
+    warn_withdrawn(model, refusal);
     app.audit.record(Event {
         request_id: ledger::request_id(),
         principal: None,

@@ -133,7 +133,9 @@ pub fn run(
 pub fn check(options: Options<'_>) -> Result<(), ServerError> {
     options.home.require_private()?;
     let replay = Arc::new(ReplayMemory::new(SystemClock.unix(), options.config.signing.nonces));
-    prepare(options, &SystemClock, &replay).map(drop)
+    let Prepared { registry, .. } = prepare(options, &SystemClock, &replay)?;
+    models::withdrawn(&registry).for_each(|(model, refusal)| models::warn_withdrawn(model, &refusal));
+    Ok(())
 }
 
 /// What a server needs before its first request.

@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::client::infer;
-use crate::support::{Answer, Sandbox, generation, testdata, text, wait_until};
+use crate::support::{Answer, Sandbox, Server, generation, testdata, text, wait_until};
 use crate::{FOREVER, GOOD, Served, refused, slow};
 
 /// Opens what it wrapped, but not before the file `go` is there.
@@ -115,6 +116,29 @@ fn what_is_revoked_while_models_load_is_not_served() {
         assert_eq!(output.status.code(), Some(code), "{key}: {said}");
         assert!(said.contains(why) && said.contains("hint: "), "{key}: {said}");
     }
+}
+
+/// Between loading and ready there are seconds in which signatures settle.
+#[test]
+fn what_is_revoked_before_a_server_is_ready_is_not_served() {
+    let sandbox = home(&(table("digits", "") + "[signing]\nmode = \"optional\"\n"));
+    sandbox.ok(["key", "create", "--use", "request", "--owner", "ann"]);
+    encrypt(&sandbox, "digits.onnx", "digits", &["--key", "model-1"]);
+    let (server, ready) = Server::listening(&sandbox);
+    let signal = |name: &str| {
+        let status = Command::new("kill").args([name, &server.pid().to_string()]).status().unwrap();
+        assert!(status.success());
+    };
+    // However long the revocation takes, the server is not ready before it.
+    signal("-STOP");
+    assert!(!ready.exists());
+    sandbox.ok(["key", "revoke", "model-1"]);
+    signal("-CONT");
+    let stat = format!("/proc/{}/stat", server.pid());
+    wait_until("it ends", || fs::read_to_string(&stat).unwrap().contains(") Z "));
+    let log = fs::read_to_string(&server.log).unwrap();
+    assert!(log.contains("model 'digits' was opened, but model key 'model-1' is revoked now"), "{log}");
+    assert_eq!((server.ended().code(), ready.exists()), (Some(4), false));
 }
 
 #[test]
@@ -238,6 +262,9 @@ fn a_server_starts_without_what_is_withdrawn_and_not_without_what_is_revoked() {
     // Revoked already, it can still be said that models are to be withdrawn.
     let said = sandbox.ok(["key", "revoke", "spare", "--unload", "--format", "json"]);
     assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["changed"], true);
+    let checked = sandbox.serve_in_vain(&["--check"]);
+    let told = text(&checked.stderr);
+    assert!(checked.status.success() && told.contains("the model is withdrawn"), "{told}");
     let served = Served::start(sandbox);
     refused("withdrawn", &ask(&served, "slow", &slow(1)), 503, "model_withdrawn");
     assert_eq!(model(&served, "slow")["state"], "withdrawn");
