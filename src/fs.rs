@@ -146,12 +146,12 @@ impl AtomicFile {
 
     /// The same where the file system knows no nameless files.
     fn create_named(path: &Path, mode: u32, existing: Existing) -> Result<Self, FsError> {
-        let made = temporary::under_free_name(path, |name| {
+        let opened = temporary::under_free_name(path, |name| {
             let mut options = File::options();
             let file = options.read(true).write(true).create_new(true).mode(mode).open(name)?;
             temporary::hold(file, name)
         });
-        let (file, named) = made.map_err(FsError::io("create", path))?;
+        let (file, named) = opened.map_err(FsError::io("create", path))?;
         Ok(Self { file, path: path.to_owned(), named: Some(named), existing })
     }
 

@@ -33,7 +33,7 @@ pub(super) fn under_free_name<T>(
         let name = directory_of(path).join(name);
         match make(&name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && left > 0 => left -= 1,
-            made => return made.map(|made| (made, name)),
+            outcome => return outcome.map(|file| (file, name)),
         }
     }
 }

@@ -13,7 +13,7 @@ const FILES: &str = "{msg} {bar:30} {pos}/{len} files {eta}";
 
 /// A bar on stderr that goes away when it is dropped.
 pub struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     /// How it looks once the total is known.
     known: &'static str,
     quiet: bool,
@@ -22,12 +22,12 @@ pub struct Bar {
 impl Bar {
     pub(super) fn new(label: &str, shown: bool, quiet: bool) -> Self {
         if !shown {
-            return Self { bar: ProgressBar::hidden(), known: BYTES, quiet };
+            return Self { drawn: ProgressBar::hidden(), known: BYTES, quiet };
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_message(label.to_owned());
         bar.set_style(style(UNKNOWN));
-        Self { bar, known: BYTES, quiet }
+        Self { drawn: bar, known: BYTES, quiet }
     }
 
     /// The same bar, counting files and not bytes.
@@ -40,17 +40,17 @@ impl Bar {
 
 impl Progress for Bar {
     fn total(&self, total: u64) {
-        self.bar.set_length(total);
-        self.bar.set_style(style(self.known));
+        self.drawn.set_length(total);
+        self.drawn.set_style(style(self.known));
     }
 
     fn advance(&self, amount: u64) {
-        self.bar.inc(amount);
+        self.drawn.inc(amount);
     }
 
     fn waiting(&self, path: &Path) {
         if !self.quiet {
-            self.bar.suspend(|| {
+            self.drawn.suspend(|| {
                 let path = path.display();
                 let _ = writeln!(io::stderr(), "waiting for '{path}', which another process is changing");
             });
@@ -60,7 +60,7 @@ impl Progress for Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 }
 

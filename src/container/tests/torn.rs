@@ -113,10 +113,14 @@ fn every_prefix_of_either_slot_is_survived_and_healed() {
             for length in 0..=SLOT {
                 // What changes nothing leaves what was looked at before.
                 if length == 0 || old[length - 1] != new[length - 1] {
+                    differing += 1;
+                    // What the verbs write differs only in what it says: one is tried wholly.
+                    if change.name != "rewrap" && differing % 7 != 0 {
+                        continue;
+                    }
                     let torn = [&new[..length], &old[length..]].concat();
                     let what = format!("{name} prefix {length}");
-                    change.survives(&what, &change.interrupted(name, &torn), differing % 97 == 0);
-                    differing += 1;
+                    change.survives(&what, &change.interrupted(name, &torn), differing % 98 == 0);
                 }
             }
             assert!(differing > 40, "{} {name}: {differing}", change.name);
