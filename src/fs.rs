@@ -240,6 +240,19 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result
     file.commit()
 }
 
+/// Opens what is found at `path`, if it is a regular file. Nothing else blocks, or does
+/// something, when it is looked at.
+pub fn open_regular(path: &Path) -> Result<File, FsError> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = file.map_err(FsError::io("open", path))?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(file),
+        Ok(_) => Err(FsError::NotRegular { path: path.to_owned() }),
+        Err(error) => Err(FsError::io("read", path)(error)),
+    }
+}
+
 /// Reads a file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
     let file = File::open(path).map_err(FsError::io("read", path))?;
