@@ -106,8 +106,10 @@ fn a_wrong_archive_leaves_nothing_behind() {
         both.sandbox.write("f", sealed(&file(vector, "file")));
         assert_eq!(both.our_code("model decrypt {f} -o {out/back} --key-file {k}"), Some(1), "{vector}");
         assert_eq!(both.our_code("model verify {f} --key-file {k}"), Some(3), "{vector}");
+        // What only lacks its end is seen to be wrong when it ends.
         let (code, out) = as_stream(&both);
-        assert_eq!((code, out.len()), (Some(1), 0), "{vector}");
+        assert_eq!(code, Some(1), "{vector}");
+        assert!(out.is_empty() || vector["refused"] == "archive-truncated", "{vector}");
         assert_eq!(both.they_refuse("open {f} --with kek:{k} --restore {out/back}"), vector["refused"]);
         assert_eq!(fs::read_dir(both.path("out")).unwrap().count(), 0, "{vector}");
     }
