@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 
 use crate::error::Diagnose;
 use crate::secret::SecretBytes;
@@ -190,9 +190,11 @@ impl AtomicFile {
             }
             (Some(named), Existing::Replace) => rename_or_remove(&named, &self.path),
             (Some(named), Existing::Refuse) => {
-                let linked = std::fs::hard_link(&named, &self.path);
+                let placed =
+                    rename_new(&named, &self.path).unwrap_or_else(|| std::fs::hard_link(&named, &self.path));
+                // After a link it has two names, and after a failure a wrong one.
                 let _ = std::fs::remove_file(&named);
-                linked
+                placed
             }
         };
         placed.map_err(|source| match source.kind() {
@@ -236,6 +238,19 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result
     let mut file = AtomicFile::create(path, mode, existing)?;
     file.write_all(bytes).map_err(FsError::io("write", path))?;
     file.commit()
+}
+
+/// Opens what is found at `path`, if it is a regular file. Nothing else blocks, or does
+/// something, when it is looked at.
+pub fn open_regular(path: &Path) -> Result<File, FsError> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = file.map_err(FsError::io("open", path))?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(file),
+        Ok(_) => Err(FsError::NotRegular { path: path.to_owned() }),
+        Err(error) => Err(FsError::io("read", path)(error)),
+    }
 }
 
 /// Reads a file of at most `limit` bytes.
@@ -329,6 +344,14 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Renames, and replaces nothing. `None`: kernel or file system know no such thing.
+fn rename_new(from: &Path, to: &Path) -> Option<io::Result<()>> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => None,
+        other => Some(other.map_err(io::Error::from)),
+    }
+}
+
 fn rename_or_remove(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to).inspect_err(|_| {
         let _ = std::fs::remove_file(from);
@@ -376,6 +399,19 @@ mod tests {
         std::fs::write(&path, b"winner").unwrap();
         assert!(matches!(file.commit(), Err(FsError::Exists { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"winner");
+    }
+
+    #[test]
+    fn without_nameless_files_it_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let [mut first, second] =
+            [(); 2].map(|()| AtomicFile::create_named(&path, SECRET, Existing::Refuse).unwrap());
+        first.write_all(b"winner").unwrap();
+        first.commit().unwrap();
+        assert!(matches!(second.commit(), Err(FsError::Exists { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"winner");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

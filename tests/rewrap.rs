@@ -206,6 +206,33 @@ fn what_is_no_regular_file_fails_and_does_not_block() {
 }
 
 #[test]
+fn a_pipe_in_a_tree_fails_and_blocks_no_verb() {
+    let case = Case::new();
+    let models = case.sandbox.home().join("models");
+    case.sandbox.ok(["init"]);
+    assert!(case.sandbox.program("mkfifo").arg(models.join("pipe.sealed")).status().unwrap().success());
+    let rotate = case.rotate("rewrap");
+    let rotate: Vec<_> = rotate.get_args().map(|a| a.to_str().unwrap()).collect();
+    let tree = models.to_str().unwrap();
+    for (line, code) in [
+        (&rotate[..], 1),
+        (&["model", "verify"], 1),
+        (&["model", "recipient", "list"], 1),
+        (&["key", "revoke", "model-1"], 0),
+    ] {
+        let mut command = case.sandbox.program("timeout");
+        command.arg("60").arg(env!("CARGO_BIN_EXE_sealserve")).args(line);
+        if line[0] == "model" {
+            command.arg(tree);
+        }
+        let output = command.output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{line:?}: {said}");
+        assert!(said.contains("pipe.sealed' is no regular file"), "{line:?}: {said}");
+    }
+}
+
+#[test]
 fn a_torn_slot_is_reported_and_mended() {
     let case = Case::new();
     for offset in [A, B] {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::archive::{ArchiveFault, Collect, Contents, Manifest, Reader, Receive};
+use super::archive::{ArchiveFault, Collect, Contents, Manifest, Nowhere, Reader, Receive};
 use super::error::ContainerError;
 use super::id::SignerId;
 use super::open::Unlocked;
@@ -23,6 +23,19 @@ impl<S: Read + Send> Unlocked<S> {
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
         self.extract_to(receiver, None, None, progress)
+    }
+
+    /// Decrypts the archive inside to `output`, as it is. Nothing of an entry comes out
+    /// before its header, its name and all before it have been found right; that the end
+    /// is there and the manifest agrees is known when this succeeds.
+    pub fn decrypt_archive<W: Write + Send>(
+        mut self,
+        mut output: Named<W>,
+        progress: &dyn Progress,
+    ) -> Result<(u64, Manifest), ContainerError> {
+        let copy = Named::new(output.name, &mut output.stream as &mut (dyn Write + Send));
+        let (length, manifest, _) = self.run(Nowhere, true, Some(copy), None, progress)?;
+        Ok((length, manifest))
     }
 
     /// The archive inside, in memory, if whoever must have signed the file by `policy`
@@ -52,6 +65,7 @@ impl<S: Read + Send> Unlocked<S> {
         payload: Option<&mut Sha256>,
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
+        let content = content.map(|hash| Named::new("the archive", hash as &mut (dyn Write + Send)));
         self.run(receiver, true, content, payload, progress)
     }
 
@@ -59,14 +73,15 @@ impl<S: Read + Send> Unlocked<S> {
         &mut self,
         receiver: V,
         digests: bool,
-        content: Option<&mut Hash>,
+        copy: Option<Named<&mut (dyn Write + Send)>>,
         payload: Option<&mut Sha256>,
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
         let name = self.payload_name().to_owned();
         let limit = self.plaintext_len().map_err(super::Fault::of(&name))?.unwrap_or(u64::MAX);
         let mut reader = Reader::new(receiver, limit, digests);
-        let outcome = self.stream(Named::new("the archive", Tee(&mut reader, content)), payload, progress);
+        let (output, copy) = copy.map_or(("the archive".to_owned(), None), |c| (c.name, Some(c.stream)));
+        let outcome = self.stream(Named::new(output, Tee(&mut reader, copy)), payload, progress);
         let archive = |fault| ContainerError::Archive { name: name.clone(), fault };
         match (outcome, reader.fault()) {
             (_, Some(fault)) => Err(archive(fault)),
@@ -117,18 +132,19 @@ impl From<ContainerError> for Listing {
     }
 }
 
-/// Writes to both.
-struct Tee<'a, V>(&'a mut Reader<V>, Option<&'a mut Hash>);
+/// Writes to both; what the archive does not take, nobody gets.
+struct Tee<'a, 'b, V>(&'a mut Reader<V>, Option<&'b mut (dyn Write + Send)>);
 
-impl<V: Receive> Write for Tee<'_, V> {
+impl<V: Receive> Write for Tee<'_, '_, V> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(hash) = &mut self.1 {
-            hash.write_all(bytes)?;
+        let taken = self.0.write(bytes)?;
+        if let Some(copy) = &mut self.1 {
+            copy.write_all(&bytes[..taken])?;
         }
-        self.0.write(bytes)
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.1.as_mut().map_or(Ok(()), |copy| copy.flush())
     }
 }

@@ -43,7 +43,17 @@ pub struct Sealed<S> {
 impl Sealed<File> {
     /// Opens the file at `path`.
     pub fn open(path: &Path) -> Result<Self, ContainerError> {
-        let mut opened = Self::open_once(path);
+        Self::open_by(path, |path| File::open(path).map_err(FsError::io("open", path)))
+    }
+
+    /// The same for what was found and not named: a pipe is not waited for.
+    pub fn open_regular(path: &Path) -> Result<Self, ContainerError> {
+        Self::open_by(path, crate::fs::open_regular)
+    }
+
+    fn open_by(path: &Path, open: fn(&Path) -> Result<File, FsError>) -> Result<Self, ContainerError> {
+        let open_once = || Self::of(path, open(path)?);
+        let mut opened = open_once();
         // A slot that looks torn may be one that is being written, which takes
         // microseconds; what is damaged stays so.
         for _ in 0..REREADS {
@@ -57,13 +67,9 @@ impl Sealed<File> {
             if !torn {
                 break;
             }
-            opened = Self::open_once(path);
+            opened = open_once();
         }
         opened
-    }
-
-    fn open_once(path: &Path) -> Result<Self, ContainerError> {
-        Self::of(path, File::open(path).map_err(FsError::io("open", path))?)
     }
 
     /// Reads the header of `file`, which stands at its beginning.

@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{Mode, OFlags};
 
-use super::{FsError, SECRET, directory_of, sync_directory, temporary};
+use super::{FsError, SECRET, directory_of, rename_new, sync_directory, temporary};
 
 /// Mode of a directory that only its owner can enter.
 const PRIVATE: u32 = 0o700;
@@ -62,13 +62,9 @@ impl AtomicDirectory {
     /// who wrote them.
     pub fn commit(mut self) -> Result<(), FsError> {
         sync_below(&self.temporary).map_err(FsError::io("write", &self.path))?;
-        let renamed =
-            match rustix::fs::renameat_with(CWD, &self.temporary, CWD, &self.path, RenameFlags::NOREPLACE) {
-                // A file system that does not know the flag; rename(2) replaces nothing but
-                // an empty directory then.
-                Err(rustix::io::Errno::INVAL) => std::fs::rename(&self.temporary, &self.path),
-                other => other.map_err(io::Error::from),
-            };
+        // rename(2) replaces nothing but an empty directory.
+        let renamed = rename_new(&self.temporary, &self.path)
+            .unwrap_or_else(|| std::fs::rename(&self.temporary, &self.path));
         renamed.map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => FsError::DirectoryExists { path: self.path.clone() },
             _ => FsError::io("create directory", &self.path)(source),

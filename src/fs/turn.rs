@@ -21,7 +21,8 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// What is done with a file during a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// It is read, and then replaced by another.
+    /// It is read, and then replaced by another. It is open for writing too, where that is
+    /// permitted: NFS locks no other file.
     Replace,
     /// It is changed in place.
     Write,
@@ -38,12 +39,14 @@ pub fn turn(path: &Path, access: Access, progress: &dyn Progress) -> Result<File
         if !found.is_file() {
             return Err(FsError::NotRegular { path: path.to_owned() });
         }
-        let file = File::options()
-            .read(true)
-            .write(access == Access::Write)
-            .custom_flags(flags.bits().cast_signed())
-            .open(path)
-            .map_err(FsError::io("open", path))?;
+        let open = |write| {
+            File::options().read(true).write(write).custom_flags(flags.bits().cast_signed()).open(path)
+        };
+        let file = match open(true) {
+            Err(error) if access == Access::Replace && is_denied(&error) => open(false),
+            opened => opened,
+        };
+        let file = file.map_err(FsError::io("open", path))?;
         lock(&file, path, progress).map_err(FsError::io("lock", path))?;
         // Whoever had the lock may have put another file in its place.
         if temporary::leads_to(path, &file) {
@@ -51,6 +54,13 @@ pub fn turn(path: &Path, access: Access, progress: &dyn Progress) -> Result<File
         }
     }
     Err(FsError::Busy { path: path.to_owned() })
+}
+
+/// Whether a file may only be read: by its mode, its attributes, or its file system, or
+/// because it is a program that runs.
+fn is_denied(error: &io::Error) -> bool {
+    use io::ErrorKind::{ExecutableFileBusy, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ExecutableFileBusy)
 }
 
 /// Waits for the lock without an end, as long as nobody interrupts the program.
@@ -68,6 +78,7 @@ fn lock(file: &File, path: &Path, progress: &dyn Progress) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
@@ -135,6 +146,22 @@ mod tests {
             drop(first);
             assert_eq!(waiting.join().unwrap(), new);
         });
+    }
+
+    #[test]
+    fn what_may_only_be_read_is_locked_to_be_replaced_and_not_to_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("program");
+        std::fs::copy("/bin/sleep", &path).unwrap();
+        // Not even root may write to a program that runs.
+        let mut running = std::process::Command::new(&path).arg("600").spawn().unwrap();
+        let turns = [Access::Replace, Access::Write].map(|access| turn(&path, access, &Silent));
+        running.kill().unwrap();
+        running.wait().unwrap();
+        let [replace, write] = turns;
+        let file = replace.unwrap();
+        assert!(file.try_clone().unwrap().read(&mut [0; 4]).is_ok());
+        assert!(matches!(write, Err(FsError::Io { action: "open", .. })), "{write:?}");
     }
 
     #[test]

@@ -71,7 +71,8 @@ fn walk(directory: &Path, found: &mut Vec<Found>) {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => walk(&path, found),
             Ok(kind) if is_sealed && kind.is_symlink() => found.push(Found::Link(path)),
-            Ok(_) if is_sealed => found.push(Found::File(path)),
+            Ok(kind) if is_sealed && kind.is_file() => found.push(Found::File(path)),
+            Ok(_) if is_sealed => found.push(Found::Failed(path.clone(), FsError::NotRegular { path })),
             Ok(_) => {}
             Err(error) => {
                 let error = FsError::io("read", &path)(error);
@@ -91,7 +92,7 @@ pub fn sealed_for(places: &[PathBuf], key: &KeyId) -> (Vec<PathBuf>, Vec<Contain
     let places: Vec<_> = places.iter().filter(|path| !absent(path)).cloned().collect();
     for found in find(&places) {
         match found {
-            Found::File(path) | Found::Link(path) => match Sealed::open(&path) {
+            Found::File(path) | Found::Link(path) => match Sealed::open_regular(&path) {
                 Ok(sealed) if sealed.header().has_recipient(key) => files.push(path),
                 Ok(_) => {}
                 Err(error) => unknown.push(error),
@@ -104,8 +105,27 @@ pub fn sealed_for(places: &[PathBuf], key: &KeyId) -> (Vec<PathBuf>, Vec<Contain
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::*;
     use crate::fs::{Existing, PUBLIC, write};
+
+    #[test]
+    fn a_pipe_below_a_directory_is_named_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, link) = (dir.path().join("pipe.sealed"), dir.path().join("link.sealed"));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        std::os::unix::fs::symlink("pipe.sealed", &link).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let (place, key) = (dir.path().to_owned(), "07".repeat(16).parse().unwrap());
+        std::thread::spawn(move || sender.send(sealed_for(&[place], &key)));
+        let (files, unknown) = receiver.recv_timeout(Duration::from_secs(60)).expect("it does not hang");
+        assert!(files.is_empty());
+        let unknown: Vec<_> = unknown.iter().map(ToString::to_string).collect();
+        assert_eq!(unknown, [link, pipe].map(|path| format!("'{}' is no regular file", path.display())));
+    }
 
     #[test]
     fn directories_are_searched_and_links_below_them_are_not_followed() {

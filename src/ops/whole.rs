@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::container::archive::{ArchiveFault, Manifest, Receive, Writer, check_name};
 use crate::container::{ContainerError, Unlocked};
 use crate::error::{Diagnose, Kind};
-use crate::fs::{AtomicDirectory, FsError, Steady, open_beneath};
+use crate::fs::{AtomicDirectory, FsError, Steady, open_beneath, open_regular};
 use crate::progress::Progress;
 use crate::runtime::ModelError;
 use crate::runtime::external::{External, ScanError, scan};
@@ -139,7 +139,7 @@ impl Whole {
     fn external(&self) -> Result<Vec<External>, WholeError> {
         let path = self.base.join(&self.model);
         // Who names a file means what it leads to.
-        let file = File::open(&path).map_err(FsError::io("read", &path))?;
+        let file = open_regular(&path)?;
         scan(file).map_err(|error| match error {
             ScanError::Io(error) => FsError::io("read", &path)(error).into(),
             ScanError::Model(source) => WholeError::Model { path, source },

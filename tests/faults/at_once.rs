@@ -71,10 +71,15 @@ fn a_signature_and_a_new_recipient_take_turns() {
 fn who_waits_for_long_says_for_what_and_can_be_interrupted() {
     let case = Case::new();
     let before = case.read("models/a.sealed");
+    let list = case.ok("model recipient list models/a.sealed --format json");
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let old = list["recipients"][0]["key_id"].as_str().unwrap();
+    let remove = &format!("model recipient remove models/a.sealed {old} --key-file old");
+    // To read it is enough to lock it.
     let lock = File::open(case.path("models/a.sealed")).unwrap();
     lock.lock().unwrap();
     let encrypt = "model encrypt --force model.onnx -o models/a.sealed --key-file new";
-    for line in [REWRAP, REENCRYPT, ADD, SIGN, encrypt] {
+    for line in [REWRAP, REENCRYPT, ADD, remove, SIGN, encrypt] {
         for quiet in ["", "--quiet"] {
             let mut child = spawn(&case, &format!("{line} {quiet}"));
             wait_until("it waits for the lock", || waits_for_lock(&child));

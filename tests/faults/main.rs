@@ -11,6 +11,7 @@ mod order;
 mod outputs;
 mod rights;
 mod strace;
+mod systems;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

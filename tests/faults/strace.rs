@@ -84,6 +84,21 @@ pub(super) fn each_fault(
     assert!(met >= 9, "only {met} faults");
 }
 
+/// Runs `command` with `faults`, each as strace writes it: `openat:error=EROFS:when=7`.
+pub(super) fn with_faults(case: &Case, command: &Command, faults: &[&str]) -> Output {
+    let log = case.sandbox.path("strace.log");
+    let calls: Vec<_> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
+    let mut options = vec!["-f".to_owned(), "-o".to_owned(), log.to_str().unwrap().to_owned()];
+    options.extend(["-e".to_owned(), format!("trace={}", calls.join(","))]);
+    for fault in faults {
+        options.extend(["-e".to_owned(), format!("inject={fault}")]);
+    }
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let output = under(case, "strace", &options, command).output().unwrap();
+    assert!(fs::read_to_string(&log).unwrap().contains("(INJECTED)"), "{faults:?} did not happen");
+    output
+}
+
 /// A system call that was made.
 pub(super) struct Call {
     pub(super) pid: u32,

@@ -106,8 +106,52 @@ fn a_wrong_archive_leaves_nothing_behind() {
         both.sandbox.write("f", sealed(&file(vector, "file")));
         assert_eq!(both.our_code("model decrypt {f} -o {out/back} --key-file {k}"), Some(1), "{vector}");
         assert_eq!(both.our_code("model verify {f} --key-file {k}"), Some(3), "{vector}");
+        // What only lacks its end is seen to be wrong when it ends.
+        let (code, out) = as_stream(&both);
+        assert_eq!(code, Some(1), "{vector}");
+        assert!(out.is_empty() || vector["refused"] == "archive-truncated", "{vector}");
         assert_eq!(both.they_refuse("open {f} --with kek:{k} --restore {out/back}"), vector["refused"]);
         assert_eq!(fs::read_dir(both.path("out")).unwrap().count(), 0, "{vector}");
+    }
+}
+
+/// How decrypting `f` to standard output ends, and what comes out.
+fn as_stream(both: &Both) -> (Option<i32>, Vec<u8>) {
+    let (f, k) = (both.path("f"), both.path("k"));
+    let output = both.sandbox.run(["model", "decrypt", &f, "-o", "-", "--key-file", &k]);
+    (output.status.code(), output.stdout)
+}
+
+/// The header of the first member of the archive `name`, with this size.
+fn header_of(name: &str, size: usize) -> Vec<u8> {
+    let mut head = fs::read(directory().join("archives").join(name)).unwrap()[..512].to_vec();
+    head[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+    head[148..156].fill(b' ');
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    head
+}
+
+#[test]
+fn a_wrong_header_does_not_come_out_of_a_stream_either() {
+    let both = Both::new();
+    both.sandbox.write_secret("k", "07".repeat(32));
+    // More than one batch.
+    let size = 9 << 20;
+    let first = [header_of("name-99.tar", size), noise(size)].concat();
+    let tar = fs::read(directory().join("archives/one.tar")).unwrap();
+    both.sandbox.write("f", sealed(&tar));
+    assert_eq!(as_stream(&both), (Some(0), tar));
+    for (what, after) in [
+        ("a link", [header_of("bad-type-2.tar", 0), vec![0; 1024]].concat()),
+        ("an end without a manifest", vec![0; 1024]),
+        ("nothing", Vec::new()),
+    ] {
+        let tar = [first.clone(), after].concat();
+        both.sandbox.write("f", sealed(&tar));
+        let (code, out) = as_stream(&both);
+        assert_eq!(code, Some(1), "{what}");
+        assert!(out.len() <= first.len() && tar.starts_with(&out), "{what}: {}", out.len());
     }
 }
 

@@ -64,6 +64,7 @@ impl Decrypt {
         } else {
             let progress = context.output.progress("decrypting");
             let bytes = destination.fill(&progress, |out| match self.range {
+                None if archived => unlocked.decrypt_archive(out, &progress).map(|(bytes, _)| bytes),
                 None => unlocked.decrypt(out, &progress),
                 Some(range) => unlocked.decrypt_range(range.within(unlocked.length()?), out, &progress),
             })?;

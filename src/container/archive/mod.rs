@@ -6,7 +6,8 @@
 //! - Members are regular files below one directory: no links, no devices, no way
 //!   out of it, no two names that a file system could take for one.
 //! - The last entry is the [`Manifest`], and what it promises was there.
-//! - Memory is constant, whatever the length of the members.
+//! - Memory is constant, whatever the length of the members: what grows with their number
+//!   has a bound, by that and by the length and the parts of their names.
 
 mod block;
 mod list;

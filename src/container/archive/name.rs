@@ -6,6 +6,8 @@ use super::{ArchiveFault, MANIFEST, MAX_MEMBERS};
 
 /// Most bytes of a name: with it, extended headers fit one block.
 const MAX_NAME: usize = 400;
+/// Most parts of a name. Each but the last is a directory that a reader must remember.
+const MAX_PARTS: usize = 32;
 /// Most bytes between two slashes: what file systems hold.
 const MAX_COMPONENT: usize = 255;
 
@@ -22,6 +24,8 @@ pub fn check_name(name: &str) -> Result<(), ArchiveFault> {
         "leads out of the archive"
     } else if name.split('/').any(|part| part.is_empty() || part == ".") {
         "has an empty part or '.' in its name"
+    } else if name.split('/').count() > MAX_PARTS {
+        "has a name of more than 32 parts"
     } else if name.split('/').any(|part| part.len() > MAX_COMPONENT) {
         "has a part of more than 255 bytes in its name"
     } else {
@@ -40,9 +44,18 @@ pub(super) fn shown(name: &str) -> String {
 pub(super) struct Names {
     last: String,
     count: usize,
-    /// Every name and every directory that names imply, in lower case, each with
-    /// its own spelling, and whether it is a file.
-    taken: HashMap<String, (String, bool)>,
+    /// Every name and every directory that names imply: by the directory it is in and
+    /// its last part in lower case.
+    taken: HashMap<(u32, Box<str>), Taken>,
+}
+
+/// What a part of a name stands for.
+#[derive(Debug)]
+struct Taken {
+    /// Its number, if it is a directory; that of all is 0.
+    directory: Option<u32>,
+    /// As it is spelled, if that is not in lower case.
+    spelling: Option<Box<str>>,
 }
 
 impl Names {
@@ -58,14 +71,23 @@ impl Names {
         if self.count == MAX_MEMBERS {
             return Err(ArchiveFault::TooMany);
         }
-        let parents = name.match_indices('/').map(|(at, _)| (&name[..at], false));
-        for (path, is_file) in parents.chain([(name, true)]) {
-            let (other, other_is_file) =
-                self.taken.entry(path.to_lowercase()).or_insert_with(|| (path.to_owned(), is_file));
+        let (mut directory, mut at) = (0, 0);
+        for part in name.split('/') {
+            let is_file = at + part.len() == name.len();
+            let lower = part.to_lowercase();
+            let next = u32::try_from(self.taken.len() + 1).map_err(|_| ArchiveFault::TooMany)?;
+            let taken = self.taken.entry((directory, lower.as_str().into())).or_insert_with(|| Taken {
+                directory: (!is_file).then_some(next),
+                spelling: (part != lower).then(|| part.into()),
+            });
+            let other = taken.spelling.as_deref().unwrap_or(&lower);
             // A directory may be implied again, in the same spelling; nothing else may.
-            if other != path || *other_is_file != is_file {
-                return Err(ArchiveFault::Alike { name: shown(name), other: shown(other) });
+            if other != part || taken.directory.is_none() != is_file {
+                let other = format!("{}{other}", &name[..at]);
+                return Err(ArchiveFault::Alike { name: shown(name), other: shown(&other) });
             }
+            directory = taken.directory.unwrap_or_default();
+            at += part.len() + 1;
         }
         self.count += 1;
         name.clone_into(&mut self.last);
@@ -98,6 +120,8 @@ mod tests {
         }
         assert!(check_name(&"x".repeat(256)).is_err());
         assert!(check_name(&"x/".repeat(300)).is_err());
+        assert!(check_name(&format!("{}x", "x/".repeat(32))).is_err());
+        assert!(check_name(&format!("{}x", "x/".repeat(31))).is_ok());
         for name in ["a", "..a", "a..", "weights/w.bin", "Ünïcode.onnx", ".hidden", "a b"] {
             assert!(check_name(name).is_ok(), "{name:?}");
         }
@@ -114,6 +138,11 @@ mod tests {
             (&["a", "a/b"], false),
             (&["A", "a/b"], false),
             (&["d/x", "d/y"], true),
+            (&["a/x", "b/x"], true),
+            (&["a/b/c", "a/d/c"], true),
+            (&["a/B", "a/b/c"], false),
+            (&["a/B/c", "a/b"], false),
+            (&["a/É/x", "a/é/y"], false),
             (&[MANIFEST], false),
         ] {
             let mut taken = Names::default();

@@ -10,7 +10,7 @@ from .primitive import Refused
 MEDIA_TYPE = "application/x-tar"
 MANIFEST = ".sealserve-manifest.json"
 BLOCK = 512
-MOST_MEMBERS, MOST_MANIFEST, MOST_NAME, MOST_PART = 10_000, 8 << 20, 400, 255
+MOST_MEMBERS, MOST_MANIFEST, MOST_NAME, MOST_PARTS, MOST_PART = 10_000, 8 << 20, 400, 32, 255
 # The first size that eleven octal digits do not hold.
 LARGE = 8 << 30
 
@@ -146,6 +146,7 @@ def is_text(name):
 def check_name(name):
     text, parts = name.decode(), name.split(b"/")
     wrong = not 1 <= len(name) <= MOST_NAME or any(not 1 <= len(part) <= MOST_PART for part in parts)
+    wrong = wrong or len(parts) > MOST_PARTS
     # Control characters are those of the category Cc.
     wrong = wrong or any(ord(c) < 32 or 127 <= ord(c) < 160 or c == "\\" for c in text)
     if wrong or b"." in parts or b".." in parts:

@@ -64,6 +64,8 @@ def valid_archives():
     deep = "/".join(["d" * 99] * 4)
     valid("name-399", "a name of 399 bytes", graph | {deep: b"x"})
     valid("name-400", "a name of 400 bytes, a part of 255", graph | {"p" * 255 + "/" + "q" * 144: b"x"})
+    levels = "/".join(["d"] * 31 + ["w"])
+    valid("name-levels-32", "a name of 32 parts", graph | {levels: b"x"})
     cut = "x" * 99 + "é"
     valid("name-utf8-cut", "a name whose first 100 bytes end inside a character", graph | {cut: b"x"})
 
@@ -216,6 +218,7 @@ def invalid_names():
         ("401", "401 bytes", b"d" * 200 + b"/" + b"e" * 200),
         ("part-256", "a part of 256 bytes", b"d" * 256),
         ("part-inside", "a part of 256 bytes inside", b"d/" + b"e" * 256 + b"/f"),
+        ("levels-33", "33 parts", b"d/" * 32 + b"w"),
     ):
         invalid(f"name-{name}", "archive-name", reason, with_header(archive.headers(member, 1), member))
     for name, reason, member in (
