@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::archive::{ArchiveFault, Collect, Contents, Manifest, Reader, Receive};
+use super::archive::{ArchiveFault, Contents, Manifest, Reader, Receive};
 use super::error::ContainerError;
 use super::open::Unlocked;
 use super::random_access::Chunks;
@@ -24,24 +24,6 @@ impl<S: Read + Send> Unlocked<S> {
         self.extract_to(receiver, None, None, progress)
     }
 
-    /// The archive inside, in memory, if whoever must have signed the file by `policy`
-    /// has. Every byte is authentic; digests, which say no more than that, are not
-    /// compared.
-    pub fn read_signed_archive(
-        mut self,
-        policy: &SignaturePolicy,
-        progress: &dyn Progress,
-    ) -> Result<Contents, ContainerError> {
-        let length = self.plaintext_len().map_err(super::Fault::of(self.payload_name()))?;
-        if length.is_none() {
-            return Err(ContainerError::NotRegular { name: self.payload_name().to_owned() });
-        }
-        let mut hash = self.demanded(policy)?;
-        let (_, manifest, collected) = self.run(Collect::default(), false, None, hash.as_mut(), progress)?;
-        self.require_signature(policy, hash)?;
-        Ok(Contents { manifest, members: collected.members })
-    }
-
     /// As [`extract`](Self::extract); `content` hears the whole plaintext, and `payload`
     /// what it was encrypted to.
     pub(super) fn extract_to<V: Receive + Send>(
@@ -51,20 +33,9 @@ impl<S: Read + Send> Unlocked<S> {
         payload: Option<&mut Sha256>,
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
-        self.run(receiver, true, content, payload, progress)
-    }
-
-    fn run<V: Receive + Send>(
-        &mut self,
-        receiver: V,
-        digests: bool,
-        content: Option<&mut Hash>,
-        payload: Option<&mut Sha256>,
-        progress: &dyn Progress,
-    ) -> Result<(u64, Manifest, V), ContainerError> {
         let name = self.payload_name().to_owned();
         let limit = self.plaintext_len().map_err(super::Fault::of(&name))?.unwrap_or(u64::MAX);
-        let mut reader = Reader::new(receiver, limit, digests);
+        let mut reader = Reader::new(receiver, limit, true);
         let outcome = self.stream(Named::new("the archive", Tee(&mut reader, content)), payload, progress);
         let archive = |fault| ContainerError::Archive { name: name.clone(), fault };
         match (outcome, reader.fault()) {
@@ -86,6 +57,19 @@ impl<S: Read + Send> Unlocked<S> {
 }
 
 impl<S: ReadAt> Unlocked<S> {
+    /// The archive inside, in memory, if whoever must have signed the file by `policy`
+    /// has. Every byte is authentic; digests, which say no more than that, are not
+    /// compared.
+    pub fn read_signed_archive(
+        &self,
+        policy: &SignaturePolicy,
+        progress: &dyn Progress,
+    ) -> Result<Contents, ContainerError> {
+        let bytes = self.read_signed_to_memory(policy, progress)?;
+        let archive = |fault| ContainerError::Archive { name: self.payload_name().to_owned(), fault };
+        Contents::find(bytes).map_err(archive)
+    }
+
     /// What is in the archive inside, without decrypting all of it.
     pub fn list(&self) -> Result<Manifest, ContainerError> {
         let mut chunks = Chunks::new(self)?;

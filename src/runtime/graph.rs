@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 
 use super::error::ModelError;
 use super::external::External;
-use super::inline::stays_outside;
 use super::tensor::DataType;
 use super::wire::{Field, Fields, Malformed, Value};
 
@@ -25,9 +24,6 @@ pub(super) const MAX_DEPTH: u32 = 100;
 pub struct Graph {
     /// Members of the archive that hold the data of its tensors.
     pub needed_members: BTreeSet<String>,
-    /// Whether some of that data is not of an initializer of the main graph, so that
-    /// it must come into the model.
-    pub must_inline: bool,
     /// Whether some node is not in `STEADY`, so that how long the model takes, or
     /// how large its results are, may depend on the values of its inputs.
     pub is_unsteady: bool,
@@ -108,7 +104,7 @@ pub fn inspect(model: &[u8], member_len: &dyn Fn(&str) -> Option<u64>) -> Result
         return Err(ModelError::OrtFormat);
     }
     let mut walk = Walk { member_len, graph: Graph::default(), has_graph: false };
-    walk.message(Message::Model, model, 0, false)?;
+    walk.message(Message::Model, model, 0)?;
     if !walk.has_graph {
         return Err(ModelError::NotOnnx);
     }
@@ -158,13 +154,12 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// `main`: the message is a child of the model, or a tensor that may stay outside.
-    fn message(&mut self, kind: Message, bytes: &[u8], depth: u32, main: bool) -> Result<(), ModelError> {
+    fn message(&mut self, kind: Message, bytes: &[u8], depth: u32) -> Result<(), ModelError> {
         if depth > MAX_DEPTH {
             return Err(ModelError::TooDeep);
         }
         match kind {
-            Message::Tensor => self.tensor(bytes, main)?,
+            Message::Tensor => self.tensor(bytes)?,
             Message::Node => self.graph.is_unsteady |= !is_steady(bytes)?,
             Message::ExternalData => return Ok(()),
             _ => {}
@@ -182,11 +177,7 @@ impl Walk<'_> {
                 }
                 singular |= 1 << number;
             }
-            let main = match child {
-                Message::Tensor => stays_outside(kind, main, number),
-                _ => kind == Message::Model,
-            };
-            self.message(child, inner, depth + 1, main)?;
+            self.message(child, inner, depth + 1)?;
             if (kind, child) == (Message::Model, Message::Graph) {
                 self.has_graph = true;
                 check_values(inner)?;
@@ -196,7 +187,7 @@ impl Walk<'_> {
     }
 
     /// Any location counts, whether or not the tensor says that its data is external.
-    fn tensor(&mut self, bytes: &[u8], main: bool) -> Result<(), ModelError> {
+    fn tensor(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
         let Some(external) = External::of(bytes)? else { return Ok(()) };
         let External { tensor, location, end, .. } = external;
         match (self.member_len)(&location) {
@@ -205,7 +196,6 @@ impl Walk<'_> {
                 Err(ModelError::ExternalRange { tensor, location, what: "that ends before the tensor does" })
             }
             Some(_) => {
-                self.graph.must_inline |= !main;
                 self.graph.needed_members.insert(location);
                 Ok(())
             }

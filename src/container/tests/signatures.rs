@@ -261,7 +261,7 @@ fn archives_are_read_only_if_they_are_signed_as_the_policy_demands() {
         let policy = SignaturePolicy { required: true, trusted: vec![trusted.public()] };
         unlocked
             .read_signed_archive(&policy, &Silent)
-            .map(|contents| contents.model().to_vec())
+            .map(|contents| contents.bytes.expose()[contents.model()].to_vec())
             .map_err(fault)
     };
     assert_eq!(read(&bytes, &signer), Err(Fault::Unsigned));
