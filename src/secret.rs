@@ -2,10 +2,13 @@
 //! drop, compared in constant time.
 
 use std::fmt;
-use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+mod pages;
+
+pub use pages::SecretPages;
 
 /// A secret of a length known at compile time, kept on the heap so that a move
 /// leaves no copy behind.
@@ -92,60 +95,6 @@ impl From<String> for SecretBytes {
 impl fmt::Debug for SecretBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretBytes({} bytes, redacted)", self.0.len())
-    }
-}
-
-/// Secret bytes that a library of others may read for a while. They are wiped when
-/// this is dropped, so whoever got a [`share`](Self::share) must be gone by then.
-pub struct SharedSecret(Arc<[u8]>);
-
-impl SharedSecret {
-    /// `length` zeros to be filled; `None` where there is no memory for them.
-    pub fn zeroed(length: usize) -> Option<Self> {
-        // The length comes from outside, and collecting would abort the process.
-        Vec::<u8>::new().try_reserve_exact(length).ok()?;
-        Some(Self(std::iter::repeat_n(0, length).collect()))
-    }
-
-    /// The bytes. Every call is a place where a secret may leak: keep them few.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The bytes, to be filled, while nobody shares them.
-    pub fn expose_mut(&mut self) -> Option<&mut [u8]> {
-        Arc::get_mut(&mut self.0)
-    }
-
-    /// The same bytes, not a copy. This alone does not wipe them.
-    pub fn share(&self) -> Arc<[u8]> {
-        Arc::clone(&self.0)
-    }
-
-    /// Number of bytes.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is nothing inside.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Drop for SharedSecret {
-    fn drop(&mut self) {
-        if let Some(bytes) = Arc::get_mut(&mut self.0) {
-            bytes.zeroize();
-        } else {
-            tracing::error!("{} secret bytes are still in use and were not wiped", self.0.len());
-        }
-    }
-}
-
-impl fmt::Debug for SharedSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedSecret({} bytes, redacted)", self.0.len())
     }
 }
 

@@ -8,6 +8,9 @@
     external.py mlp DIR MIB
         DIR/model.onnx, `x` FP32 [n, 1024] to `y` FP32 [n, 1024] by layers of
         4 MiB, and DIR/model.onnx.data with MIB MiB of weights
+
+    external.py inline DIR MIB
+        the same model in one file, DIR/model.onnx
 """
 
 import random
@@ -108,41 +111,75 @@ def split(model, directory, location="weights.bin"):
     (out / location).write_bytes(weights)
 
 
-def mlp(directory, mib):
-    layers = int(mib) // 4
-    out = Path(directory)
-    out.mkdir(parents=True, exist_ok=True)
+def layers_of(mib):
+    return int(mib) // 4
+
+
+def weights(mib):
+    """The bytes of each layer."""
     # Small enough that no layer lets the values grow.
     block = random.Random(1).randbytes(LAYER)
     floats = bytearray(block)
     for at in range(3, LAYER, 4):
         floats[at] = floats[at] & 0x80 | 0x3C
-    with (out / "model.onnx.data").open("wb") as file:
-        for layer in range(layers):
-            shift = 4096 * (layer % 1024)
-            file.write(floats[shift:])
-            file.write(floats[:shift])
+    for layer in range(layers_of(mib)):
+        shift = 4096 * (layer % 1024)
+        yield bytes(floats[shift:] + floats[:shift])
+
+
+def dense(mib):
+    """The model's graph but for its weights, in two parts, around those."""
+    layers = layers_of(mib)
     dimension = lambda n: data(1, number(1, n))
     shape = data(1, data(2, "n")) + dimension(SIDE)
     value = lambda name: data(1, name) + data(2, data(1, number(1, 1) + data(2, shape)))
-    graph = b""
+    nodes = b""
     for layer in range(layers):
         before = f"h{layer}" if layer else "x"
         after = "y" if layer == layers - 1 else f"h{layer + 1}"
         product = f"product{layer}"
-        graph += data(1, data(1, before) + data(1, f"w{layer}") + data(2, product) + data(4, "MatMul"))
-        graph += data(1, data(1, product) + data(2, after) + data(4, "Tanh"))
-    graph += data(2, "mlp")
-    for layer in range(layers):
-        tensor = number(1, SIDE) + number(1, SIDE) + number(2, 1) + data(8, f"w{layer}")
-        graph += data(5, tensor + external("model.onnx.data", LAYER * layer, LAYER))
-    graph += data(11, value("x")) + data(12, value("y"))
-    model = number(1, 8) + data(7, graph) + data(8, number(2, 17))
-    (out / "model.onnx").write_bytes(model)
+        nodes += data(1, data(1, before) + data(1, f"w{layer}") + data(2, product) + data(4, "MatMul"))
+        nodes += data(1, data(1, product) + data(2, after) + data(4, "Tanh"))
+    return nodes + data(2, "mlp"), data(11, value("x")) + data(12, value("y"))
+
+
+def matrix(layer):
+    return number(1, SIDE) + number(1, SIDE) + number(2, 1) + data(8, f"w{layer}")
+
+
+def mlp(directory, mib):
+    out = Path(directory)
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "model.onnx.data").open("wb") as file:
+        file.writelines(weights(mib))
+    before, after = dense(mib)
+    tensors = (
+        data(5, matrix(layer) + external("model.onnx.data", LAYER * layer, LAYER))
+        for layer in range(layers_of(mib))
+    )
+    graph = before + b"".join(tensors) + after
+    (out / "model.onnx").write_bytes(number(1, 8) + data(7, graph) + data(8, number(2, 17)))
+
+
+def inline(directory, mib):
+    out = Path(directory)
+    out.mkdir(parents=True, exist_ok=True)
+    before, after = dense(mib)
+
+    def head(layer):
+        own = matrix(layer) + varint(RAW_DATA << 3 | 2) + varint(LAYER)
+        return varint(5 << 3 | 2) + varint(len(own) + LAYER) + own
+
+    length = len(before) + len(after) + sum(len(head(n)) + LAYER for n in range(layers_of(mib)))
+    with (out / "model.onnx").open("wb") as file:
+        file.write(number(1, 8) + varint(7 << 3 | 2) + varint(length) + before)
+        for layer, block in enumerate(weights(mib)):
+            file.write(head(layer) + block)
+        file.write(after + data(8, number(2, 17)))
 
 
 if __name__ == "__main__":
-    commands = {"split": split, "mlp": mlp}
+    commands = {"split": split, "mlp": mlp, "inline": inline}
     if len(sys.argv) < 4 or sys.argv[1] not in commands:
         raise SystemExit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])

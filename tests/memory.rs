@@ -21,15 +21,15 @@ use std::process::{Command, Stdio};
 
 use support::{Sandbox, Server, infer, onnxruntime, python, repository, text, wait_until};
 
-/// Bytes of the planted weights.
-const PLANTED: usize = 4096;
+/// Bytes of the planted weights: enough to be lent to ONNX Runtime where they lie.
+const PLANTED: usize = 64 << 10;
 /// A piece of the planted weights this long counts as a leak. Nothing else holds
 /// one: 92 of its bits are random.
 const WINDOW: usize = 16;
 /// More than any system call is given at once, so that `strace` cuts nothing off.
 const LONGEST_STRING: &str = "33554432";
 
-/// 1,024 random floats from 0.5 to 1: ordinary weights that occur nowhere else.
+/// Random floats from 0.5 to 1: ordinary weights that occur nowhere else.
 fn weights() -> Vec<u8> {
     let random = fs::File::open("/dev/urandom").unwrap();
     let mut bytes = vec![0; PLANTED];
@@ -68,7 +68,7 @@ impl Message {
     }
 }
 
-/// `y = x + w` with `w` = `weights`, all FP32 [1, 1024].
+/// `y = x + w` with `w` = `weights`, all FP32 [1, 16384].
 fn model(weights: &[u8]) -> Vec<u8> {
     graph(weights.len() / 4, Message::default().bytes(9, weights))
 }

@@ -88,14 +88,52 @@ fn cpu(usage: &libc::rusage) -> Duration {
     time(usage.ru_utime) + time(usage.ru_stime)
 }
 
-/// CPU seconds of all threads of process `pid` so far, to the nanosecond.
+/// CPU seconds of process `pid` so far, of threads that have ended too.
+#[expect(unsafe_code, reason = "only the clock of the process counts threads that have ended")]
 pub fn process_cpu(pid: u32) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let nanoseconds = tasks.flatten().map(|task| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0.0)
-    });
-    nanoseconds.sum::<f64>() / 1e9
+    let (mut clock, pid) = (0, i32::try_from(pid).unwrap());
+    // SAFETY: all zeros is a valid timespec; both pointers live through the calls.
+    let time = unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        assert_eq!(libc::clock_getcpuclockid(pid, &raw mut clock), 0);
+        assert_eq!(libc::clock_gettime(clock, &raw mut time), 0);
+        time
+    };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// The most memory that process `pid` has held so far, in MiB.
+pub fn peak(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim_matches([' ', '\t', 'k', 'B']).parse::<f64>().unwrap() / 1024.0
+}
+
+/// Drops what the page cache holds of the file at `path`.
+pub fn evict(path: &Path) {
+    let file = std::fs::File::open(path).unwrap();
+    // What is dirty would stay.
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+}
+
+/// The part of the file at `path` that is in the page cache, 0 to 1.
+#[expect(unsafe_code, reason = "only mincore(2) tells")]
+pub fn resident(path: &Path) -> f64 {
+    use std::os::fd::AsRawFd;
+    const PAGE: usize = 4096;
+    let file = std::fs::File::open(path).unwrap();
+    let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
+    let mut pages = vec![0_u8; length.div_ceil(PAGE)];
+    // SAFETY: the mapping is never read, and `pages` has a byte for each of its pages.
+    unsafe {
+        let at =
+            libc::mmap(std::ptr::null_mut(), length, libc::PROT_NONE, libc::MAP_SHARED, file.as_raw_fd(), 0);
+        assert_ne!(at, libc::MAP_FAILED);
+        assert_eq!(libc::mincore(at, length, pages.as_mut_ptr()), 0);
+        libc::munmap(at, length);
+    }
+    pages.iter().filter(|page| **page & 1 == 1).count() as f64 / pages.len() as f64
 }
 
 /// The middle one of `values`.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::archive::{ArchiveFault, Collect, Contents, Manifest, Nowhere, Reader, Receive};
+use super::archive::{ArchiveFault, Contents, Manifest, Nowhere, Reader, Receive};
 use super::error::ContainerError;
 use super::id::SignerId;
 use super::open::Unlocked;
@@ -34,26 +34,8 @@ impl<S: Read + Send> Unlocked<S> {
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest), ContainerError> {
         let copy = Named::new(output.name, &mut output.stream as &mut (dyn Write + Send));
-        let (length, manifest, _) = self.run(Nowhere, true, Some(copy), None, progress)?;
+        let (length, manifest, _) = self.run(Nowhere, Some(copy), None, progress)?;
         Ok((length, manifest))
-    }
-
-    /// The archive inside, in memory, if whoever must have signed the file by `policy`
-    /// has, and who that is, where it was asked. Every byte is authentic; digests, which
-    /// say no more than that, are not compared.
-    pub fn read_signed_archive(
-        mut self,
-        policy: &SignaturePolicy,
-        progress: &dyn Progress,
-    ) -> Result<(Contents, Vec<SignerId>), ContainerError> {
-        let length = self.plaintext_len().map_err(super::Fault::of(self.payload_name()))?;
-        if length.is_none() {
-            return Err(ContainerError::NotRegular { name: self.payload_name().to_owned() });
-        }
-        let mut hash = self.demanded(policy)?;
-        let (_, manifest, collected) = self.run(Collect::default(), false, None, hash.as_mut(), progress)?;
-        let signers = self.require_signature(policy, hash)?;
-        Ok((Contents { manifest, members: collected.members }, signers))
     }
 
     /// As [`extract`](Self::extract); `content` hears the whole plaintext, and `payload`
@@ -66,20 +48,19 @@ impl<S: Read + Send> Unlocked<S> {
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
         let content = content.map(|hash| Named::new("the archive", hash as &mut (dyn Write + Send)));
-        self.run(receiver, true, content, payload, progress)
+        self.run(receiver, content, payload, progress)
     }
 
     fn run<V: Receive + Send>(
         &mut self,
         receiver: V,
-        digests: bool,
         copy: Option<Named<&mut (dyn Write + Send)>>,
         payload: Option<&mut Sha256>,
         progress: &dyn Progress,
     ) -> Result<(u64, Manifest, V), ContainerError> {
         let name = self.payload_name().to_owned();
         let limit = self.plaintext_len().map_err(super::Fault::of(&name))?.unwrap_or(u64::MAX);
-        let mut reader = Reader::new(receiver, limit, digests);
+        let mut reader = Reader::new(receiver, limit, true);
         let (output, copy) = copy.map_or(("the archive".to_owned(), None), |c| (c.name, Some(c.stream)));
         let outcome = self.stream(Named::new(output, Tee(&mut reader, copy)), payload, progress);
         let archive = |fault| ContainerError::Archive { name: name.clone(), fault };
@@ -102,6 +83,19 @@ impl<S: Read + Send> Unlocked<S> {
 }
 
 impl<S: ReadAt> Unlocked<S> {
+    /// The archive inside, in memory, if whoever must have signed the file by `policy`
+    /// has, and who that is, where it was asked. Every byte is authentic; digests, which
+    /// say no more than that, are not compared.
+    pub fn read_signed_archive(
+        &self,
+        policy: &SignaturePolicy,
+        progress: &dyn Progress,
+    ) -> Result<(Contents, Vec<SignerId>), ContainerError> {
+        let (bytes, signers) = self.read_signed_to_memory(policy, progress)?;
+        let archive = |fault| ContainerError::Archive { name: self.payload_name().to_owned(), fault };
+        Ok((Contents::find(bytes).map_err(archive)?, signers))
+    }
+
     /// What is in the archive inside, without decrypting all of it.
     pub fn list(&self) -> Result<Manifest, ContainerError> {
         let mut chunks = Chunks::new(self)?;

@@ -12,7 +12,7 @@ use super::workers;
 use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
 use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
-use crate::secret::SecretBytes;
+use crate::secret::SecretPages;
 
 const MAX_WORKERS: usize = 16;
 
@@ -25,8 +25,10 @@ pub(super) fn load(
     cipher: &Cipher,
     hash: Option<&mut Sha256>,
     progress: &dyn Progress,
-) -> Result<SecretBytes, ContainerError> {
-    let mut plaintext = allocate(length)
+) -> Result<SecretPages, ContainerError> {
+    let mut plaintext = usize::try_from(length)
+        .ok()
+        .and_then(SecretPages::zeroed)
         .ok_or_else(|| ContainerError::TooLarge { name: source.name.clone(), bytes: length })?;
 
     // Where full batches hold everything, one more holds the empty last chunk.
@@ -80,12 +82,4 @@ pub(super) fn load(
         None => Ok(plaintext),
         Some((_, error)) => Err(error),
     }
-}
-
-/// Zeros that cost nothing until they are touched; `None` where they cannot be had.
-fn allocate(length: u64) -> Option<SecretBytes> {
-    let length = usize::try_from(length).ok()?;
-    // The length comes from outside, and `vec!` would abort the process.
-    Vec::<u8>::new().try_reserve_exact(length).ok()?;
-    Some(vec![0; length].into())
 }

@@ -21,7 +21,7 @@ use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
 use crate::crypto::digest::{Digest, Sha256};
 use crate::fs::FsError;
 use crate::progress::Progress;
-use crate::secret::{Secret, SecretBytes};
+use crate::secret::{Secret, SecretPages};
 
 /// How often a header that looks torn is read again.
 const REREADS: usize = 5;
@@ -293,7 +293,7 @@ impl<S: Read + Send> Unlocked<S> {
 impl<S: ReadAt> Unlocked<S> {
     /// Decrypts the payload into memory that is allocated once and wiped when
     /// dropped. Nothing is handed over unless all of it is authentic.
-    pub fn read_to_memory(&self, progress: &dyn Progress) -> Result<SecretBytes, ContainerError> {
+    pub fn read_to_memory(&self, progress: &dyn Progress) -> Result<SecretPages, ContainerError> {
         self.load(None, progress)
     }
 
@@ -304,7 +304,7 @@ impl<S: ReadAt> Unlocked<S> {
         &self,
         policy: &SignaturePolicy,
         progress: &dyn Progress,
-    ) -> Result<(SecretBytes, Vec<SignerId>), ContainerError> {
+    ) -> Result<(SecretPages, Vec<SignerId>), ContainerError> {
         let mut hash = self.demanded(policy)?;
         let plaintext = self.load(hash.as_mut(), progress)?;
         let signers = self.require_signature(policy, hash)?;
@@ -315,7 +315,7 @@ impl<S: ReadAt> Unlocked<S> {
         &self,
         mut hash: Option<&mut Sha256>,
         progress: &dyn Progress,
-    ) -> Result<SecretBytes, ContainerError> {
+    ) -> Result<SecretPages, ContainerError> {
         let length = self.length()?;
         progress.total(length);
         let (prefix, cipher) = self.prefix()?;

@@ -271,7 +271,7 @@ impl Restore {
 }
 
 impl Receive for Restore {
-    fn begin(&mut self, name: &str, _: u64) -> io::Result<()> {
+    fn begin(&mut self, name: &str, _: u64, _: u64) -> io::Result<()> {
         let file =
             self.directory.file(name).map_err(|error| io::Error::other(ContainerError::from(error)))?;
         self.file = Some((file, name.to_owned()));

@@ -109,7 +109,7 @@ fn number(text: &[u8]) -> Result<u64, &'static str> {
 }
 
 /// Bytes that a tensor takes by its type and shape; `None` where they do not say.
-fn size(tensor: &[u8]) -> Result<Option<u64>, ModelError> {
+pub(super) fn size(tensor: &[u8]) -> Result<Option<u64>, ModelError> {
     let (mut elements, mut bits) = (Some(1_u64), None);
     // A negative dimension is a number beyond i64 on the wire.
     let times = |elements: Option<u64>, dimension: u64| {

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use super::data_type::DataType;
 use super::error::ModelError;
 use super::external::External;
-use super::onnx::{MAX_DEPTH, Message, name, shown, stays_outside, text};
+use super::onnx::{MAX_DEPTH, Message, name, shown, text};
 use super::steady::is_steady;
 use super::wire::{Field, Fields, Malformed, Value};
 
@@ -21,9 +21,6 @@ use super::wire::{Field, Fields, Malformed, Value};
 pub struct Graph {
     /// Members of the archive that hold the data of its tensors.
     pub needed_members: BTreeSet<String>,
-    /// Whether some of that data is not of an initializer of the main graph, so that
-    /// it must come into the model.
-    pub must_inline: bool,
     /// Whether some node is no steady one, so that how long the model takes, or
     /// how large its results are, may depend on the values of its inputs.
     pub is_unsteady: bool,
@@ -36,7 +33,7 @@ pub fn inspect(model: &[u8], member_len: &dyn Fn(&str) -> Option<u64>) -> Result
         return Err(ModelError::OrtFormat);
     }
     let mut walk = Walk { member_len, graph: Graph::default(), has_graph: false };
-    walk.message(Message::Model, model, 0, false)?;
+    walk.message(Message::Model, model, 0)?;
     if !walk.has_graph {
         return Err(ModelError::NotOnnx);
     }
@@ -50,13 +47,12 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// `main`: the message is a child of the model, or a tensor that may stay outside.
-    fn message(&mut self, kind: Message, bytes: &[u8], depth: u32, main: bool) -> Result<(), ModelError> {
+    fn message(&mut self, kind: Message, bytes: &[u8], depth: u32) -> Result<(), ModelError> {
         if depth > MAX_DEPTH {
             return Err(ModelError::TooDeep);
         }
         match kind {
-            Message::Tensor => self.tensor(bytes, main)?,
+            Message::Tensor => self.tensor(bytes)?,
             Message::Node => self.graph.is_unsteady |= !is_steady(bytes)?,
             Message::ExternalData => return Ok(()),
             _ => {}
@@ -74,11 +70,7 @@ impl Walk<'_> {
                 }
                 singular |= 1 << number;
             }
-            let main = match child {
-                Message::Tensor => stays_outside(kind, main, number),
-                _ => kind == Message::Model,
-            };
-            self.message(child, inner, depth + 1, main)?;
+            self.message(child, inner, depth + 1)?;
             if (kind, child) == (Message::Model, Message::Graph) {
                 self.has_graph = true;
                 check_values(inner)?;
@@ -88,7 +80,7 @@ impl Walk<'_> {
     }
 
     /// Any location counts, whether or not the tensor says that its data is external.
-    fn tensor(&mut self, bytes: &[u8], main: bool) -> Result<(), ModelError> {
+    fn tensor(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
         let Some(external) = External::of(bytes)? else { return Ok(()) };
         let External { tensor, location, end, .. } = external;
         match (self.member_len)(&location) {
@@ -97,7 +89,6 @@ impl Walk<'_> {
                 Err(ModelError::ExternalRange { tensor, location, what: "that ends before the tensor does" })
             }
             Some(_) => {
-                self.graph.must_inline |= !main;
                 self.graph.needed_members.insert(location);
                 Ok(())
             }

@@ -1,11 +1,14 @@
-//! Puts external data into the model where ONNX Runtime takes it from files only.
-//! Buffers that stand for files serve the initializers of the main graph; what
-//! subgraphs, functions and attributes name, the library would look for on a disk.
+//! Writes the model anew for ONNX Runtime: large weights of the main graph go out of
+//! it, to be lent where they lie, and all other external data comes into it, where the
+//! library would look for it on a disk. What is left is small.
+
+use std::collections::HashMap;
 
 use super::error::ModelError;
-use super::external::External;
-use super::onnx::{Message, stays_outside};
-use super::wire::{Field, Malformed, Value, fields_with_bytes, put_varint};
+use super::external::{External, size};
+use super::lend::{self, Weight};
+use super::onnx::{Message, is_initializer, name, text};
+use super::wire::{Field, Fields, Malformed, Value, fields_with_bytes, put_varint, varint};
 use crate::secret::SecretBytes;
 
 /// Fields of a `TensorProto`.
@@ -17,13 +20,28 @@ const DATA_LOCATION: u32 = 14;
 /// so what it would take to write each of them out has no relation to the model's size.
 const MOST: usize = i32::MAX as usize;
 
+/// Fields of a `GraphProto`.
+const INPUT: u32 = 11;
+
+/// Less is not worth a tensor of its own. The sizes that shapes are inferred from are
+/// less, too: those must be in the model.
+const LEAST: usize = 64 << 10;
+
 /// Finds the bytes of a member.
 pub(super) type Members<'a> = dyn Fn(&str) -> Option<&'a [u8]> + 'a;
 
-/// The walked model `onnx`, with all external data inside but that of initializers
-/// of its main graph.
-pub(super) fn inline<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<SecretBytes, ModelError> {
-    let rewrite = Rewrite { members };
+/// A model without its large weights, and these: each with where its data is now.
+pub(super) struct Slim<'a> {
+    pub(super) onnx: SecretBytes,
+    pub(super) weights: Vec<(Weight, &'a [u8])>,
+}
+
+/// Takes the large weights out of the walked model `onnx`, and puts all other external
+/// data in. The range of each weight is left to who knows where the plaintext begins.
+pub(super) fn slim<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<Slim<'a>, ModelError> {
+    let weights = weights(onnx, members)?;
+    let outside = weights.iter().map(|(tensor, weight, _)| (tensor.as_ptr(), input(weight))).collect();
+    let rewrite = Rewrite { members, outside };
     let length = rewrite.length(Message::Model, false, onnx)?;
     if length > MOST {
         return Err(ModelError::TooLargeInside);
@@ -31,11 +49,84 @@ pub(super) fn inline<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<Sec
     // It never grows beyond that, so no copy is left behind.
     let mut out = SecretBytes::with_capacity(length);
     rewrite.write(Message::Model, false, onnx, out.expose_mut())?;
-    Ok(out)
+    Ok(Slim { onnx: out, weights: weights.into_iter().map(|(_, weight, data)| (weight, data)).collect() })
+}
+
+/// A weight that can be lent: the tensor, what it is, and its data.
+type Found<'a> = (&'a [u8], Weight, &'a [u8]);
+
+fn weights<'a>(onnx: &'a [u8], members: &Members<'a>) -> Result<Vec<Found<'a>>, Malformed> {
+    let (mut found, mut names) = (Vec::new(), HashMap::<&[u8], usize>::new());
+    let (mut inputs, mut shaped) = (0, true);
+    for field in Fields::of(onnx) {
+        let Field { number: 7, value: Value::Bytes(graph) } = field? else { continue };
+        for field in Fields::of(graph) {
+            match field? {
+                Field { number: 5, value: Value::Bytes(tensor) } => {
+                    *names.entry(text(tensor, 8)?).or_default() += 1;
+                    found.extend(weight(tensor, members)?.map(|(weight, data)| (tensor, weight, data)));
+                }
+                Field { number: INPUT, value: Value::Bytes(value) } => {
+                    inputs += 1;
+                    let tensor = text(text(value, 2)?, 1)?;
+                    shaped &= Fields::of(tensor).any(|field| matches!(field, Ok(Field { number: 2, .. })));
+                    *names.entry(text(value, 1)?).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    // To lend, all inputs must be said again: the library would take a list that is empty
+    // for none at all, and an input without a shape for a scalar.
+    if inputs == 0 || !shaped {
+        return Ok(Vec::new());
+    }
+    // Which of two is meant, or whether a request may send another in its place, the
+    // library must see for itself.
+    found.retain(|(_, weight, _)| names.get(weight.name.as_bytes()) == Some(&1));
+    Ok(found)
+}
+
+/// What `tensor` is, and its data, if it can be lent.
+fn weight<'a>(tensor: &'a [u8], members: &Members<'a>) -> Result<Option<(Weight, &'a [u8])>, Malformed> {
+    let (mut raw, mut data_type, mut shape, mut plain) = (None, 0, Vec::new(), true);
+    for field in Fields::of(tensor) {
+        match field? {
+            Field { number: 1, value: Value::Varint(n) } => shape.push(n.cast_signed()),
+            Field { number: 1, value: Value::Bytes(mut packed) } => {
+                while !packed.is_empty() {
+                    shape.push(varint(&mut packed)?.cast_signed());
+                }
+            }
+            Field { number: 2, value: Value::Varint(code) } => data_type = code,
+            Field { number: RAW_DATA, value: Value::Bytes(bytes) } => plain &= raw.replace(bytes).is_none(),
+            Field { number: 8 | EXTERNAL_DATA | DATA_LOCATION, .. } => {}
+            // Texts that the library ignores; all else is data in another form, or a part.
+            Field { number: 12 | 16, value: Value::Bytes(_) } => {}
+            _ => plain = false,
+        }
+    }
+    let data = match (External::of(tensor).map_err(|_| Malformed)?, raw) {
+        (Some(external), None) => {
+            members(&external.location).and_then(|member| member.get(external.range()?)).ok_or(Malformed)?
+        }
+        (None, Some(raw)) => raw,
+        _ => return Ok(None),
+    };
+    let whole = size(tensor).map_err(|_| Malformed)? == Some(data.len() as u64);
+    let aligned = lend::alignment(data_type).is_some();
+    let name = name(tensor, 8)?;
+    let named = !name.is_empty() && name.as_bytes() == text(tensor, 8)? && !name.contains('\0');
+    if !(plain && whole && aligned && named && data.len() >= LEAST) {
+        return Ok(None);
+    }
+    Ok(Some((Weight { name, data_type, shape, range: 0..data.len() }, data)))
 }
 
 struct Rewrite<'a> {
     members: &'a Members<'a>,
+    /// Where tensors begin that go out, and what takes their place.
+    outside: HashMap<*const u8, Vec<u8>>,
 }
 
 /// What becomes of a field.
@@ -44,6 +135,8 @@ enum Fate<'a> {
     Message(Message, &'a [u8]),
     /// A tensor whose data comes inside.
     Tensor(&'a [u8], &'a [u8]),
+    /// A tensor that goes outside; an input takes its place.
+    Lent(*const u8),
 }
 
 impl<'a> Rewrite<'a> {
@@ -52,7 +145,12 @@ impl<'a> Rewrite<'a> {
             return Ok(Fate::Stays);
         };
         match child {
-            Message::Tensor if stays_outside(kind, in_model, field.number) => Ok(Fate::Stays),
+            Message::Tensor
+                if is_initializer(kind, in_model, field.number)
+                    && self.outside.contains_key(&inner.as_ptr()) =>
+            {
+                Ok(Fate::Lent(inner.as_ptr()))
+            }
             Message::Tensor => match External::of(inner).map_err(|_| Malformed)? {
                 None => Ok(Fate::Stays),
                 Some(external) => {
@@ -75,6 +173,7 @@ impl<'a> Rewrite<'a> {
                     framed(field.number, self.length(child, kind == Message::Model, inner)?)
                 }
                 Fate::Tensor(inner, data) => framed(field.number, tensor_length(inner, data)?),
+                Fate::Lent(tensor) => framed(INPUT, self.outside.get(&tensor).map_or(0, Vec::len)),
             };
             sum = sum.saturating_add(bytes);
         }
@@ -104,6 +203,11 @@ impl<'a> Rewrite<'a> {
                     put_frame(out, RAW_DATA, data.len());
                     out.extend_from_slice(data);
                 }
+                Fate::Lent(tensor) => {
+                    let input = self.outside.get(&tensor).map_or(&[][..], Vec::as_slice);
+                    put_frame(out, INPUT, input.len());
+                    out.extend_from_slice(input);
+                }
             }
         }
         Ok(())
@@ -124,6 +228,25 @@ fn tensor_length(tensor: &[u8], data: &[u8]) -> Result<usize, Malformed> {
     Ok(kept + framed(RAW_DATA, data.len()))
 }
 
+/// The `ValueInfoProto` of an input that is what `weight` is.
+fn input(weight: &Weight) -> Vec<u8> {
+    fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_frame(&mut out, number, bytes.len());
+        out.extend_from_slice(bytes);
+        out
+    }
+    fn value(number: u32, value: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, u64::from(number) << 3);
+        put_varint(&mut out, value);
+        out
+    }
+    let shape: Vec<u8> = weight.shape.iter().flat_map(|n| field(1, &value(1, n.cast_unsigned()))).collect();
+    let tensor = [value(1, weight.data_type), field(2, &shape)].concat();
+    [field(1, weight.name.as_bytes()), field(2, &field(1, &tensor))].concat()
+}
+
 /// Bytes of a field whose value has `length` bytes.
 fn framed(number: u32, length: usize) -> usize {
     let digits = |value: u64| (64 - (value | 1).leading_zeros() as usize).div_ceil(7);
@@ -137,6 +260,8 @@ fn put_frame(out: &mut Vec<u8>, number: u32, length: usize) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::runtime::graph;
     use crate::runtime::testing::model;
@@ -144,16 +269,99 @@ mod tests {
     #[test]
     fn what_a_subgraph_names_comes_inside_and_the_rest_stays() {
         let data: Vec<u8> = (0..64).collect();
-        let inside = inline(&model("models/external-subgraph.onnx"), &|_| Some(&data)).unwrap();
-        let walked = graph::inspect(inside.expose(), &|_| None).unwrap();
+        let inside = |onnx: &[u8]| slim(onnx, &|_| Some(&data)).map(|slim| slim.onnx).unwrap();
+        let branches = inside(&model("models/external-subgraph.onnx"));
+        let walked = graph::inspect(branches.expose(), &|_| None).unwrap();
         assert!(walked.needed_members.is_empty());
-        let found = inside.expose().windows(16).filter(|window| *window == &data[..16]).count();
+        let found = branches.expose().windows(16).filter(|window| *window == &data[..16]).count();
         assert_eq!(found, 2, "one for each branch");
 
-        let main = model("models/external-cwd.onnx");
-        assert_eq!(inline(&main, &|_| Some(&data)).unwrap().expose(), main);
+        let main = inside(&model("models/external-cwd.onnx"));
+        assert!(graph::inspect(main.expose(), &|_| None).unwrap().needed_members.is_empty());
+        assert!(main.expose().windows(64).any(|window| window == data));
         let plain = model("models/slow.onnx");
-        assert_eq!(inline(&plain, &|_| None).unwrap().expose(), plain);
+        assert_eq!(inside(&plain).expose(), plain);
+    }
+
+    /// FP32 `[n]` named `name` with `more` at its end.
+    fn tensor(name: &str, n: usize, more: &[u8]) -> Vec<u8> {
+        let mut out = vec![1 << 3];
+        put_varint(&mut out, n as u64);
+        out.extend([2 << 3, 1, 8 << 3 | 2, u8::try_from(name.len()).unwrap()]);
+        [&out, name.as_bytes(), more].concat()
+    }
+
+    fn framed_bytes(number: u32, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_frame(&mut out, number, bytes.len());
+        [out, bytes.to_vec()].concat()
+    }
+
+    fn model_of(tensors: &[Vec<u8>]) -> Vec<u8> {
+        let graph = tensors.iter().flat_map(|tensor| framed_bytes(5, tensor));
+        let tensor_type = framed_bytes(1, &framed_bytes(2, b""));
+        let input = [framed_bytes(1, b"input"), framed_bytes(2, &tensor_type)].concat();
+        let input = framed_bytes(INPUT, &input);
+        framed_bytes(7, &graph.chain(input).collect::<Vec<u8>>())
+    }
+
+    #[test]
+    fn large_weights_go_out_and_all_else_stays() {
+        let n = LEAST / 4;
+        let (large, small) = (vec![1; 4 * n], vec![2; 4 * n - 4]);
+        let member = [vec![3; 4 * n], vec![0; 9]].concat();
+        let outside = b"\x6a\x11\x0a\x08location\x12\x05there\x70\x01";
+        let onnx = model_of(&[
+            tensor("raw", n, &framed_bytes(9, &large)),
+            tensor("small", n - 1, &framed_bytes(9, &small)),
+            tensor("twice", n, &framed_bytes(9, &large)),
+            tensor("twice", n, &framed_bytes(9, &large)),
+            tensor("short", n, &framed_bytes(9, &small)),
+            tensor("floats", n, &framed_bytes(4, &large)),
+            tensor("part", n, &[framed_bytes(9, &large), framed_bytes(3, b"")].concat()),
+            tensor("member", n, outside),
+            tensor("input", n, &framed_bytes(9, &large)),
+        ]);
+        let there = |name: &str| (name == "there").then_some(member.as_slice());
+        let slim = slim(&onnx, &there).unwrap();
+        let names: Vec<_> = slim.weights.iter().map(|(weight, _)| weight.name.as_str()).collect();
+        assert_eq!(names, ["raw", "member"]);
+        assert_eq!(slim.weights[0].1, large);
+        assert_eq!(slim.weights[1].1, &member[..4 * n]);
+        assert_eq!(slim.weights[0].0.shape, [i64::try_from(n).unwrap()]);
+        let fields = |model| Fields::of(text(model, 7).unwrap()).map(Result::unwrap).collect::<Vec<_>>();
+        let (before, left) = (fields(&onnx), fields(slim.onnx.expose()));
+        for (at, field) in left.iter().enumerate() {
+            let lent = slim.weights.iter().map(|(weight, _)| input(weight));
+            match lent.zip([0, 7]).find(|(_, lent)| *lent == at) {
+                Some((input, _)) => {
+                    assert_eq!((field.number, field.value), (INPUT, Value::Bytes(&input)));
+                    assert_eq!(text(&input, 1), Ok(slim.weights[at / 7].0.name.as_bytes()));
+                }
+                None => assert_eq!(*field, before[at]),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_on_a_mutated_model(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8)) {
+            let data = vec![1; LEAST];
+            let tensors = ["raw", "other"].map(|name| tensor(name, LEAST / 4, &framed_bytes(9, &data)));
+            for mut bytes in [model("models/external-subgraph.onnx"), model_of(&tensors)] {
+                for (at, byte) in &changes {
+                    // Mostly among the first bytes, where the fields are.
+                    let at = at.index(bytes.len());
+                    let at = if byte % 4 > 0 { at % 64 } else { at };
+                    bytes[at] = *byte;
+                }
+                if let Ok(slim) = slim(&bytes, &|_| Some(&data)) {
+                    for (weight, data) in slim.weights {
+                        prop_assert_eq!(weight.range, 0..data.len());
+                    }
+                }
+            }
+        }
     }
 
     #[test]
@@ -177,10 +385,10 @@ mod tests {
         }
         let node = message(&[(5, &message(&[(5, &tensor)]))]);
         let model = |nodes| message(&[(7, &message(&vec![(1, &node[..]); nodes]))]);
-        assert!(inline(&model(1), &|_| Some(&data)).unwrap().len() > data.len());
+        assert!(slim(&model(1), &|_| Some(&data)).unwrap().onnx.len() > data.len());
         for nodes in [32, 1000] {
-            let refused = inline(&model(nodes), &|_| Some(&data));
-            assert!(matches!(refused, Err(ModelError::TooLargeInside)), "{nodes}");
+            let refused = slim(&model(nodes), &|_| Some(&data)).err();
+            assert!(matches!(refused, Some(ModelError::TooLargeInside)), "{nodes}");
         }
     }
 

@@ -44,7 +44,7 @@ impl Message {
 
 /// Whether the tensor in field `number` of a `kind` is an initializer of the main
 /// graph; `in_model` says that the message is a child of the model.
-pub(super) fn stays_outside(kind: Message, in_model: bool, number: u32) -> bool {
+pub(super) fn is_initializer(kind: Message, in_model: bool, number: u32) -> bool {
     kind == Message::Graph && in_model && number == 5
 }
 

@@ -3,19 +3,18 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::Instant;
 
 use super::pool::Pool;
 use super::{LoadError, Model, Origin};
 use crate::auth::ModelId;
-use crate::container::archive::{Contents, TAR};
+use crate::container::archive::TAR;
 use crate::container::{
     ContainerError, Header, KeyId, KeySource, ReadAt, RecipientKind, Sealed, SignaturePolicy, SignerId,
 };
 use crate::process;
 use crate::progress::Progress;
 use crate::runtime::{self, Placement, Runtime, SessionOptions};
-use crate::secret::SecretBytes;
 
 /// Where an encrypted model is.
 #[derive(Debug, Clone)]
@@ -61,26 +60,28 @@ pub fn load(
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
 ) -> Result<Model, LoadError> {
+    let started = Instant::now();
     let (plain, origin) = decrypt(spec, keys, progress)?;
     let options = SessionOptions { placement: spec.placement, intra_threads: spec.threads };
-    let members = plain.members();
-    let sessions = (0..spec.sessions)
-        .map(|_| {
-            let session = runtime.open(runtime::Model { onnx: plain.onnx(), members: &members }, &options);
-            // What the library copied on the way goes back to the system: it is not
-            // wiped, and would not be used again.
-            process::release_freed_memory();
-            session
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| LoadError::Model { model: spec.name.clone(), source })?;
-    // ONNX Runtime has its own copy now; ours is wiped, and goes back to the system,
-    // before the first request.
-    drop(members);
-    drop(plain);
-    process::release_freed_memory();
+    let refused = |source| LoadError::Model { model: spec.name.clone(), source };
+    let mut opener = runtime.prepare(plain, spec.sessions).map_err(refused)?;
+    let sessions = (0..spec.sessions).map(|_| {
+        let session = opener.open(&options);
+        // What the library copied on the way goes back to the system: it is not
+        // wiped, and would not be used again.
+        process::release_freed_memory();
+        session
+    });
+    let sessions = sessions.collect::<Result<Vec<_>, _>>().map_err(refused)?;
+    drop(opener);
     let pool = Pool::start(runtime, &spec.name, sessions, spec.queue)
         .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
+    tracing::info!(
+        model = spec.name,
+        version = spec.version,
+        seconds = started.elapsed().as_secs_f64(),
+        "loaded"
+    );
     Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool, origin))
 }
 
@@ -102,36 +103,11 @@ pub fn claimed(spec: &ModelSpec) -> Result<(Vec<KeyId>, Vec<SignerId>), Containe
     }
 }
 
-/// A model in the clear, wiped when dropped.
-enum Plain {
-    One(SecretBytes),
-    Several(Contents),
-}
-
-impl Plain {
-    fn onnx(&self) -> &[u8] {
-        match self {
-            Self::One(onnx) => onnx.expose(),
-            Self::Several(contents) => contents.model(),
-        }
-    }
-
-    /// What the graph can name.
-    fn members(&self) -> Vec<(String, Arc<[u8]>)> {
-        match self {
-            Self::One(_) => Vec::new(),
-            Self::Several(contents) => {
-                contents.beside_model().map(|(name, bytes)| (name.to_owned(), bytes.share())).collect()
-            }
-        }
-    }
-}
-
 fn decrypt(
     spec: &ModelSpec,
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
-) -> Result<(Plain, Origin), LoadError> {
+) -> Result<(runtime::Model, Origin), LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let file = |path: &Path| path.display().to_string();
     match &spec.source {
@@ -155,7 +131,7 @@ fn authentic<S: Read + ReadAt + Send>(
     sealed: Sealed<S>,
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
-) -> Result<(Plain, Origin), LoadError> {
+) -> Result<(runtime::Model, Origin), LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let unlocked = sealed.unlock(keys).map_err(container)?;
     let metadata = unlocked.metadata();
@@ -168,12 +144,15 @@ fn authentic<S: Read + ReadAt + Send>(
         });
     }
     let (kind, key) = (unlocked.kind(), unlocked.key_id());
-    let (plain, signers) = if metadata.media_type == TAR {
+    let (model, signers) = if metadata.media_type == TAR {
         let read = unlocked.read_signed_archive(&spec.signatures, progress);
-        read.map(|(contents, signers)| (Plain::Several(contents), signers)).map_err(container)?
+        let (contents, signers) = read.map_err(container)?;
+        let members = contents.beside_model().map(|(name, range)| (name.to_owned(), range)).collect();
+        (runtime::Model { onnx: contents.model(), members, plaintext: contents.bytes }, signers)
     } else {
         let read = unlocked.read_signed_to_memory(&spec.signatures, progress);
-        read.map(|(onnx, signers)| (Plain::One(onnx), signers)).map_err(container)?
+        let (plaintext, signers) = read.map_err(container)?;
+        (runtime::Model { onnx: 0..plaintext.len(), members: Vec::new(), plaintext }, signers)
     };
-    Ok((plain, Origin { kind, key, signers }))
+    Ok((model, Origin { kind, key, signers }))
 }

@@ -65,12 +65,15 @@ fn check_names(members: &Members) {
 #[derive(Default)]
 struct Collect {
     members: Members,
+    /// Where each member is said to be.
+    places: Vec<u64>,
     open: Option<u64>,
 }
 
 impl Receive for Collect {
-    fn begin(&mut self, name: &str, size: u64) -> std::io::Result<()> {
+    fn begin(&mut self, name: &str, size: u64, at: u64) -> std::io::Result<()> {
         assert!(self.open.replace(size).is_none());
+        self.places.push(at);
         self.members.push((name.to_owned(), Vec::new()));
         Ok(())
     }
@@ -95,7 +98,12 @@ fn read(bytes: &[u8], piece: usize, limit: u64, digests: bool) -> Result<(Manife
             return Err(reader.fault().expect("the receiver never fails"));
         }
     }
-    reader.finish().map(|(manifest, collected)| (manifest, collected.members))
+    reader.finish().map(|(manifest, Collect { members, places, .. })| {
+        for ((_, member), at) in members.iter().zip(places) {
+            assert!(bytes[usize::try_from(at).unwrap()..].starts_with(member));
+        }
+        (manifest, members)
+    })
 }
 
 fn write(model: &str, members: &Members) -> Vec<u8> {

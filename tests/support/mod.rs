@@ -190,8 +190,13 @@ impl Server {
 
     /// Starts `command`, which is a `serve`, perhaps under another program.
     pub fn spawn(sandbox: &Sandbox, command: Command) -> Self {
+        Self::spawn_within(PATIENCE, sandbox, command)
+    }
+
+    /// The same, for one that has much to load.
+    pub fn spawn_within(patience: Duration, sandbox: &Sandbox, command: Command) -> Self {
         let (mut server, ready) = Self::launch(sandbox, command);
-        server.wait("not ready", || ready.exists());
+        server.wait(patience, "not ready", || ready.exists());
         let ready: serde_json::Value = serde_json::from_slice(&fs::read(ready).unwrap()).unwrap();
         ready["url"].as_str().unwrap().clone_into(&mut server.url);
         server
@@ -206,7 +211,7 @@ impl Server {
         let log = server.log.clone();
         let url =
             || Some(fs::read_to_string(&log).ok()?.split_once("listening url=")?.1.lines().next()?.into());
-        server.wait("does not listen", || url().is_some());
+        server.wait(PATIENCE, "does not listen", || url().is_some());
         server.url = url().unwrap();
         (server, ready)
     }
@@ -228,8 +233,8 @@ impl Server {
     }
 
     /// Waits until `holds` does, while the server runs.
-    fn wait(&mut self, what: &str, mut holds: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+    fn wait(&mut self, patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + patience;
         while !holds() {
             let log = || fs::read_to_string(&self.log).unwrap();
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -21,7 +21,6 @@ mod write;
 
 pub(super) use list::{PlainAt, list};
 pub use manifest::{MANIFEST, Manifest, Member};
-pub(super) use memory::Collect;
 pub use memory::Contents;
 pub use name::check_name;
 pub use read::{Nowhere, Reader, Receive};

@@ -11,8 +11,8 @@ use crate::crypto::digest::{Digest, Sha256};
 
 /// Takes the members of an archive, one after the other.
 pub trait Receive {
-    /// Begins a member; its name has been checked.
-    fn begin(&mut self, name: &str, size: u64) -> io::Result<()>;
+    /// Begins a member, whose content is `at` in the archive; its name has been checked.
+    fn begin(&mut self, name: &str, size: u64, at: u64) -> io::Result<()>;
     /// More bytes of the member that was begun last.
     fn data(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// The end of that member.
@@ -24,7 +24,7 @@ pub trait Receive {
 pub struct Nowhere;
 
 impl Receive for Nowhere {
-    fn begin(&mut self, _: &str, _: u64) -> io::Result<()> {
+    fn begin(&mut self, _: &str, _: u64, _: u64) -> io::Result<()> {
         Ok(())
     }
 
@@ -189,7 +189,7 @@ impl<V: Receive> Reader<V> {
             return Ok(());
         }
         self.names.add(&entry.name)?;
-        self.receiver.begin(&entry.name, entry.size)?;
+        self.receiver.begin(&entry.name, entry.size, end)?;
         self.found.push((entry.name, entry.size, None));
         self.state = State::Data { left: entry.size, hash: self.digests.then(Sha256::new) };
         if entry.size == 0 {

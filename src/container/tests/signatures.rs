@@ -287,7 +287,7 @@ fn archives_are_read_only_if_they_are_signed_as_the_policy_demands() {
             .read_signed_archive(&policy, &Silent)
             .map(|(contents, signers)| {
                 assert_eq!(signers, [trusted.id()]);
-                contents.model().to_vec()
+                contents.bytes.expose()[contents.model()].to_vec()
             })
             .map_err(fault)
     };
