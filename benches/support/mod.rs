@@ -10,10 +10,13 @@
 pub mod client;
 #[path = "../../tests/support/mod.rs"]
 pub mod harness;
+pub mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 /// The program to measure: `SEALSERVE_BIN`, or the one that cargo built.
 pub fn binary() -> PathBuf {
@@ -46,15 +49,32 @@ pub struct Cost {
 }
 
 /// Runs `command`, which must succeed.
-#[expect(clippy::zombie_processes, reason = "wait4 waits for it")]
 pub fn cost(command: &mut Command) -> Cost {
-    let start = Instant::now();
-    let child = command.spawn().unwrap_or_else(|e| panic!("{}: {e}", command.get_program().display()));
-    let (status, usage) = wait4(child.id());
-    let wall = start.elapsed();
-    assert_eq!(status, 0, "{command:?}");
-    let peak = usage.ru_maxrss as f64 / 1024.0;
-    Cost { cpu: cpu(&usage), wall, peak }
+    Running::start(command).finish()
+}
+
+/// A process whose cost is being measured, with the children that it waits for.
+pub struct Running {
+    pid: u32,
+    start: Instant,
+    what: String,
+}
+
+impl Running {
+    pub fn start(command: &mut Command) -> Self {
+        let (start, what) = (Instant::now(), format!("{command:?}"));
+        let pid = command.spawn().unwrap_or_else(|e| panic!("{what}: {e}")).id();
+        Self { pid, start, what }
+    }
+
+    /// Waits for its end; it must succeed.
+    pub fn finish(self) -> Cost {
+        let (status, usage) = wait4(self.pid);
+        let wall = self.start.elapsed();
+        assert_eq!(status, 0, "{}", self.what);
+        let peak = usage.ru_maxrss as f64 / 1024.0;
+        Cost { cpu: cpu(&usage), wall, peak }
+    }
 }
 
 #[expect(unsafe_code, reason = "only wait4(2) tells what one child has cost")]
@@ -138,9 +158,14 @@ pub fn resident(path: &Path) -> f64 {
 
 /// The middle one of `values`.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// The one of `values` that such a part of the others does not exceed.
+pub fn quantile(values: impl IntoIterator<Item = f64>, part: f64) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[((values.len() - 1) as f64 * part).round() as usize]
 }
 
 /// Whether `program` is there; if not, says that its row is left out.
@@ -220,4 +245,29 @@ pub fn heading(binary: &Path) {
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     println!("{} on {cores} x {}\n", binary.display(), model.trim_matches([':', ' ', '\t']));
+}
+
+/// A directory for what is to be on a real disk: below `SEALSERVE_BENCH_DIR`, or
+/// below cargo's own. Says which disk that is.
+pub fn directory_on_disk() -> TempDir {
+    let below = std::env::var_os("SEALSERVE_BENCH_DIR").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    std::fs::create_dir_all(&below).unwrap();
+    let directory = TempDir::new_in(below).unwrap();
+    let (device, kind) = disk_of(directory.path());
+    let memory = ["tmpfs", "ramfs"].contains(&kind.as_str());
+    println!("files on {device}, {kind}{}\n", if memory { ": memory, no disk" } else { "" });
+    directory
+}
+
+/// Device and kind of the file system that `path` is on.
+fn disk_of(path: &Path) -> (String, String) {
+    let path = path.canonicalize().unwrap();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let fields = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').map(str::to_owned);
+        Some((fields.next()?, fields.next()?, fields.next()?))
+    });
+    // Of two mounts at one place, the later one is what is seen.
+    let nearest = fields.filter(|(_, at, _)| path.starts_with(at)).max_by_key(|(_, at, _)| at.len());
+    nearest.map(|(device, _, kind)| (device, kind)).unwrap()
 }

@@ -14,6 +14,9 @@ use crate::fs::{self, Access, AtomicFile, Existing, FsError};
 use crate::output::Failure;
 use crate::progress::Progress;
 
+/// What Linux lets every user have.
+const PIPE: usize = 1 << 20;
+
 /// Whether `path` stands for a standard stream.
 pub(super) fn is_dash(path: &Path) -> bool {
     path == Path::new("-")
@@ -41,7 +44,16 @@ pub(super) fn sealed(path: &Path) -> Result<Sealed<File>, ContainerError> {
 /// Standard input; not the standard library's, which keeps a small buffer between.
 fn stdin() -> Result<Named<File>, FsError> {
     let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(FsError::io("read", "standard input"))?;
+    widen(&stdin);
     Ok(Named::new("standard input", stdin.into()))
+}
+
+/// Gives a pipe room for more than the 64 KiB that it has, so that its two ends wait
+/// for each other less often. What is no pipe, or may have no more, stays as it is.
+fn widen(stream: impl AsFd) {
+    if rustix::pipe::fcntl_getpipe_size(&stream).is_ok_and(|size| size < PIPE) {
+        let _ = rustix::pipe::fcntl_setpipe_size(&stream, PIPE);
+    }
 }
 
 /// The payload of a header that stands alone.
@@ -120,6 +132,7 @@ impl Destination {
             }
             _ => {
                 let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Stop::Output)?;
+                widen(&stdout);
                 return Ok(Self::Stdout(stdout.into()));
             }
         };
