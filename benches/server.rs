@@ -28,6 +28,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sealserve::keyring::{KeyUse, RootKey, Store};
+use sealserve::secret::SecretPages;
 use sealserve::token::{Grant, JwkSet, SigningKey};
 use support::client::{CONNECTIONS, Client, tls};
 use support::harness::{self, Sandbox, Server, onnxruntime, repository, testdata};
@@ -95,7 +96,10 @@ fn run_model(library: &Path) {
     let runtime = Runtime::load(Library::check(library, Device::Cpu, false).unwrap()).unwrap();
     let onnx = std::fs::read(testdata("digits.onnx")).unwrap();
     let options = SessionOptions { placement: Placement::Cpu, intra_threads: 1 };
-    let mut session = runtime.open(Model { onnx: &onnx, members: &[] }, &options).unwrap();
+    let mut plaintext = SecretPages::zeroed(onnx.len()).unwrap();
+    plaintext.expose_mut().copy_from_slice(&onnx);
+    let model = Model { onnx: 0..onnx.len(), members: Vec::new(), plaintext };
+    let mut session = runtime.prepare(model, 1).unwrap().open(&options).unwrap();
     let input = Tensor::new("pixels", vec![1, 64], TensorData::Fp32(vec![3.0; 64])).unwrap();
     let mut start = own_cpu();
     for run in 0..RUNS + RUNS / 10 {

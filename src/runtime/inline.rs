@@ -100,9 +100,9 @@ fn weight<'a>(tensor: &'a [u8], members: &Members<'a>) -> Result<Option<(Weight,
             }
             Field { number: 2, value: Value::Varint(code) } => data_type = code,
             Field { number: RAW_DATA, value: Value::Bytes(bytes) } => plain &= raw.replace(bytes).is_none(),
-            Field { number: 8 | EXTERNAL_DATA | DATA_LOCATION, .. } => {}
-            // Texts that the library ignores; all else is data in another form, or a part.
-            Field { number: 12 | 16, value: Value::Bytes(_) } => {}
+            // Its name, its place, and texts (12, 16) that the library ignores.
+            Field { number: 8 | 12 | EXTERNAL_DATA | DATA_LOCATION | 16, .. } => {}
+            // Data in another form, or a part of it.
             _ => plain = false,
         }
     }

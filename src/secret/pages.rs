@@ -36,7 +36,7 @@ impl SecretPages {
         // SAFETY: the kernel chooses where, so nothing that is mapped is touched.
         let start = unsafe { mm::mmap_anonymous(ptr::null_mut(), mapped(length), access, flags) }.ok()?;
         let start = NonNull::new(start.cast())?;
-        Some(Self { start, length, held: vec![0..length] })
+        Some(Self { start, length, held: std::iter::once(0..length).collect() })
     }
 
     /// The bytes. Every call is a place where a secret may leak: keep them few.
