@@ -139,6 +139,6 @@ impl<V: Receive> Write for Tee<'_, '_, V> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.1.as_mut().map_or(Ok(()), |copy| copy.flush())
+        self.1.as_mut().map_or(Ok(()), Write::flush)
     }
 }

@@ -209,35 +209,37 @@ fn ten_thousand_members_are_the_most() {
     assert_eq!(both.our_code("model encrypt {tree} -o {g} --key-file {k1}"), Some(1));
 }
 
-/// The archive of one file, its manifest followed by blanks up to `length` bytes.
-fn with_manifest_of(length: usize) -> Vec<u8> {
-    let tar = fs::read(directory().join("archives/one.tar")).unwrap();
-    let (member, rest) = tar.split_at(1024);
-    let (mut head, json) = (rest[..512].to_vec(), &rest[512..tar.len() - 1024 - 1024]);
-    let json = json.split(|byte| *byte == 0).next().unwrap();
-    head[124..135].copy_from_slice(format!("{length:011o}").as_bytes());
-    head[148..156].fill(b' ');
-    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
-    head[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-    let mut content = json.to_vec();
-    content.resize(length, b' ');
-    content.resize(length.next_multiple_of(512) + 1024, 0);
-    [member, &head, &content].concat()
+/// Empty files beside a model of `model` bytes, whose manifest has `length` bytes. Only
+/// names of characters that JSON escapes can make it so long.
+fn files_of_a_manifest(length: usize, model: usize) -> Vec<(String, usize)> {
+    const COUNT: usize = 9_600;
+    let quotes = "\"".repeat(190);
+    let member = |name: &str, size: usize| {
+        let name = name.replace('"', "\\\"");
+        format!(r#"{{"name":"{name}","size":{size},"sha256":"{}"}},"#, "0".repeat(64)).len()
+    };
+    let frame = r#"{"version":1,"model":"model.onnx","members":[]}"#.len() + member("model.onnx", model) - 1;
+    let name = |i: usize, more: usize| format!("{i:05}{}{quotes}/{quotes}", "a".repeat(more));
+    let more = length - frame - COUNT * member(&name(0, 0), 0);
+    let files: Vec<_> =
+        (0..COUNT).map(|i| (name(i, more / COUNT + usize::from(i < more % COUNT)), 0)).collect();
+    assert_eq!(frame + files.iter().map(|(name, size)| member(name, *size)).sum::<usize>(), length);
+    files
 }
 
 #[test]
 fn eight_mebibytes_of_manifest_are_the_most() {
     let both = Both::new();
-    both.sandbox.write_secret("k", "07".repeat(32));
-    for (length, refused) in [(8 << 20, None), ((8 << 20) + 1, Some("archive-manifest"))] {
-        let bytes = sealed(&with_manifest_of(length));
-        both.sandbox.write("f", &bytes);
-        for way in [extracted as Way, in_memory] {
-            assert_eq!(way(&bytes).as_ref().map_err(code).err(), refused, "{length}");
-        }
-        match refused {
-            None => drop(both.theirs("open {f} --with kek:{k}")),
-            Some(refused) => assert_eq!(both.they_refuse("open {f} --with kek:{k}"), refused),
+    let model = fs::read(crate::support::testdata("digits.onnx")).unwrap().len();
+    for (length, fits) in [(8 << 20, true), ((8 << 20) + 1, false)] {
+        plant(&both, &files_of_a_manifest(length, model));
+        both.theirs("seal {tree} --model model.onnx --output {f} --for kek:{k1}");
+        if fits {
+            both.ours("model verify {f} --key-file {k1}");
+            both.theirs("open {f} --with kek:{k1}");
+        } else {
+            assert_eq!(both.our_code("model verify {f} --key-file {k1}"), Some(3));
+            assert_eq!(both.they_refuse("open {f} --with kek:{k1}"), "archive-manifest");
         }
     }
 }

@@ -55,7 +55,10 @@ def padded(content):
 
 def manifest_of(members, model):
     listed = [{"name": n, "size": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in members]
-    said = {"version": 1, "model": model, "members": listed}
+    return one_form({"version": 1, "model": model, "members": listed})
+
+
+def one_form(said):
     return json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -230,6 +233,13 @@ def check_manifest(text, files):
             or not right
         ):
             raise Refused("archive-manifest", "types of a member")
+    members = [{key: member[key] for key in ("name", "size", "sha256")} for member in said["members"]]
+    try:
+        in_form = one_form({key: said[key] for key in ("version", "model")} | {"members": members})
+    except UnicodeEncodeError:
+        raise Refused("archive-manifest", "a surrogate") from None
+    if in_form != text:
+        raise Refused("archive-manifest", "another form")
     if said["model"] not in [member["name"] for member in said["members"]]:
         raise Refused("archive-manifest", "its model is none of its members")
     listed = [(member["name"], member["size"]) for member in said["members"]]

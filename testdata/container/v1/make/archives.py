@@ -293,15 +293,19 @@ def invalid_manifests():
     a, model = right["members"]
 
     def other(name, refused, reason, manifest):
-        text = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
+        text = manifest if isinstance(manifest, bytes) else archive.one_form(manifest)
         body = b"".join(entry(n, c) for n, c in members) + entry(MANIFEST, text) + END
         invalid(f"manifest-{name}", refused, reason, body)
 
-    text = json.dumps(right).encode()
+    text = archive.one_form(right)
     for name, reason, manifest in (
         ("empty", "no text", b""),
         ("array", "an array", [right]),
         ("cut", "JSON that is cut short", text[:-1]),
+        ("blanks", "white space between its parts", json.dumps(right).encode()),
+        ("blank-last", "white space at its end", text + b" "),
+        ("keys", "its members in another order", dict(reversed(right.items()))),
+        ("escape", "an escape that JSON does not demand", text.replace(b"model.onnx", b"\\u006dodel.onnx")),
         ("trailing", "text behind the object", text + b"{}"),
         ("utf8", "no UTF-8", text.replace(b"model.onnx", b"m\xff", 1)),
         ("version-2", "version 2", right | {"version": 2}),
