@@ -14,7 +14,7 @@ use crate::cli::{Outcome, Stop};
 use crate::error::Kind;
 use crate::fs;
 use crate::ops::{self, Found, Item};
-use crate::output::Failure;
+use crate::output::{self, Failure};
 use crate::secret::SecretBytes;
 
 /// Why a link is skipped.
@@ -201,7 +201,9 @@ impl<T> Rows<T> {
 
     /// One line a file: what became of it, and its path.
     pub(super) fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.files.iter().try_for_each(|row| writeln!(out, "{:<8}{}", row.status, row.path.display()))
+        self.files.iter().try_for_each(|row| {
+            writeln!(out, "{:<8}{}", row.status, output::one_line(&row.path.to_string_lossy()))
+        })
     }
 
     /// Says why files failed, and makes the whole a failure where one did.
