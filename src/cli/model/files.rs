@@ -15,7 +15,6 @@ use crate::error::Kind;
 use crate::fs;
 use crate::ops::{self, Found, Item};
 use crate::output::{self, Failure};
-use crate::secret::SecretBytes;
 
 /// Why a link is skipped.
 const LINK: &str = "a symbolic link is followed only when it is named";
@@ -95,13 +94,9 @@ impl Files {
 }
 
 fn listed(list: &Path) -> Outcome<Vec<PathBuf>> {
-    let bytes = if is_dash(list) { stdin()? } else { fs::read(list, MAX_LIST)? };
+    let bytes = if is_dash(list) { fs::read_stdin(MAX_LIST)? } else { fs::read(list, MAX_LIST)? };
     let names = bytes.expose().split(|byte| *byte == 0).filter(|name| !name.is_empty());
     Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
-}
-
-fn stdin() -> Outcome<SecretBytes> {
-    Ok(fs::read(Path::new("/dev/stdin"), MAX_LIST)?)
 }
 
 /// What became of one file, in documents.
