@@ -4,6 +4,7 @@
 //! left behind; what a kill leaves goes with the next attempt (`temporary`). What is
 //! changed in place is changed by one at a time: [`turn`].
 
+mod descriptor;
 mod steady;
 mod temporary;
 mod tree;
@@ -20,6 +21,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use crate::error::Diagnose;
 use crate::secret::SecretBytes;
 
+pub use descriptor::{keep_descriptor, read_descriptor, read_stdin};
 pub use steady::{Moment, Steady};
 pub use tree::{AtomicDirectory, open_beneath};
 pub use turn::{Access, turn};
@@ -276,10 +278,15 @@ pub fn read_judged(path: &Path, limit: u64) -> Result<(SecretBytes, Result<(), F
 
 fn open_judged(path: &Path) -> Result<(File, Result<(), FsError>), FsError> {
     let file = File::open(path).map_err(FsError::io("read", path))?;
+    let private = judge(&file, path)?;
+    Ok((file, private))
+}
+
+/// Whether nobody else may read `file`, which was opened at `path`.
+fn judge(file: &File, path: &Path) -> Result<Result<(), FsError>, FsError> {
     let metadata = file.metadata().map_err(FsError::io("read", path))?;
     // A pipe or a device (`<(…)`, /dev/fd/3) has no mode that means anything.
-    let private = if metadata.is_file() { require_private(path, &metadata) } else { Ok(()) };
-    Ok((file, private))
+    Ok(if metadata.is_file() { require_private(path, &metadata) } else { Ok(()) })
 }
 
 fn read_open(file: File, path: &Path, limit: u64) -> Result<SecretBytes, FsError> {

@@ -23,7 +23,7 @@ mod usage;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::context::Context;
 use crate::output::{Failure, Format, Output};
@@ -123,9 +123,10 @@ impl Any {
     }
 }
 
-/// Runs the command that the process was started with.
+/// Runs the command that the process was started with. No thread may have been started
+/// before, since the environment is changed.
 pub fn main() -> ExitCode {
-    let cli = match Cli::<Any>::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error),
     };
@@ -149,6 +150,14 @@ pub fn main() -> ExitCode {
             exit::code(crate::error::Kind::Failed)
         }
     }
+}
+
+/// Reads the arguments, and keeps from other programs what they say is secret.
+fn parse() -> Result<Cli<Any>, clap::Error> {
+    let mut grammar = Cli::<Any>::command();
+    let matches = grammar.try_get_matches_from_mut(std::env::args_os())?;
+    secret::keep(&matches);
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
 }
 
 /// Why a command ends early.
@@ -187,5 +196,5 @@ fn wants_color(choice: ColorArg) -> bool {
 
 /// The grammar, for completions and manual pages.
 fn grammar() -> clap::Command {
-    <Cli<Command> as clap::CommandFactory>::command()
+    Cli::<Command>::command()
 }

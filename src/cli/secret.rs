@@ -1,10 +1,10 @@
 //! Secrets in and out: never in an argument, never by accident on a pipe.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::ArgMatches;
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
 
 use super::{Outcome, Stop, env};
@@ -66,8 +66,7 @@ impl Source {
         match self {
             Self::File(path) => fs::read_secret(path, limit).map_err(|error| refused(error).into()),
             Self::Descriptor(number) => {
-                let path = PathBuf::from(format!("/proc/self/fd/{number}"));
-                fs::read_secret(&path, limit).map_err(|error| refused(error).into())
+                fs::read_descriptor(*number, limit).map_err(|error| refused(error).into())
             }
             Self::Stdin => {
                 let mut secret = SecretBytes::with_capacity(usize::try_from(limit).unwrap_or(0) + 1);
@@ -79,13 +78,25 @@ impl Source {
                 Ok(secret)
             }
             Self::Environment(name) => {
-                let value = env::var(name).map(OsString::into_encoded_bytes).map(SecretBytes::from);
                 // White space around it comes from editors and shells.
-                let text = value.map(|value| SecretBytes::from(value.expose().trim_ascii().to_vec()));
+                let text =
+                    env::taken(name).map(|value| SecretBytes::from(value.expose().trim_ascii().to_vec()));
                 text.ok_or_else(|| {
                     Failure::new(Kind::Credential, format!("the environment has no variable '{name}'")).into()
                 })
             }
+        }
+    }
+
+    /// The descriptor that it is read from, if one was handed over.
+    fn descriptor(&self) -> Option<u32> {
+        match self {
+            Self::Descriptor(number) => Some(*number),
+            Self::File(path) => {
+                let number = ["/dev/fd", "/proc/self/fd"].iter().find_map(|fds| path.strip_prefix(fds).ok());
+                number?.to_str()?.parse().ok()
+            }
+            _ => None,
         }
     }
 
@@ -98,6 +109,27 @@ impl Source {
             Self::Environment(name) => format!("the environment variable {name}"),
         }
     }
+}
+
+/// Keeps from the programs that are started later the variables and descriptors that are
+/// sources of secrets in `matches`, whether they will be read or not.
+pub(super) fn keep(matches: &ArgMatches) {
+    let sources = sources(matches);
+    sources.iter().filter_map(|source| source.descriptor()).for_each(fs::keep_descriptor);
+    env::take(sources.into_iter().filter_map(|source| match source {
+        Source::Environment(name) => Some(name.clone()),
+        _ => None,
+    }));
+}
+
+/// Every source of a secret, whichever argument it stands in.
+fn sources(matches: &ArgMatches) -> Vec<&Source> {
+    let here = matches.ids().filter_map(|id| matches.try_get_many::<Source>(id.as_str()).ok().flatten());
+    let mut sources: Vec<_> = here.flatten().collect();
+    if let Some((_, below)) = matches.subcommand() {
+        sources.extend(self::sources(below));
+    }
+    sources
 }
 
 /// A credential that cannot be read is a missing one.

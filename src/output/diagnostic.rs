@@ -56,12 +56,14 @@ impl Failure {
     }
 
     pub(super) fn text(&self, out: &mut dyn Write, label: impl Fn(&str) -> String) -> io::Result<()> {
-        writeln!(out, "{} {}", label("error:"), self.error)?;
+        // More lines than one are set off, so that none of them looks like another part.
+        let inner = |text: &str| super::plain(text.trim_end()).replace('\n', "\n       ");
+        writeln!(out, "{} {}", label("error:"), inner(&self.error))?;
         for cause in &self.causes {
-            writeln!(out, "{} {}", label("cause:"), cause.trim_end().replace('\n', "\n       "))?;
+            writeln!(out, "{} {}", label("cause:"), inner(cause))?;
         }
         match &self.hint {
-            Some(hint) => writeln!(out, "{} {hint}", label("hint:")),
+            Some(hint) => writeln!(out, "{} {}", label("hint:"), inner(hint)),
             None => Ok(()),
         }
     }

@@ -2,12 +2,14 @@
 //! stderr. Nothing else in the crate prints.
 
 mod diagnostic;
+mod plain;
 mod progress;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
 
 pub use diagnostic::Failure;
+pub use plain::{one_line, plain};
 pub use progress::Bar;
 pub use table::table;
 
@@ -15,7 +17,7 @@ use serde::Serialize;
 
 /// Passes on to stderr what another program says.
 pub fn echo(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", plain(text));
 }
 
 /// How documents are written.
@@ -62,7 +64,11 @@ impl Output {
     pub fn document<D: Document>(&self, document: &D) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match self.format {
-            Format::Text => document.text(&mut out)?,
+            Format::Text => {
+                let mut text = Vec::new();
+                document.text(&mut text)?;
+                out.write_all(plain(&String::from_utf8_lossy(&text)).as_bytes())?;
+            }
             Format::Json => {
                 serde_json::to_writer_pretty(&mut out, &Tagged { schema: D::SCHEMA, document })?;
                 writeln!(out)?;
@@ -90,13 +96,13 @@ impl Output {
     /// Tells on stderr what changed, or what to do next.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", plain(text));
         }
     }
 
     /// Warns on stderr, in spite of `--quiet`.
     pub fn warn(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "{} {text}", self.paint("warning:", "33"));
+        let _ = writeln!(io::stderr(), "{} {}", self.paint("warning:", "33"), plain(text));
     }
 
     /// Reports why the command failed.

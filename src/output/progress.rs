@@ -51,7 +51,7 @@ impl Progress for Bar {
     fn waiting(&self, path: &Path) {
         if !self.quiet {
             self.drawn.suspend(|| {
-                let path = path.display();
+                let path = super::one_line(&path.to_string_lossy());
                 let _ = writeln!(io::stderr(), "waiting for '{path}', which another process is changing");
             });
         }

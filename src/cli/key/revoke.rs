@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::keyring::{KeyUse, Keyring, Revoked};
 use crate::ops;
-use crate::output::Document;
+use crate::output::{self, Document};
 /// Kill a key: what it made is accepted nowhere from now on
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -119,7 +119,8 @@ impl Revoke {
             context.output.warn(&format!("{error}, so whether it is sealed for the key is not known"));
         }
         for file in &files {
-            context.output.note(&format!("sealed for it: {}", file.display()));
+            let file = output::one_line(&file.to_string_lossy());
+            context.output.note(&format!("sealed for it: {file}"));
         }
         let others = if self.compromised {
             "other files, older copies and backups of these stay readable to whoever has it"

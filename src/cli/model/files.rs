@@ -14,8 +14,7 @@ use crate::cli::{Outcome, Stop};
 use crate::error::Kind;
 use crate::fs;
 use crate::ops::{self, Found, Item};
-use crate::output::Failure;
-use crate::secret::SecretBytes;
+use crate::output::{self, Failure};
 
 /// Why a link is skipped.
 const LINK: &str = "a symbolic link is followed only when it is named";
@@ -95,13 +94,9 @@ impl Files {
 }
 
 fn listed(list: &Path) -> Outcome<Vec<PathBuf>> {
-    let bytes = if is_dash(list) { stdin()? } else { fs::read(list, MAX_LIST)? };
+    let bytes = if is_dash(list) { fs::read_stdin(MAX_LIST)? } else { fs::read(list, MAX_LIST)? };
     let names = bytes.expose().split(|byte| *byte == 0).filter(|name| !name.is_empty());
     Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
-}
-
-fn stdin() -> Outcome<SecretBytes> {
-    Ok(fs::read(Path::new("/dev/stdin"), MAX_LIST)?)
 }
 
 /// What became of one file, in documents.
@@ -201,7 +196,9 @@ impl<T> Rows<T> {
 
     /// One line a file: what became of it, and its path.
     pub(super) fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.files.iter().try_for_each(|row| writeln!(out, "{:<8}{}", row.status, row.path.display()))
+        self.files.iter().try_for_each(|row| {
+            writeln!(out, "{:<8}{}", row.status, output::one_line(&row.path.to_string_lossy()))
+        })
     }
 
     /// Says why files failed, and makes the whole a failure where one did.

@@ -16,7 +16,7 @@ use crate::cli::{Outcome, written};
 use crate::container::{ContainerError, KeyId, SignerId, TrustedSigner};
 use crate::error::{Diagnose, Kind};
 use crate::ops::{self, Part};
-use crate::output::{Document, Failure};
+use crate::output::{self, Document, Failure};
 use crate::progress::Progress;
 
 /// Decrypt everything and write nothing; exit 3 when anything is wrong
@@ -103,7 +103,7 @@ impl Document for VerifiesDocument {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         for (path, found) in self.rows.each() {
             if let Some(found) = found {
-                write!(out, "verified: {}: ", path.display())?;
+                write!(out, "verified: {}: ", output::one_line(&path.to_string_lossy()))?;
                 found.text(out)?;
             }
         }
