@@ -41,7 +41,7 @@ pub struct AuthorityRequest<'a> {
     pub permitted: &'a [Subtree],
     /// How long the root lasts, if not for [`lifetime::ROOT`].
     pub root_lifetime: Option<Duration>,
-    /// How long the intermediate lasts, if not for [`lifetime::INTERMEDIATE`].
+    /// How long the intermediate lasts, if not five years.
     pub issuing_lifetime: Option<Duration>,
 }
 

@@ -157,7 +157,7 @@ pub enum ModelError {
     ExternalRange { tensor: String, location: String, what: &'static str },
     #[error("tensor '{tensor}' claims to be at an address in memory")]
     MemoryAddress { tensor: String },
-    #[error("with the external data of its subgraphs inside, the model exceeds the 2 GiB of a message")]
+    #[error("external data that must come inside makes the model exceed the 2 GiB of a message")]
     TooLargeInside,
     #[error("{role} '{name}' is a {found}, which no request can carry")]
     UnsupportedType { role: &'static str, name: String, found: String },
@@ -184,7 +184,9 @@ impl Diagnose for ModelError {
             Self::UnsupportedType { .. } => {
                 format!("inputs and outputs are tensors of {}", DataType::ALL.map(DataType::name).join(", "))
             }
-            Self::TooLargeInside => "make what the subgraphs share an initializer of the main graph".into(),
+            Self::TooLargeInside => {
+                "weights stay outside as initializers of the main graph, where all inputs have a shape".into()
+            }
             Self::Runtime(error) => return error.hint(),
             Self::TooDeep
             | Self::ExternalRange { .. }
