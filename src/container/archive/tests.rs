@@ -144,6 +144,20 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
 }
 
 #[test]
+fn names_that_no_manifest_holds_are_refused_before_anything_is_written() {
+    let names = |mark: &str| -> Vec<(String, u64)> {
+        let member = |i| (format!("{i:05}{}/{}", mark.repeat(240), mark.repeat(150)), 0);
+        (0..MAX_MEMBERS).map(member).collect()
+    };
+    let new = |names: Vec<(String, u64)>| {
+        let model = names[0].0.clone();
+        Writer::new(&model, names, |_: &str| Ok(std::io::empty())).map(|writer| writer.length())
+    };
+    assert!(new(names("x")).is_ok());
+    assert!(matches!(new(names("\"")), Err(ArchiveFault::Manifest(_))));
+}
+
+#[test]
 fn tar_itself_reads_it() {
     let directory = tempfile::tempdir().unwrap();
     let long = format!("{}/{}", "d".repeat(90), "f".repeat(200));

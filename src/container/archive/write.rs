@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::ArchiveFault;
 use super::block::{END, Entry, entry_len, padding};
-use super::manifest::{MANIFEST, Manifest, Member};
+use super::manifest::{MANIFEST, MAX_MANIFEST, Manifest, Member};
 use super::name::{Names, shown};
 use crate::crypto::digest::Sha256;
 use crate::fs::FsError;
@@ -39,8 +39,13 @@ impl<F: FnMut(&str) -> io::Result<R>, R: Read> Writer<F, R> {
         let list = members.into_iter().map(|(name, size)| Member { name, size, sha256: [0; 32] });
         let manifest = Manifest::new(model, list.collect());
         // Its length is known before the digests are: they all have 64 digits.
-        Manifest::parse(&manifest.encode())?;
-        let closing = Entry { name: MANIFEST.to_owned(), size: manifest.encode().len() as u64 };
+        let json = manifest.encode();
+        Manifest::parse(&json)?;
+        let closing = Entry { name: MANIFEST.to_owned(), size: json.len() as u64 };
+        // Quotation marks in names take twice their room there.
+        if closing.size > MAX_MANIFEST {
+            return Err(ArchiveFault::Manifest("the names of the files are too long for it".into()));
+        }
         let entries = manifest.members.iter().map(|m| Entry { name: m.name.clone(), size: m.size });
         let mut length = Some(END as u64);
         for entry in entries.chain([closing]) {
