@@ -268,7 +268,11 @@ impl Server {
     pub fn stop(mut self) -> std::process::ExitStatus {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
-        self.child.wait().unwrap()
+        let status = self.child.wait().unwrap();
+        if !status.success() {
+            eprintln!("the server ended with {status}: {}", fs::read_to_string(&self.log).unwrap());
+        }
+        status
     }
 
     /// Waits for the end of a server that was told to end.
