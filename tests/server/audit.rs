@@ -52,7 +52,11 @@ fn every_decision_has_a_line_that_says_who_did_what() {
     for part in token.split('.') {
         assert!(!log.contains(part));
     }
-    assert!(!log.contains("15, 13") && !log.contains("15,13") && !log.contains("e-"), "{log}");
+    assert!(!log.contains("15, 13") && !log.contains("15,13"), "{log}");
+    for line in &lines {
+        let plain = |value: &serde_json::Value| !value.is_array() && !value.is_object() && !value.is_f64();
+        assert!(line.as_object().unwrap().values().all(plain), "{line}");
+    }
     drop((sandbox, sandbox_home));
 }
 
