@@ -1,11 +1,9 @@
 //! Prepares the process, then hands over to the command line.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() {
     silence_libraries();
     sealserve::process::keep_memory_private();
-    sealserve::cli::main()
+    sealserve::process::end(sealserve::cli::main())
 }
 
 /// Before anything else runs: libraries that are loaded later read these. The

@@ -1,5 +1,7 @@
 //! What holds for the whole process.
 
+use std::io::Write;
+
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// No core dump, and no other process of this user may read the memory. Best
@@ -7,6 +9,16 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 pub fn keep_memory_private() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Ends the process at once. What libraries would do at an exit is left out: threads are
+/// still there, and ONNX Runtime, taken down under them, aborted a server that had ended
+/// well, once in some hundred times.
+#[expect(unsafe_code, reason = "only _exit(2) does it")]
+pub fn end(code: u8) -> ! {
+    let _ = std::io::stdout().flush();
+    // SAFETY: it takes a number and does not return; what was to be written is written.
+    unsafe { libc::_exit(i32::from(code)) }
 }
 
 /// Gives memory that was freed back to the system, which hands it to nobody unwiped.

@@ -1,7 +1,5 @@
 //! Exit codes.
 
-use std::process::ExitCode;
-
 use crate::error::Kind;
 
 pub(super) const HELP: &str = "\
@@ -15,11 +13,13 @@ Exit codes:
 
 Secrets are never arguments: an option that takes one takes FILE, - (stdin), fd:N or env:NAME.";
 
-pub(super) fn code(kind: Kind) -> ExitCode {
-    ExitCode::from(match kind {
+pub(super) const DONE: u8 = 0;
+
+pub(super) fn code(kind: Kind) -> u8 {
+    match kind {
         Kind::Failed => 1,
         Kind::Usage => 2,
         Kind::Negative => 3,
         Kind::Credential => 4,
-    })
+    }
 }

@@ -21,7 +21,6 @@ mod token;
 mod usage;
 
 use std::io::IsTerminal;
-use std::process::ExitCode;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -125,7 +124,7 @@ impl Any {
 
 /// Runs the command that the process was started with. No thread may have been started
 /// before, since the environment is changed.
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error),
@@ -137,13 +136,13 @@ pub fn main() -> ExitCode {
     let output = Output::new(format, wants_color(cli.global.color), cli.global.quiet);
     let context = Context::new(cli.global, output);
     match cli.command.run(&context) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => exit::DONE,
         Err(Stop::Failure(failure)) => {
             output.failure(&failure);
             exit::code(failure.conclusion())
         }
         // Who closes the pipe has read enough.
-        Err(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::DONE,
         Err(Stop::Output(error)) => {
             let failure = Failure::new(crate::error::Kind::Failed, error.to_string());
             output.failure(&failure.context("cannot write to standard output"));

@@ -1,14 +1,13 @@
 //! What is said where the arguments make no sense, or ask for help.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use super::exit;
 use crate::error::Kind;
 use crate::output::{Failure, Format, Output};
 
 /// Prints help and usage errors, and says how to end: 0 or 2.
-pub(super) fn report(error: &clap::Error) -> ExitCode {
+pub(super) fn report(error: &clap::Error) -> u8 {
     if error.use_stderr() && wants_json(std::env::args_os()) {
         let failure = failure(&error.render().to_string());
         Output::new(Format::Json, false, false).failure(&failure);
@@ -16,7 +15,7 @@ pub(super) fn report(error: &clap::Error) -> ExitCode {
     }
     // As clap does it: help on stdout, errors on stderr. Who closes the pipe has read enough.
     let _ = error.print();
-    if error.use_stderr() { exit::code(Kind::Usage) } else { ExitCode::SUCCESS }
+    if error.use_stderr() { exit::code(Kind::Usage) } else { exit::DONE }
 }
 
 /// Whether `arguments`, of which not all could be understood, ask for JSON.
