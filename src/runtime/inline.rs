@@ -114,7 +114,9 @@ fn weight<'a>(tensor: &'a [u8], members: &Members<'a>) -> Result<Option<(Weight,
         _ => return Ok(None),
     };
     let whole = size(tensor).map_err(|_| Malformed)? == Some(data.len() as u64);
-    let aligned = lend::alignment(data_type).is_some();
+    // Within the model it is moved to where it may lie; a member stays where it is.
+    let aligned = lend::alignment(data_type)
+        .is_some_and(|multiple| raw.is_some() || data.as_ptr().addr().is_multiple_of(multiple));
     let name = name(tensor, 8)?;
     let named = !name.is_empty() && name.as_bytes() == text(tensor, 8)? && !name.contains('\0');
     if !(plain && whole && aligned && named && data.len() >= LEAST) {
@@ -311,6 +313,7 @@ mod tests {
         let (large, small) = (vec![1; 4 * n], vec![2; 4 * n - 4]);
         let member = [vec![3; 4 * n], vec![0; 9]].concat();
         let outside = b"\x6a\x11\x0a\x08location\x12\x05there\x70\x01";
+        let odd = b"\x6a\x11\x0a\x08location\x12\x05odd_1\x70\x01";
         let onnx = model_of(&[
             tensor("raw", n, &framed_bytes(9, &large)),
             tensor("small", n - 1, &framed_bytes(9, &small)),
@@ -320,9 +323,14 @@ mod tests {
             tensor("floats", n, &framed_bytes(4, &large)),
             tensor("part", n, &[framed_bytes(9, &large), framed_bytes(3, b"")].concat()),
             tensor("member", n, outside),
+            tensor("odd", n, odd),
             tensor("input", n, &framed_bytes(9, &large)),
         ]);
-        let there = |name: &str| (name == "there").then_some(member.as_slice());
+        let there = |name: &str| match name {
+            "there" => Some(member.as_slice()),
+            "odd_1" => Some(&member[1..]),
+            _ => None,
+        };
         let slim = slim(&onnx, &there).unwrap();
         let names: Vec<_> = slim.weights.iter().map(|(weight, _)| weight.name.as_str()).collect();
         assert_eq!(names, ["raw", "member"]);
@@ -337,6 +345,12 @@ mod tests {
                 Some((input, _)) => {
                     assert_eq!((field.number, field.value), (INPUT, Value::Bytes(&input)));
                     assert_eq!(text(&input, 1), Ok(slim.weights[at / 7].0.name.as_bytes()));
+                }
+                // Where numbers of its type may not lie, data of a member comes inside.
+                None if at == 8 => {
+                    let Value::Bytes(inside) = field.value else { panic!("{field:?}") };
+                    assert_eq!(text(inside, RAW_DATA), Ok(&member[1..=4 * n]));
+                    assert!(External::of(inside).unwrap().is_none());
                 }
                 None => assert_eq!(*field, before[at]),
             }

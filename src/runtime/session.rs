@@ -156,7 +156,7 @@ impl Runtime {
 
 /// Weights within the ONNX file lie wherever their fields begin: moves each to where
 /// numbers of its type may be read, into the bytes of its own field before it, which
-/// are at least eight. Those in other files lie where their makers put them.
+/// are at least eight. Those in other files are lent only where they lie so already.
 fn align(bytes: &mut [u8], onnx: &Range<usize>, weights: &mut [Weight]) {
     for weight in weights.iter_mut().filter(|weight| onnx.contains(&weight.range.start)) {
         let over = weight.range.start % lend::alignment(weight.data_type).unwrap_or(1);
@@ -317,17 +317,17 @@ mod tests {
 
     const CPU: SessionOptions = SessionOptions { placement: Placement::Cpu, intra_threads: 1 };
 
-    /// A model of these bytes, and these members behind them.
+    /// A model of these bytes, and these members behind them, where an archive has them.
     fn model_of(onnx: &[u8], members: &[(&str, &[u8])]) -> Model {
-        let all: Vec<&[u8]> = [onnx].into_iter().chain(members.iter().map(|(_, bytes)| *bytes)).collect();
-        let mut plaintext = SecretPages::zeroed(all.iter().map(|bytes| bytes.len()).sum()).unwrap();
-        plaintext.expose_mut().copy_from_slice(&all.concat());
-        let mut end = onnx.len();
-        let place = |(name, bytes): &(&str, &[u8])| {
-            end += bytes.len();
-            ((*name).to_owned(), end - bytes.len()..end)
-        };
-        Model { plaintext, onnx: 0..onnx.len(), members: members.iter().map(place).collect() }
+        let (mut all, mut places) = (onnx.to_vec(), Vec::new());
+        for (name, bytes) in members {
+            all.resize(all.len().next_multiple_of(512), 0);
+            places.push(((*name).to_owned(), all.len()..all.len() + bytes.len()));
+            all.extend_from_slice(bytes);
+        }
+        let mut plaintext = SecretPages::zeroed(all.len()).unwrap();
+        plaintext.expose_mut().copy_from_slice(&all);
+        Model { plaintext, onnx: 0..onnx.len(), members: places }
     }
 
     fn open_with(onnx: &[u8], members: &[(&str, &[u8])]) -> Result<Session, ModelError> {
