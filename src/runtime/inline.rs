@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::error::ModelError;
 use super::external::{External, size};
 use super::lend::{self, Weight};
-use super::onnx::{Message, is_initializer, name, text};
+use super::onnx::{Message, is_initializer, text};
 use super::wire::{Field, Fields, Malformed, Value, fields_with_bytes, put_varint, varint};
 use crate::secret::SecretBytes;
 
@@ -117,12 +117,12 @@ fn weight<'a>(tensor: &'a [u8], members: &Members<'a>) -> Result<Option<(Weight,
     // Within the model it is moved to where it may lie; a member stays where it is.
     let aligned = lend::alignment(data_type)
         .is_some_and(|multiple| raw.is_some() || data.as_ptr().addr().is_multiple_of(multiple));
-    let name = name(tensor, 8)?;
-    let named = !name.is_empty() && name.as_bytes() == text(tensor, 8)? && !name.contains('\0');
-    if !(plain && whole && aligned && named && data.len() >= LEAST) {
+    let name = std::str::from_utf8(text(tensor, 8)?).ok();
+    let Some(name) = name.filter(|name| !name.is_empty() && !name.contains('\0')) else { return Ok(None) };
+    if !(plain && whole && aligned && data.len() >= LEAST) {
         return Ok(None);
     }
-    Ok(Some((Weight { name, data_type, shape, range: 0..data.len() }, data)))
+    Ok(Some((Weight { name: name.to_owned(), data_type, shape, range: 0..data.len() }, data)))
 }
 
 struct Rewrite<'a> {
@@ -314,8 +314,10 @@ mod tests {
         let member = [vec![3; 4 * n], vec![0; 9]].concat();
         let outside = b"\x6a\x11\x0a\x08location\x12\x05there\x70\x01";
         let odd = b"\x6a\x11\x0a\x08location\x12\x05odd_1\x70\x01";
+        // No message would show it so.
+        let raw = format!("\"raw\" {}", "w".repeat(120));
         let onnx = model_of(&[
-            tensor("raw", n, &framed_bytes(9, &large)),
+            tensor(&raw, n, &framed_bytes(9, &large)),
             tensor("small", n - 1, &framed_bytes(9, &small)),
             tensor("twice", n, &framed_bytes(9, &large)),
             tensor("twice", n, &framed_bytes(9, &large)),
@@ -333,7 +335,7 @@ mod tests {
         };
         let slim = slim(&onnx, &there).unwrap();
         let names: Vec<_> = slim.weights.iter().map(|(weight, _)| weight.name.as_str()).collect();
-        assert_eq!(names, ["raw", "member"]);
+        assert_eq!(names, [raw.as_str(), "member"]);
         assert_eq!(slim.weights[0].1, large);
         assert_eq!(slim.weights[1].1, &member[..4 * n]);
         assert_eq!(slim.weights[0].0.shape, [i64::try_from(n).unwrap()]);

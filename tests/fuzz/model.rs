@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-use sealserve::runtime::external::{External, ScanError, scan};
+use sealserve::runtime::external::{ScanError, scan};
 use sealserve::runtime::graph;
 
 /// Bytes of the one member that there is.
@@ -21,8 +21,11 @@ pub(super) fn holds(model: &[u8]) {
     }
     if let Ok(found) = &scanned {
         // What is found was there: memory follows from the bytes read.
-        let told: usize = found.iter().map(|e: &External| e.tensor.len() + e.location.len()).sum();
+        let told: usize = found.iter().map(|external| external.location.len()).sum();
         assert!(told + found.len() <= model.len());
+        // A name is fit to be shown: a byte is six at most (`\u{7f}`), or an ellipsis.
+        let named: usize = found.iter().map(|external| external.tensor.len()).sum();
+        assert!(named <= 6 * model.len() + '…'.len_utf8() * found.len());
         assert!(found.iter().all(|external| external.start <= external.end));
     }
 
