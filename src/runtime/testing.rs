@@ -4,12 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::device::Device;
+use super::device::{Device, Placement};
 use super::engine::Runtime;
+use super::error::{ModelError, RunError};
 use super::install::{self, InstallRequest};
 use super::library::Library;
+use super::opener::Model;
 use super::pins::Flavor;
+use super::session::{Session, SessionOptions};
+use super::tensor::Tensor;
 use crate::progress::Silent;
+use crate::secret::SecretPages;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -39,4 +44,33 @@ pub(super) fn runtime() -> Runtime {
         }
         Runtime::load(Library::check(&library_path(), Device::Cpu, false).unwrap()).unwrap()
     })
+}
+
+pub(super) const CPU: SessionOptions = SessionOptions { placement: Placement::Cpu, intra_threads: 1 };
+
+/// A model of these bytes, and these members behind them, where an archive has them.
+pub(super) fn model_of(onnx: &[u8], members: &[(&str, &[u8])]) -> Model {
+    let (mut all, mut places) = (onnx.to_vec(), Vec::new());
+    for (name, bytes) in members {
+        all.resize(all.len().next_multiple_of(512), 0);
+        places.push(((*name).to_owned(), all.len()..all.len() + bytes.len()));
+        all.extend_from_slice(bytes);
+    }
+    let mut plaintext = SecretPages::zeroed(all.len()).unwrap();
+    plaintext.expose_mut().copy_from_slice(&all);
+    Model { plaintext, onnx: 0..onnx.len(), members: places }
+}
+
+/// That model, open.
+pub(super) fn open_with(onnx: &[u8], members: &[(&str, &[u8])]) -> Result<Session, ModelError> {
+    runtime().prepare(model_of(onnx, members), 1)?.open(&CPU)
+}
+
+/// Runs it, with nobody to stop it.
+pub(super) fn run(
+    session: &mut Session,
+    inputs: Vec<Tensor>,
+    wanted: &[&str],
+) -> Result<Vec<Tensor>, RunError> {
+    session.run(inputs, wanted, &runtime().interrupt().unwrap())
 }

@@ -1,0 +1,203 @@
+//! From a model's plaintext to sessions: what the library shall read is found, moved to
+//! where it can be read, and lent; all else is wiped.
+
+use std::ops::Range;
+
+use super::engine::Runtime;
+use super::error::ModelError;
+use super::graph;
+use super::inline::{Slim, slim};
+use super::lend::{self, Lender, Weight};
+use super::session::{Session, SessionOptions};
+use crate::secret::{SecretBytes, SecretPages};
+
+/// A model in the clear, every byte of it authenticated.
+#[derive(Debug)]
+pub struct Model {
+    /// All of it.
+    pub plaintext: SecretPages,
+    /// Where the ONNX file is in it.
+    pub onnx: Range<usize>,
+    /// The other members of its archive, by the names that its tensors call them.
+    pub members: Vec<(String, Range<usize>)>,
+}
+
+impl Runtime {
+    /// Prepares a model for so many `sessions`. Its graph is walked first, always. What
+    /// no session will need of its plaintext is wiped here.
+    pub fn prepare(self, mut model: Model, sessions: usize) -> Result<Opener, ModelError> {
+        let bytes = model.plaintext.expose();
+        let member = |name: &str| {
+            let (_, range) = model.members.iter().find(|(member, _)| member == name)?;
+            bytes.get(range.clone())
+        };
+        let onnx = bytes.get(model.onnx.clone()).ok_or(ModelError::NotOnnx)?;
+        let graph = graph::inspect(onnx, &|name| member(name).map(|data| data.len() as u64))?;
+        let Slim { onnx, weights } = slim(onnx, &member)?;
+        let start = bytes.as_ptr().addr();
+        let mut weights: Vec<_> = weights
+            .into_iter()
+            .map(|(mut weight, data)| {
+                let at = data.as_ptr().addr() - start;
+                weight.range = at..at + data.len();
+                weight
+            })
+            .collect();
+        align(model.plaintext.expose_mut(), &model.onnx, &mut weights);
+        let lender = Lender::new(model.plaintext, &weights);
+        Ok(Opener { runtime: self, is_unsteady: graph.is_unsteady, onnx, weights, lender, left: sessions })
+    }
+}
+
+/// Weights within the ONNX file lie wherever their fields begin: moves each to where
+/// numbers of its type may be read, into the bytes of its own field before it, which
+/// are at least eight. Those in other files are lent only where they lie so already.
+fn align(bytes: &mut [u8], onnx: &Range<usize>, weights: &mut [Weight]) {
+    for weight in weights.iter_mut().filter(|weight| onnx.contains(&weight.range.start)) {
+        let over = weight.range.start % lend::alignment(weight.data_type).unwrap_or(1);
+        if over > 0 {
+            bytes.copy_within(weight.range.clone(), weight.range.start - over);
+            weight.range = weight.range.start - over..weight.range.end - over;
+        }
+    }
+}
+
+/// Opens a model as often as was said.
+pub struct Opener {
+    runtime: Runtime,
+    onnx: SecretBytes,
+    weights: Vec<Weight>,
+    lender: Lender,
+    is_unsteady: bool,
+    /// Sessions that are still to be opened.
+    left: usize,
+}
+
+impl Opener {
+    /// Opens it once more. With the last time, all that the library has copied is gone
+    /// from our memory when this returns.
+    pub fn open(&mut self, options: &SessionOptions) -> Result<Session, ModelError> {
+        self.left = self.left.saturating_sub(1);
+        let builder = || self.runtime.builder(options.placement, options.intra_threads);
+        let open = || self.lender.open(builder()?, self.onnx.expose(), &self.weights, self.left == 0);
+        let session = open()
+            .map_err(|error: ort::Error| ModelError::Refused { message: error.message().to_owned() })?;
+        Session::new(session, &self.weights, self.lender.guard(), self.is_unsteady)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::testing::{CPU, model, model_of, open_with, run, runtime};
+    use crate::runtime::wire::put_varint;
+    use crate::runtime::{Tensor, TensorData};
+
+    #[test]
+    fn weights_come_from_a_member_of_the_archive_and_from_nowhere_else() {
+        let onnx = model("models/external-cwd.onnx");
+        let refused = open_with(&onnx, &[]).unwrap_err();
+        assert!(matches!(refused, ModelError::ExternalData { .. }), "{refused}");
+
+        let identity: Vec<u8> =
+            (0..16).flat_map(|i| (if i % 5 == 0 { 2f32 } else { 0.0 }).to_le_bytes()).collect();
+        let members = [("secret.bin", identity.as_slice())];
+        let mut session = open_with(&onnx, &members).unwrap();
+        let x = Tensor::new("x", vec![1, 4], TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0])).unwrap();
+        let y = run(&mut session, vec![x], &[]).unwrap();
+        assert_eq!(y[0].data(), &TensorData::Fp32(vec![2.0, 4.0, 6.0, 8.0]));
+    }
+
+    #[test]
+    fn weights_in_a_subgraph_come_from_a_member_too() {
+        let mut onnx = model("models/external-subgraph.onnx");
+        for at in 0..onnx.len() {
+            if onnx[at..].starts_with(b"../secret.bin") {
+                onnx[at..at + 13].copy_from_slice(b"sub/weigh.bin");
+            }
+        }
+        let weights: Vec<u8> = [1f32, 2.0, 3.0, 4.0].iter().flat_map(|f| f.to_le_bytes()).collect();
+        let members = [("sub/weigh.bin", weights.as_slice())];
+        let mut session = open_with(&onnx, &members).unwrap();
+        let which = Tensor::new("which", vec![], TensorData::Bool(vec![true])).unwrap();
+        let y = run(&mut session, vec![which], &[]).unwrap();
+        assert_eq!(y[0].data(), &TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0]));
+    }
+
+    /// `y = x op w`, FP32, with `w` = `data` of 128 x 128.
+    fn dense(op: &str, data: &[u8]) -> Vec<u8> {
+        fn framed(number: u8, bytes: &[u8]) -> Vec<u8> {
+            let mut out = vec![number << 3 | 2];
+            put_varint(&mut out, bytes.len() as u64);
+            [out, bytes.to_vec()].concat()
+        }
+        let square = [8, 1, 18, 10, 10, 3, 8, 0x80, 1, 10, 3, 8, 0x80, 1];
+        let value = |name: &[u8]| [framed(1, name), framed(2, &framed(1, &square))].concat();
+        let node = [framed(1, b"x"), framed(1, b"w"), framed(2, b"y"), framed(4, op.as_bytes())].concat();
+        let tensor = [&[8, 0x80, 1, 8, 0x80, 1, 16, 1][..], &framed(8, b"w"), data].concat();
+        let graph = [
+            framed(1, &node),
+            framed(2, b"dense"),
+            framed(5, &tensor),
+            framed(11, &value(b"x")),
+            framed(12, &value(b"y")),
+        ];
+        [vec![8, 8], framed(7, &graph.concat()), framed(8, &[16, 17])].concat()
+    }
+
+    #[test]
+    fn weights_are_lent_and_wiped_once_they_are_repacked() {
+        const BYTES: usize = 4 * 128 * 128;
+        let ones = 1_f32.to_le_bytes().repeat(128 * 128);
+        let raw = [&[9 << 3 | 2, 0x80, 0x80, 4][..], &ones].concat();
+        let location = b"\x6a\x0d\x0a\x08location\x12\x01w\x70\x01".to_vec();
+        for (op, y, kept) in [("MatMul", 128.0, 0), ("Add", 2.0, BYTES)] {
+            let inside = model_of(&dense(op, &raw), &[]);
+            let outside = model_of(&dense(op, &location), &[("w", &ones), ("unused", &ones)]);
+            for (model, sessions) in [(inside, 1), (outside, 3)] {
+                let mut opener = runtime().prepare(model, sessions).unwrap();
+                assert_eq!(opener.lender.held(), BYTES, "what is not lent is gone");
+                let mut open = Vec::new();
+                for left in (0..sessions).rev() {
+                    open.push(opener.open(&CPU).unwrap());
+                    let expected = if left > 0 { BYTES } else { kept };
+                    assert_eq!(opener.lender.held(), expected, "{op} {left}");
+                }
+                for session in &mut open {
+                    let x = Tensor::new("x", vec![128, 128], TensorData::Fp32(vec![1.0; 128 * 128]));
+                    let answer = run(session, vec![x.unwrap()], &[]).unwrap();
+                    assert_eq!(answer[0].data(), &TensorData::Fp32(vec![y; 128 * 128]), "{op}");
+                }
+                drop(open);
+                assert_eq!(opener.lender.held(), 0, "{op}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_in_the_model_are_moved_to_where_numbers_may_lie() {
+        let weight =
+            |start| Weight { name: "w".into(), data_type: 1, shape: vec![4], range: start..start + 16 };
+        let mut bytes: Vec<u8> = (0..64).collect();
+        let mut weights = [weight(11), weight(28), weight(45)];
+        align(&mut bytes, &(0..40), &mut weights);
+        assert_eq!(weights, [weight(8), weight(28), weight(45)]);
+        assert_eq!(bytes[8..24], (11..27).collect::<Vec<u8>>());
+        assert_eq!(bytes[28..], (28..64).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn weights_beyond_the_end_of_a_member_are_refused() {
+        let onnx = model("models/external-cwd.onnx");
+        let members = [("secret.bin", &[0; 63][..])];
+        let refused = open_with(&onnx, &members).unwrap_err();
+        assert!(matches!(refused, ModelError::ExternalRange { .. }), "{refused}");
+    }
+
+    #[test]
+    fn what_onnx_runtime_refuses_is_told() {
+        // A graph, and nothing else.
+        let refused = open_with(b"\x3a\x00", &[]).unwrap_err();
+        assert!(matches!(refused, ModelError::Refused { .. }), "{refused}");
+    }
+}
