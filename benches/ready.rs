@@ -16,13 +16,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ort::value::Tensor;
 use support::harness::{Sandbox, onnxruntime, repository};
-use support::{Table, binary, cost, evict, heading, median, number, peak, process_cpu, resident, rounds};
-
-const SIDE: usize = 1024;
+use support::{
+    Table, alone, binary, cost, evict, heading, median, memory, number, process_cpu, resident, rounds,
+};
 
 /// What it took until a process said that it was ready.
 #[derive(Debug, Clone, Copy)]
@@ -32,24 +31,6 @@ struct Start {
     /// The part that it says loading took.
     load: Option<f64>,
     peak: Option<f64>,
-}
-
-/// The peer: opens the model by its path, then runs it, and says when.
-fn plain(library: &str, model: &str) {
-    let environment = ort::init_from(library).unwrap().with_telemetry(false).build().unwrap();
-    let start = Instant::now();
-    let mut session = ort::session::Session::builder(&environment)
-        .unwrap()
-        .with_intra_threads(1)
-        .unwrap()
-        .with_intra_op_spinning(false)
-        .unwrap()
-        .commit_from_file(model)
-        .unwrap();
-    println!("loaded seconds={} ready", start.elapsed().as_secs_f64());
-    let x = Tensor::from_array(([1, SIDE], vec![1_f32; SIDE])).unwrap();
-    session.run(ort::inputs!["x" => x]).unwrap();
-    std::thread::sleep(Duration::from_secs(3600));
 }
 
 /// Runs `child` until a line of `lines` says "ready".
@@ -63,7 +44,8 @@ fn until_ready(start: Instant, mut child: Child, lines: impl Read) -> Start {
         }
         if words.any(|word| word == "ready") {
             let wall = start.elapsed().as_secs_f64();
-            let found = Start { wall, cpu: process_cpu(child.id()), load, peak: Some(peak(child.id())) };
+            let found =
+                Start { wall, cpu: process_cpu(child.id()), load, peak: Some(memory(child.id()).peak) };
             child.kill().unwrap();
             child.wait().unwrap();
             return found;
@@ -73,8 +55,7 @@ fn until_ready(start: Instant, mut child: Child, lines: impl Read) -> Start {
 }
 
 fn start_plain(model: &Path) -> Start {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("plain").arg(onnxruntime()).arg(model).env("ORT_DISABLE_TELEMETRY", "1");
+    let mut command = alone::command(model);
     let start = Instant::now();
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let lines = child.stdout.take().unwrap();
@@ -110,12 +91,7 @@ struct Form {
 /// A model made by `testdata/external.py`, encrypted, with a configuration of its own.
 fn form(sandbox: &Sandbox, title: &'static str, name: &'static str, how: &str, mib: usize) -> Form {
     let directory = sandbox.path(name);
-    let mut make = Command::new("python3");
-    make.arg(repository().join("testdata/external.py")).arg(how).arg(&directory).arg(mib.to_string());
-    assert!(make.status().unwrap().success());
-    let data = directory.join("model.onnx.data");
-    let mut plain = vec![directory.join("model.onnx")];
-    plain.extend(data.exists().then_some(data));
+    let plain = alone::make(&directory, how, mib);
     sandbox.encrypt(if plain.len() == 1 { &plain[0] } else { &directory }, name);
     let config = std::fs::read_to_string(sandbox.home().join("sealserve.toml")).unwrap();
     let model = sandbox.home().join(format!("models/{name}.sealed"));
@@ -199,12 +175,7 @@ fn measure(sandbox: &Sandbox, form: &Form, cold: bool) {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, mode, library, model] = arguments.as_slice()
-        && mode == "plain"
-    {
-        return plain(library, model);
-    }
+    alone::run_if_asked();
     let mib = number("SEALSERVE_BENCH_MIB", 512);
     heading(&binary());
     println!("{mib} MiB of weights; {} rounds; times from the start of the process\n", rounds());

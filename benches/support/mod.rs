@@ -7,6 +7,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses a part of it")]
 
+pub mod alone;
 pub mod client;
 #[path = "../../tests/support/mod.rs"]
 pub mod harness;
@@ -122,11 +123,23 @@ pub fn process_cpu(pid: u32) -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// The most memory that process `pid` has held so far, in MiB.
-pub fn peak(pid: u32) -> f64 {
+/// What a process holds, in MiB.
+pub struct Memory {
+    pub steady: f64,
+    /// The part of it that is pages of files.
+    pub file: f64,
+    /// The most that it has held so far.
+    pub peak: f64,
+}
+
+/// What process `pid` holds.
+pub fn memory(pid: u32) -> Memory {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim_matches([' ', '\t', 'k', 'B']).parse::<f64>().unwrap() / 1024.0
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<f64>().unwrap() / 1024.0
+    };
+    Memory { steady: field("VmRSS"), file: field("RssFile"), peak: field("VmHWM") }
 }
 
 /// Drops what the page cache holds of the file at `path`.
