@@ -11,7 +11,7 @@ mod tree;
 mod turn;
 
 use std::fs::{File, Metadata, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSliceMut, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -339,6 +339,12 @@ fn require_private(path: &Path, metadata: &std::fs::Metadata) -> Result<(), FsEr
 
 fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// Reads what is at `offset` into `buffers`, one after the other, and returns how many bytes
+/// that was (`preadv(2)`, which the standard library does not have yet).
+pub fn read_vectored_at(file: &File, buffers: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::preadv(file, buffers, offset)?)
 }
 
 /// Writes all of `bytes` at `offset`, and makes them durable.

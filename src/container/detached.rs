@@ -7,13 +7,13 @@ use std::io::{Read, Write};
 use super::error::{ContainerError, Fault};
 use super::seal::{Head, SealSpec, Summary};
 use super::signature::Signer;
-use super::stream::{Named, read_up_to};
+use super::stream::{Input, Named, read_up_to};
 use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 
 /// Encrypts all of `input` as [`seal`](super::seal) does, the header to `header`
 /// and the payload to `output`, signed by `signers`. `sealed_bytes` counts both.
-pub fn seal_detached<R: Read + Send, H: Write, W: Write + Send>(
+pub fn seal_detached<R: Input, H: Write, W: Write + Send>(
     input: Named<R>,
     mut header: Named<H>,
     mut output: Named<W>,

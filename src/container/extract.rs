@@ -1,6 +1,6 @@
 //! Archives out of sealed files.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use super::archive::{ArchiveFault, Contents, Manifest, Nowhere, Reader, Receive};
 use super::error::ContainerError;
@@ -8,12 +8,12 @@ use super::id::SignerId;
 use super::open::Unlocked;
 use super::random_access::Chunks;
 use super::signature::SignaturePolicy;
-use super::stream::{Named, ReadAt};
+use super::stream::{Input, Named, ReadAt};
 use super::verify::Hash;
 use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 
-impl<S: Read + Send> Unlocked<S> {
+impl<S: Input> Unlocked<S> {
     /// Decrypts the archive inside, each member to `receiver`, and compares all of
     /// it with its manifest. Returns the plaintext's length too. Until this
     /// succeeds, nothing that was received is whole.

@@ -23,6 +23,7 @@ pub mod archive;
 mod batch;
 mod body;
 mod detached;
+mod entry;
 mod error;
 mod external;
 mod extract;
@@ -67,7 +68,7 @@ pub use rewrite::{RecipientChange, Rewrite, Rewritten};
 pub use seal::{SealSpec, Summary, seal, seal_signed};
 pub use signature::{SignaturePolicy, Signed, Signer, TrustedSigner, sign};
 pub use slot::SlotName;
-pub use stream::{Named, ReadAt};
+pub use stream::{Input, Named, ReadAt};
 pub use verify::Verified;
 
 /// Begins the name of every purpose that a key of this format serves.

@@ -15,7 +15,7 @@ use super::kek::KeySource;
 use super::metadata::Metadata;
 use super::recipient::RecipientKind;
 use super::signature::{SignaturePolicy, Statement};
-use super::stream::{Hashed, Named, ReadAt, read_up_to};
+use super::stream::{Hashed, Input, Named, ReadAt, read_up_to};
 use super::{memory, pipeline, range};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
 use crate::crypto::digest::{Digest, Sha256};
@@ -244,7 +244,7 @@ impl<S> Unlocked<S> {
     }
 }
 
-impl<S: Read + Send> Unlocked<S> {
+impl<S: Input> Unlocked<S> {
     /// Decrypts the payload to `output`, on all cores, in a few MiB of memory, and
     /// returns its length. What `output` gets is authentic and in order, but only
     /// after this succeeds is it whole.

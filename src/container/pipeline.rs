@@ -1,18 +1,18 @@
-//! Streams through all cores in constant memory. Workers pass a turnstile: one
-//! at a time fills its buffer from the input and draws a number; works on it
-//! beside the others; then waits until its number is called and writes. Who
-//! fails also waits for its turn, so the error that is reported is that of the
-//! earliest batch, and everything before it has been written.
+//! Streams through all cores in constant memory. Workers pass a turnstile: each fills
+//! its buffer and has a number by that; works on it beside the others; then waits until
+//! its number is called and writes. Who fails also waits for its turn, so the error
+//! that is reported is that of the earliest batch, and everything before it has been
+//! written.
 
-use std::io::{self, IoSliceMut, Read, Write};
+use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::batch::{self, Batch};
+use super::entry::{self, Entry};
 use super::error::ContainerError;
-use super::stream::Named;
+use super::stream::{Input, Named};
 use super::workers;
-use crate::crypto::cobblestone::SEALED_CHUNK;
 use crate::progress::Progress;
 
 /// Beyond these, the copying into and out of the kernel is what takes the time.
@@ -29,45 +29,41 @@ pub(super) struct Totals {
 /// by batch, and writes what it returns to `output`, in order. `progress` hears
 /// of plaintext bytes.
 pub(super) fn run<R, W, F>(
-    input: Named<R>,
+    mut input: Named<R>,
     output: Named<W>,
     piece: usize,
     work: F,
     progress: &dyn Progress,
 ) -> Result<Totals, ContainerError>
 where
-    R: Read + Send,
+    R: Input,
     W: Write + Send,
     F: Fn(Batch<'_>) -> Result<&[u8], ContainerError> + Sync,
 {
+    let name = input.name.clone();
+    let read_error = |source| ContainerError::Read { name: name.clone(), source };
     let turnstile = Turnstile {
-        entry: Mutex::new(Entry { input, drawn: 0, ended: false }),
+        entry: Entry::new(&mut input.stream, piece).map_err(read_error)?,
+        read_error: &read_error,
         exit: Mutex::new(Exit { output, called: 0, closed: false, outcome: Ok(Totals::default()) }),
         called: Condvar::new(),
-        piece,
     };
     workers::run(MAX_WORKERS, || turnstile.pass(&work, progress));
 
     let Exit { mut output, outcome, .. } =
         turnstile.exit.into_inner().unwrap_or_else(PoisonError::into_inner);
     let totals = outcome?;
+    entry::require_end(&mut input.stream, totals.read).map_err(read_error)?;
     output.stream.flush().map_err(|e| output.write_error(e))?;
     Ok(totals)
 }
 
-struct Turnstile<R, W> {
-    entry: Mutex<Entry<R>>,
+struct Turnstile<'a, R, W> {
+    entry: Entry<'a, R>,
+    read_error: &'a (dyn Fn(io::Error) -> ContainerError + Sync),
     exit: Mutex<Exit<W>>,
     /// Signalled when a number is called, or the exit closes.
     called: Condvar,
-    piece: usize,
-}
-
-struct Entry<R> {
-    input: Named<R>,
-    /// The next number to draw.
-    drawn: u64,
-    ended: bool,
 }
 
 struct Exit<W> {
@@ -79,7 +75,7 @@ struct Exit<W> {
     outcome: Result<Totals, ContainerError>,
 }
 
-impl<R: Read, W: Write> Turnstile<R, W> {
+impl<R: Input, W: Write> Turnstile<'_, R, W> {
     /// What each worker does until the input ends or something fails.
     fn pass<F>(&self, work: &F, progress: &dyn Progress)
     where
@@ -89,40 +85,19 @@ impl<R: Read, W: Write> Turnstile<R, W> {
         let _guard = OnPanic(|| self.close(&mut lock(&self.exit)));
         let mut secret = batch::buffer();
         let buffer = secret.expose_mut();
-        while let Some((number, read)) = self.enter(buffer) {
-            let worked = read.and_then(|filled| {
-                let last = !self.is_full(filled);
-                Ok((filled, work(Batch { number, buffer, filled, last })?))
-            });
-            let Some(bytes) = self.leave(number, worked) else { return };
+        while let Some((number, read)) = self.entry.next(buffer) {
+            let last = !self.entry.is_full(&read);
+            let worked = read
+                .map_err(self.read_error)
+                .and_then(|filled| Ok((filled, work(Batch { number, buffer, filled, last })?)));
+            let Some(bytes) = self.leave(number, last, worked) else { return };
             progress.advance(bytes);
         }
     }
 
-    /// Fills `buffer` and draws a number, unless the input has ended. Returns the
-    /// number and the bytes read.
-    fn enter(&self, buffer: &mut [u8]) -> Option<(u64, Result<usize, ContainerError>)> {
-        let mut entry = lock(&self.entry);
-        if entry.ended {
-            return None;
-        }
-        // Should the reading fail, or panic, nobody reads on.
-        entry.ended = true;
-        let number = entry.drawn;
-        entry.drawn += 1;
-        let read = fill(&mut entry.input.stream, buffer, self.piece);
-        entry.ended = !matches!(read, Ok(filled) if self.is_full(filled));
-        Some((number, read.map_err(|error| entry.input.read_error(error))))
-    }
-
-    /// Whether `filled` bytes of input make a full batch, so that more may follow.
-    fn is_full(&self, filled: usize) -> bool {
-        filled == batch::CHUNKS * self.piece
-    }
-
-    /// Writes when `number` is called. Returns the bytes of plaintext that went
-    /// through, or `None` once something has failed.
-    fn leave(&self, number: u64, worked: Result<(usize, &[u8]), ContainerError>) -> Option<u64> {
+    /// Writes when `number` is called; nobody does after the `last`. Returns the bytes
+    /// of plaintext that went through, or `None` where that is over.
+    fn leave(&self, number: u64, last: bool, worked: Result<(usize, &[u8]), ContainerError>) -> Option<u64> {
         let mut exit = lock(&self.exit);
         while exit.called != number && !exit.closed {
             exit = self.called.wait(exit).unwrap_or_else(PoisonError::into_inner);
@@ -139,6 +114,7 @@ impl<R: Read, W: Write> Turnstile<R, W> {
                 totals.read += read;
                 totals.written += written;
                 exit.called += 1;
+                exit.closed = last;
                 self.called.notify_all();
                 // Tags make the sealed side the longer one.
                 Some(read.min(written))
@@ -156,27 +132,6 @@ impl<R: Read, W: Write> Turnstile<R, W> {
         exit.closed = true;
         self.called.notify_all();
     }
-}
-
-/// Reads chunks of `piece` bytes to places [`SEALED_CHUNK`] apart, until the
-/// buffer is full or the input ends; returns the bytes read.
-fn fill(input: &mut impl Read, buffer: &mut [u8], piece: usize) -> io::Result<usize> {
-    let mut places: Vec<_> =
-        buffer.chunks_mut(SEALED_CHUNK).map(|place| IoSliceMut::new(&mut place[..piece])).collect();
-    let mut empty = places.as_mut_slice();
-    let mut filled = 0;
-    while !empty.is_empty() {
-        match input.read_vectored(empty) {
-            Ok(0) => break,
-            Ok(read) => {
-                filled += read;
-                IoSliceMut::advance_slices(&mut empty, read);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,18 +2,18 @@
 //! decrypted and encrypted in its place in one buffer, so memory stays constant
 //! and the plaintext is never whole anywhere.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use super::error::{ContainerError, Fault};
 use super::open::Unlocked;
 use super::pipeline;
 use super::recipient::Wrapper;
 use super::seal::{Head, Summary};
-use super::stream::{Named, read_up_to};
+use super::stream::{Input, Named, read_up_to};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK, opened_len};
 use crate::progress::Progress;
 
-impl<S: Read + Send> Unlocked<S> {
+impl<S: Input> Unlocked<S> {
     /// Writes the model to `output`, sealed anew for `recipients`. The metadata are
     /// carried over byte for byte, members of later versions and the time of the
     /// first sealing included; signature records are not, since they vouch for the

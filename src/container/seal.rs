@@ -1,6 +1,6 @@
 //! Sealing a model.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use super::body::{Body, SIGNATURE};
 use super::error::ContainerError;
@@ -11,7 +11,7 @@ use super::preamble::{MIN_SLOT, Preamble};
 use super::recipient::{Recipient, RecipientKind, Wrapper};
 use super::signature::{Signer, Statement};
 use super::slot;
-use super::stream::{Hashed, Named};
+use super::stream::{Hashed, Input, Named};
 use crate::crypto::cobblestone::{CHUNK, Cipher};
 use crate::crypto::digest::{Digest, Sha256, sha256};
 use crate::crypto::random;
@@ -44,7 +44,7 @@ pub struct Summary {
 /// Encrypts all of `input` to `output`, on all cores, in a few MiB of memory.
 /// `output` gets large writes, so it needs no buffer of its own; after an error
 /// it holds a part of a file, which the caller discards.
-pub fn seal<R: Read + Send, W: Write + Send>(
+pub fn seal<R: Input, W: Write + Send>(
     input: Named<R>,
     mut output: Named<W>,
     spec: &SealSpec<'_>,
@@ -57,7 +57,7 @@ pub fn seal<R: Read + Send, W: Write + Send>(
 /// Like [`seal`], signed by `signers`. A signature stands before what it covers:
 /// `output` has none, and the bytes that are returned are to replace those at its
 /// beginning.
-pub fn seal_signed<R: Read + Send, W: Write + Send>(
+pub fn seal_signed<R: Input, W: Write + Send>(
     input: Named<R>,
     mut output: Named<W>,
     spec: &SealSpec<'_>,
@@ -123,7 +123,7 @@ impl Head {
         self.body.signatures.extend(signers.iter().map(|signer| signer.sign(&statement)));
     }
 
-    fn seal<R: Read + Send, W: Write + Send>(
+    fn seal<R: Input, W: Write + Send>(
         &self,
         input: Named<R>,
         output: &mut Named<W>,
@@ -140,7 +140,7 @@ impl Head {
 
     /// Encrypts all of `input` to `output`, as the payload that belongs to this
     /// header. The summary counts the payload's bytes alone; `hash` hears of them.
-    pub(super) fn payload<R: Read + Send, W: Write + Send>(
+    pub(super) fn payload<R: Input, W: Write + Send>(
         &self,
         input: Named<R>,
         output: &mut Named<W>,

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use super::error::ContainerError;
 use crate::crypto::digest::Sha256;
+use crate::fs::Steady;
 
 /// A stream, and what messages call it: a path, or "standard input".
 #[derive(Debug)]
@@ -30,6 +31,43 @@ impl<S> Named<S> {
         ContainerError::Write { name: self.name.clone(), source }
     }
 }
+
+/// What is read from where it stands to its end.
+pub trait Input: Read + Send {
+    /// The regular file whose rest that is: it can be read in several places at once.
+    /// Who does so reads at the end through this too, which may know that all was in vain.
+    fn regular(&self) -> Option<&File> {
+        None
+    }
+}
+
+impl Input for File {
+    fn regular(&self) -> Option<&File> {
+        self.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(self)
+    }
+}
+
+impl Input for Steady {
+    fn regular(&self) -> Option<&File> {
+        self.file().regular()
+    }
+}
+
+impl<I: Input + ?Sized> Input for &mut I {
+    fn regular(&self) -> Option<&File> {
+        (**self).regular()
+    }
+}
+
+impl<I: Input + ?Sized> Input for Box<I> {
+    fn regular(&self) -> Option<&File> {
+        (**self).regular()
+    }
+}
+
+impl Input for &[u8] {}
+
+impl<T: AsRef<[u8]> + Send> Input for Cursor<T> {}
 
 /// A stream, and a hash that hears all that is read from it or written to it.
 pub(super) struct Hashed<'a, R> {
@@ -59,6 +97,13 @@ impl<R: Read> Read for Hashed<'_, R> {
             }
         }
         Ok(read)
+    }
+}
+
+impl<I: Input> Input for Hashed<'_, I> {
+    fn regular(&self) -> Option<&File> {
+        // A hash hears of one byte after the other.
+        if self.hash.is_some() { None } else { self.stream.regular() }
     }
 }
 

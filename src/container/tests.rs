@@ -2,6 +2,7 @@
 
 mod damage;
 mod failures;
+mod files;
 mod headers;
 mod interop;
 mod layout;
@@ -91,9 +92,10 @@ fn fault(error: ContainerError) -> Fault {
 }
 
 /// What every way of opening says is wrong with `bytes`.
-fn faults(bytes: &[u8]) -> [Fault; 3] {
+fn faults(bytes: &[u8]) -> [Fault; 4] {
     [
         fault(stream(bytes).1.unwrap_err()),
+        fault(files::from_file(bytes).1.unwrap_err()),
         fault(memory(bytes).unwrap_err()),
         fault(verify(bytes).unwrap_err()),
     ]
@@ -107,6 +109,8 @@ fn assert_fault(bytes: &[u8], expected: &Fault) {
 
 /// Hands out its bytes in small pieces, one buffer at a time.
 struct Trickle<'a>(&'a [u8], usize);
+
+impl Input for Trickle<'_> {}
 
 impl Read for Trickle<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,13 +1,13 @@
 //! Checking all of a file: what it holds, and who made it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use super::archive::{Manifest, Nowhere, TAR};
 use super::error::{ContainerError, Fault};
 use super::id::SignerId;
 use super::open::Unlocked;
 use super::signature::{self, SignaturePolicy, Statement, TrustedSigner};
-use super::stream::Named;
+use super::stream::{Input, Named};
 use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 
@@ -22,7 +22,7 @@ pub struct Verified {
     pub signed_by: Vec<SignerId>,
 }
 
-impl<S: Read + Send> Unlocked<S> {
+impl<S: Input> Unlocked<S> {
     /// Decrypts everything to nowhere and checks all that can be checked, also
     /// what opening forgives: a damaged slot. Returns the plaintext's length.
     pub fn verify(self, progress: &dyn Progress) -> Result<u64, ContainerError> {

@@ -50,6 +50,11 @@ impl Steady {
         Ok(Self { file, path: path.to_owned(), before })
     }
 
+    /// What is read.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     fn ended(&self) -> io::Result<()> {
         let Some(before) = self.before else { return Ok(()) };
         if Moment::of(&self.file.metadata()?) == before {

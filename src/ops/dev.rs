@@ -1,7 +1,6 @@
 //! Everything that `serve --dev` needs, made on the spot: keys, certificates, an
 //! encrypted model, a token, and the files that make one curl line work.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::{HomeError, Whole};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
 use crate::container::archive::TAR;
-use crate::container::{Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
+use crate::container::{Input, Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
 use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Name, Subtree};
@@ -126,7 +125,7 @@ impl DevHome {
         let key = keyring.active(KeyUse::Model)?;
         let kek = Secret::from_slice(key.secret.expose()).map(Kek::new);
         let whole = Whole::find(path, None)?;
-        let (input, size, media_type): (Box<dyn Read + Send>, _, _) = if let Some(whole) = &whole {
+        let (input, size, media_type): (Box<dyn Input>, _, _) = if let Some(whole) = &whole {
             let reader = whole.reader()?;
             let size = reader.length();
             (Box::new(reader), size, TAR)

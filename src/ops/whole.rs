@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirEntry, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::container::archive::{ArchiveFault, Manifest, Receive, Writer, check_name};
-use crate::container::{ContainerError, Unlocked};
+use crate::container::{ContainerError, Input, Unlocked};
 use crate::error::{Diagnose, Kind};
 use crate::fs::{AtomicDirectory, FsError, Steady, open_beneath, open_regular};
 use crate::progress::Progress;
@@ -247,7 +247,7 @@ fn choose(path: &Path, members: &BTreeMap<String, u64>, named: Option<&str>) -> 
 
 /// Decrypts the archive in `unlocked` into `directory`, which gets its name only
 /// when all of it is authentic and as its manifest says.
-pub fn restore<S: Read + Send>(
+pub fn restore<S: Input>(
     unlocked: Unlocked<S>,
     directory: AtomicDirectory,
     progress: &dyn Progress,

@@ -1,6 +1,6 @@
 //! `model encrypt`.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,7 +14,7 @@ use crate::cli::{Outcome, written};
 use crate::clock::rfc3339;
 use crate::container::archive::TAR;
 use crate::container::{
-    ContainerError, KeyId, Metadata, Named, ONNX, SealSpec, Signer, SignerId, seal, seal_detached,
+    ContainerError, Input, KeyId, Metadata, Named, ONNX, SealSpec, Signer, SignerId, seal, seal_detached,
     seal_signed,
 };
 use crate::error::Kind;
@@ -182,7 +182,7 @@ fn check_halves(header: Option<&Path>, payload: &Path) -> Outcome {
 
 /// What is encrypted.
 struct Source {
-    stream: Named<Box<dyn Read + Send>>,
+    stream: Named<Box<dyn Input>>,
     /// Its bytes, where they are known.
     size: Option<u64>,
     media_type: String,
@@ -198,7 +198,7 @@ impl Encrypt {
         if let Some(whole) = whole {
             let reader = whole.reader()?;
             let size = Some(reader.length());
-            let stream = Named::new(self.input.to_string_lossy(), Box::new(reader) as Box<dyn Read + Send>);
+            let stream = Named::new(self.input.to_string_lossy(), Box::new(reader) as Box<dyn Input>);
             return Ok(Source { stream, size, media_type: TAR.to_owned(), files: Some(whole.count()) });
         }
         if self.model_file.is_some() {
@@ -213,7 +213,7 @@ impl Encrypt {
         }
         let (Named { name, stream }, size) = open(&self.input)?;
         let stream = Steady::new(stream, &self.input)?;
-        let stream = Named::new(name, Box::new(stream) as Box<dyn Read + Send>);
+        let stream = Named::new(name, Box::new(stream) as Box<dyn Input>);
         Ok(Source { stream, size, media_type: media_type.unwrap_or(ONNX).to_owned(), files: None })
     }
 }

@@ -129,6 +129,8 @@ impl Fails {
     }
 }
 
+impl Input for Fails {}
+
 impl Read for Fails {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.pass(buffer.len())
