@@ -63,7 +63,10 @@ pub(super) fn load(
             let loaded = read
                 .map_err(|error| source.read_error(error))
                 .and_then(|()| batch.open(cipher).map_err(Fault::of(&source.name)))
-                .map(|plain| place.copy_from_slice(plain));
+                .map(|plain| {
+                    SecretPages::populate(place);
+                    place.copy_from_slice(plain);
+                });
             match loaded {
                 Ok(()) => progress.advance(place.len() as u64),
                 Err(error) => {

@@ -53,6 +53,20 @@ impl SecretPages {
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
     }
 
+    /// Has the system make the pages of `part`, which all of it will be written to, at
+    /// once. One by one, as they are written to, they cost a third more of all that it
+    /// takes to decrypt into them.
+    #[expect(unsafe_code, reason = "pages are asked for through madvise(2)")]
+    pub fn populate(part: &mut [u8]) {
+        let over = part.as_ptr().addr() % rustix::param::page_size();
+        // SAFETY: the pages of `part`, and what is in them stays. Older systems do not know this, and where there
+        // is no memory for it, nor will there be when it is written to.
+        let _ = unsafe {
+            let start = part.as_mut_ptr().wrapping_sub(over);
+            mm::madvise(start.cast(), part.len() + over, Advice::LinuxPopulateWrite)
+        };
+    }
+
     /// Where the bytes begin, for a reader that is not Rust.
     pub fn start(&self) -> NonNull<u8> {
         self.start
