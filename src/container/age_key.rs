@@ -11,9 +11,9 @@ use age::secrecy::SecretString;
 use age::{Callbacks, DecryptError, Decryptor, Encryptor, IdentityFile};
 
 use super::error::{ContainerError, Fault};
-use super::id::KeyId;
+use super::names::{KeyId, RecipientKind};
 use super::preamble::Preamble;
-use super::recipient::{BOUND_KEY, Recipient, RecipientKind, bind, unbind};
+use super::recipient::{BOUND_KEY, Recipient, bind, unbind};
 use crate::crypto::digest::sha256;
 use crate::secret::{Secret, SecretBytes};
 

@@ -1,11 +1,11 @@
 //! What a header slot says: generation, recipients, metadata, signatures.
 
 use super::error::{ContainerError, Fault};
-use super::id::{KeyId, SignerId};
 use super::metadata::MESSAGE_LENGTHS;
+use super::names::{KeyId, RecipientKind, SignerId, SlotName};
 use super::passphrase;
-use super::recipient::{KEY_BLOB, Recipient, RecipientKind};
-use super::slot::{MAX_BODY, SlotName};
+use super::preamble::MAX_BODY;
+use super::recipient::{KEY_BLOB, Recipient};
 
 pub(super) const SIGNATURE: usize = 16 + 64;
 

@@ -4,10 +4,7 @@
 use std::io;
 
 use super::archive::ArchiveFault;
-use super::id::{KeyId, SignerId};
-use super::recipient::RecipientKind;
-use super::signature;
-use super::slot::SlotName;
+use super::names::{KeyId, RecipientKind, SignerId, SlotName};
 use crate::command::CommandError;
 use crate::crypto::argon2id::OutOfMemory;
 use crate::error::{Diagnose, Kind};
@@ -173,7 +170,7 @@ pub enum Fault {
     Digest,
     #[error("nobody has signed it")]
     Unsigned,
-    #[error("no trusted signer has signed it; it is signed by {}", signature::list(.0))]
+    #[error("no trusted signer has signed it; it is signed by {}", list(.0))]
     Untrusted(Vec<SignerId>),
     #[error("the signature of {0} is not one of this file")]
     SignatureForged(SignerId),
@@ -369,8 +366,8 @@ fn missing_key(kinds: &[RecipientKind]) -> String {
     format!("pass {}", ways.join(", or "))
 }
 
-fn list(items: &[String]) -> String {
-    items.join(", ")
+fn list(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn tried_text(tried: &[String]) -> String {

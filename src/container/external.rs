@@ -6,11 +6,10 @@
 
 use std::time::Duration;
 
-use super::LABEL;
 use super::error::{ContainerError, Fault};
-use super::id::KeyId;
-use super::preamble::Preamble;
-use super::recipient::{BOUND_KEY, Recipient, RecipientKind, bind, unbind};
+use super::names::{KeyId, RecipientKind};
+use super::preamble::{LABEL, Preamble};
+use super::recipient::{BOUND_KEY, Recipient, bind, unbind};
 use crate::command::{Program, Question};
 use crate::crypto::digest::sha256;
 use crate::secret::{Secret, SecretBytes};

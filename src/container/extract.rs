@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::archive::{ArchiveFault, Contents, Manifest, Nowhere, Reader, Receive};
+use super::archive::{Contents, Manifest, Nowhere, Reader, Receive};
 use super::error::ContainerError;
-use super::id::SignerId;
+use super::names::SignerId;
 use super::open::Unlocked;
-use super::random_access::Chunks;
+use super::random_access::{Chunks, Listing};
 use super::signature::SignaturePolicy;
 use super::stream::{Input, Named, ReadAt};
 use super::verify::Hash;
@@ -105,24 +105,6 @@ impl<S: ReadAt> Unlocked<S> {
             }
             Listing::Container(error) => error,
         })
-    }
-}
-
-/// Why an archive cannot be listed.
-pub(super) enum Listing {
-    Archive(ArchiveFault),
-    Container(ContainerError),
-}
-
-impl From<ArchiveFault> for Listing {
-    fn from(fault: ArchiveFault) -> Self {
-        Self::Archive(fault)
-    }
-}
-
-impl From<ContainerError> for Listing {
-    fn from(error: ContainerError) -> Self {
-        Self::Container(error)
     }
 }
 

@@ -4,12 +4,12 @@ use std::io::Read;
 
 use super::body::SignatureRecord;
 use super::error::{ContainerError, Fault};
-use super::id::{ArtifactId, KeyId};
-use super::kek::KeySource;
 use super::metadata::Metadata;
+use super::names::{ArtifactId, KeyId, RecipientKind, SlotName};
+use super::openers::KeySource;
 use super::preamble::{Preamble, REGION};
-use super::recipient::{Recipient, RecipientKind};
-use super::slot::{Slot, SlotName};
+use super::recipient::Recipient;
+use super::slot::Slot;
 use super::stream::{Named, read_up_to};
 use crate::crypto::digest::Digest;
 use crate::secret::Secret;

@@ -1,10 +1,9 @@
-//! Key-encryption keys, and where they come from.
+//! Key-encryption keys.
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER_PERMISSIVE};
 
 use super::error::ContainerError;
-use super::id::KeyId;
-use super::openers::Others;
+use super::names::KeyId;
 use crate::crypto::{kdf, random};
 use crate::secret::Secret;
 
@@ -75,40 +74,6 @@ fn decode(encoding: &Encoding, text: &[u8]) -> Option<Secret<32>> {
     let mut whole = false;
     let secret = Secret::from_fn(|out| whole = encoding.decode_mut(text, out) == Ok(32));
     whole.then_some(secret)
-}
-
-/// Where the keys are that may open a file: a key file, a keyring.
-pub trait KeySource {
-    /// The key that `id` names, if it is here and may be used.
-    fn find(&self, id: &KeyId) -> Option<Kek>;
-
-    /// A name for each key that is here, for the message when none fits.
-    fn describe(&self) -> Vec<String>;
-
-    /// What opens recipients of other kinds.
-    fn others(&self) -> Option<&Others> {
-        None
-    }
-}
-
-impl KeySource for [Kek] {
-    fn find(&self, id: &KeyId) -> Option<Kek> {
-        self.iter().find(|kek| kek.id == *id).cloned()
-    }
-
-    fn describe(&self) -> Vec<String> {
-        self.iter().map(|kek| kek.id.to_string()).collect()
-    }
-}
-
-impl KeySource for Kek {
-    fn find(&self, id: &KeyId) -> Option<Kek> {
-        std::slice::from_ref(self).find(id)
-    }
-
-    fn describe(&self) -> Vec<String> {
-        std::slice::from_ref(self).describe()
-    }
 }
 
 #[cfg(test)]

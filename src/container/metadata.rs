@@ -126,7 +126,7 @@ mod hex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::id::ArtifactId;
+    use crate::container::names::ArtifactId;
     use crate::container::preamble::MIN_SLOT;
     use crate::crypto::random;
 

@@ -3,12 +3,46 @@
 use super::age_key::AgeIdentities;
 use super::error::ContainerError;
 use super::external::External;
-use super::id::KeyId;
-use super::kek::{Kek, KeySource};
+use super::kek::Kek;
+use super::names::{KeyId, RecipientKind};
 use super::passphrase::Passphrase;
 use super::preamble::Preamble;
-use super::recipient::{Recipient, RecipientKind};
+use super::recipient::Recipient;
 use crate::secret::Secret;
+
+/// Where the keys are that may open a file: a key file, a keyring.
+pub trait KeySource {
+    /// The key that `id` names, if it is here and may be used.
+    fn find(&self, id: &KeyId) -> Option<Kek>;
+
+    /// A name for each key that is here, for the message when none fits.
+    fn describe(&self) -> Vec<String>;
+
+    /// What opens recipients of other kinds.
+    fn others(&self) -> Option<&Others> {
+        None
+    }
+}
+
+impl KeySource for [Kek] {
+    fn find(&self, id: &KeyId) -> Option<Kek> {
+        self.iter().find(|kek| kek.id() == *id).cloned()
+    }
+
+    fn describe(&self) -> Vec<String> {
+        self.iter().map(|kek| kek.id().to_string()).collect()
+    }
+}
+
+impl KeySource for Kek {
+    fn find(&self, id: &KeyId) -> Option<Kek> {
+        std::slice::from_ref(self).find(id)
+    }
+
+    fn describe(&self) -> Vec<String> {
+        std::slice::from_ref(self).describe()
+    }
+}
 
 /// What opens recipients that are no key-encryption keys.
 #[derive(Debug, Default)]

@@ -2,9 +2,9 @@
 //! wraps the data key; the salt is the recipient's key id.
 
 use super::error::{ContainerError, Fault};
-use super::id::KeyId;
+use super::names::{KeyId, RecipientKind};
 use super::preamble::Preamble;
-use super::recipient::{KEY_BLOB, Recipient, RecipientKind, wrap_context};
+use super::recipient::{KEY_BLOB, Recipient, wrap_context};
 use crate::crypto::argon2id::{self, Cost};
 use crate::crypto::{cobblestone, random};
 use crate::secret::{Secret, SecretBytes};

@@ -1,9 +1,8 @@
 //! The first 4096 bytes: what the file is, and where its parts lie. Everything
 //! that is encrypted or authenticated later is bound to the first 64 of them.
 
-use super::LABEL;
 use super::error::Fault;
-use super::id::ArtifactId;
+use super::names::ArtifactId;
 
 /// Bytes of the whole region; those beyond the fields are zero.
 pub(super) const REGION: usize = 4096;
@@ -11,6 +10,13 @@ pub(super) const REGION: usize = 4096;
 pub(super) const SLOT_UNIT: u32 = 4096;
 pub(super) const MIN_SLOT: u32 = 2 * SLOT_UNIT;
 pub(super) const MAX_SLOT: u32 = 16 * SLOT_UNIT;
+/// Bytes that a slot needs beside its body: the body's length, MAC, checksum.
+pub(super) const FRAME: usize = 4 + 32 + 32;
+/// The longest body that a slot can hold.
+pub(super) const MAX_BODY: usize = MAX_SLOT as usize - FRAME;
+
+/// Begins the name of every purpose that a key of this format serves.
+pub(super) const LABEL: &[u8] = b"sealserve/v1/";
 
 const MAGIC: [u8; 8] = *b"\x89SEALED\n";
 const VERSION: u16 = 1;

@@ -1,9 +1,8 @@
 //! Pieces of a payload: only the chunks that hold them are decrypted. What comes
 //! out is authentic; that the payload is whole, only its last chunk tells.
 
-use super::archive::PlainAt;
+use super::archive::{ArchiveFault, PlainAt};
 use super::error::{ContainerError, Fault};
-use super::extract::Listing;
 use super::open::Unlocked;
 use super::stream::ReadAt;
 use crate::crypto::cobblestone::{CHUNK, Cipher, PREFIX, SEALED_CHUNK, TAG};
@@ -71,5 +70,23 @@ impl<S: ReadAt> PlainAt for Chunks<'_, S> {
             at += piece.len() as u64;
         }
         Ok(out)
+    }
+}
+
+/// Why an archive cannot be listed.
+pub(super) enum Listing {
+    Archive(ArchiveFault),
+    Container(ContainerError),
+}
+
+impl From<ArchiveFault> for Listing {
+    fn from(fault: ArchiveFault) -> Self {
+        Self::Archive(fault)
+    }
+}
+
+impl From<ContainerError> for Listing {
+    fn from(error: ContainerError) -> Self {
+        Self::Container(error)
     }
 }

@@ -2,12 +2,9 @@
 
 use std::fmt;
 
-use super::age_key::AgeRecipient;
-use super::error::{ContainerError, Fault};
-use super::external::External;
-use super::id::KeyId;
+use super::error::Fault;
 use super::kek::Kek;
-use super::passphrase::Passphrase;
+use super::names::{KeyId, RecipientKind};
 use super::preamble::Preamble;
 use crate::crypto::cobblestone;
 use crate::crypto::digest::sha256;
@@ -19,50 +16,6 @@ pub(super) const KEY_BLOB: usize = cobblestone::PREFIX + 32 + cobblestone::TAG;
 /// Bytes of a data key with the hash of the preamble behind it, as it is given to what
 /// has no context to bind it to: age, and commands.
 pub(super) const BOUND_KEY: usize = 64;
-
-/// How a recipient unwraps the data key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecipientKind {
-    /// With a 256-bit key-encryption key.
-    Key,
-    /// With a passphrase; it is then the file's only recipient.
-    Passphrase,
-    /// With an age identity.
-    Age,
-    /// With a command, which asks a KMS, a TPM, a token.
-    External,
-}
-
-impl RecipientKind {
-    pub(super) fn parse(number: u16) -> Option<Self> {
-        match number {
-            1 => Some(Self::Key),
-            2 => Some(Self::Passphrase),
-            3 => Some(Self::Age),
-            4 => Some(Self::External),
-            _ => None,
-        }
-    }
-
-    pub(super) fn number(self) -> u16 {
-        match self {
-            Self::Key => 1,
-            Self::Passphrase => 2,
-            Self::Age => 3,
-            Self::External => 4,
-        }
-    }
-
-    /// The word for it in messages and documents.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::Passphrase => "passphrase",
-            Self::Age => "age",
-            Self::External => "external",
-        }
-    }
-}
 
 /// One recipient, as it stands in the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,71 +51,6 @@ impl Recipient {
 impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind.name(), self.key_id)
-    }
-}
-
-/// Whom a data key is wrapped for.
-#[derive(Debug, Clone)]
-pub enum Wrapper {
-    /// The holder of a key-encryption key.
-    Key(Kek),
-    /// Whoever knows a passphrase; it must be alone.
-    Passphrase(Passphrase),
-    /// The holder of an age identity.
-    Age(AgeRecipient),
-    /// Whoever may run a command.
-    External(External),
-}
-
-impl Wrapper {
-    /// The kind of recipient that it makes.
-    pub fn kind(&self) -> RecipientKind {
-        match self {
-            Self::Key(_) => RecipientKind::Key,
-            Self::Passphrase(_) => RecipientKind::Passphrase,
-            Self::Age(_) => RecipientKind::Age,
-            Self::External(_) => RecipientKind::External,
-        }
-    }
-
-    /// The key id of that, where it is known before: a passphrase's is new each time.
-    pub fn key_id(&self) -> Option<KeyId> {
-        match self {
-            Self::Key(kek) => Some(kek.id()),
-            Self::Passphrase(_) => None,
-            Self::Age(recipient) => Some(recipient.key_id()),
-            Self::External(command) => Some(command.key_id()),
-        }
-    }
-
-    /// Whether `recipient` is what this makes. That a passphrase is the same takes trying it.
-    pub(super) fn is_for(&self, file: &str, recipient: &Recipient, preamble: &Preamble) -> bool {
-        match self {
-            Self::Passphrase(own) => {
-                recipient.kind == RecipientKind::Passphrase && own.unwrap(file, recipient, preamble).is_ok()
-            }
-            other => other.key_id() == Some(recipient.key_id),
-        }
-    }
-
-    /// Wraps `data_key`.
-    pub(super) fn wrap(
-        &self,
-        preamble: &Preamble,
-        data_key: &Secret<32>,
-    ) -> Result<Recipient, ContainerError> {
-        match self {
-            Self::Key(kek) => Ok(Recipient::wrap(kek, preamble, data_key)),
-            Self::Passphrase(passphrase) => passphrase.wrap(preamble, data_key),
-            Self::Age(recipient) => recipient.wrap(preamble, data_key),
-            Self::External(command) => command.wrap(preamble, data_key),
-        }
-    }
-}
-
-impl From<Kek> for Wrapper {
-    fn from(kek: Kek) -> Self {
-        Self::Key(kek)
     }
 }
 

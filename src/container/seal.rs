@@ -4,14 +4,15 @@ use std::io::Write;
 
 use super::body::{Body, SIGNATURE};
 use super::error::ContainerError;
-use super::id::ArtifactId;
 use super::metadata::{self, Metadata};
+use super::names::{ArtifactId, RecipientKind};
 use super::pipeline;
 use super::preamble::{MIN_SLOT, Preamble};
-use super::recipient::{Recipient, RecipientKind, Wrapper};
+use super::recipient::Recipient;
 use super::signature::{Signer, Statement};
 use super::slot;
 use super::stream::{Hashed, Input, Named};
+use super::wrapper::Wrapper;
 use crate::crypto::cobblestone::{CHUNK, Cipher};
 use crate::crypto::digest::{Digest, Sha256, sha256};
 use crate::crypto::random;

@@ -2,40 +2,16 @@
 //! checksum without a key tells a slot whose writing was interrupted, and a MAC
 //! under the data key tells one that was forged.
 
-use std::fmt;
-
-use super::LABEL;
 use super::body::Body;
 use super::error::{ContainerError, Fault};
-use super::preamble::{MAX_SLOT, MIN_SLOT, Preamble, SLOT_UNIT};
+use super::names::SlotName;
+use super::preamble::{FRAME, LABEL, MAX_SLOT, MIN_SLOT, Preamble, SLOT_UNIT};
 use crate::crypto::digest::sha256;
 use crate::crypto::{kdf, mac};
 use crate::secret::Secret;
 
 /// Bytes of the MAC behind the body, and of the checksum at a slot's end.
 const DIGEST: usize = 32;
-/// Bytes that a slot needs beside its body: the body's length, MAC, checksum.
-const FRAME: usize = 4 + DIGEST + DIGEST;
-/// The longest body that a slot can hold.
-pub(super) const MAX_BODY: usize = MAX_SLOT as usize - FRAME;
-
-/// One of the two slots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SlotName {
-    /// The first.
-    A,
-    /// The second.
-    B,
-}
-
-impl fmt::Display for SlotName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::A => "A",
-            Self::B => "B",
-        })
-    }
-}
 
 /// Length of the slot for a body of `body` bytes: the smallest that stays half
 /// free, so that recipients can be added later.
@@ -122,7 +98,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::container::body::tests::any_body;
-    use crate::container::id::ArtifactId;
+    use crate::container::names::ArtifactId;
 
     /// Makes the checksum right again after a change.
     pub(in crate::container) fn checksum_again(preamble: &Preamble, slot: &mut [u8]) {

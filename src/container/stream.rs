@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Cursor, IoSliceMut, Read, Write};
 use std::os::unix::fs::FileExt;
 
+use super::archive::Writer;
 use super::error::ContainerError;
 use crate::crypto::digest::Sha256;
 use crate::fs::Steady;
@@ -66,6 +67,8 @@ impl<I: Input + ?Sized> Input for Box<I> {
 }
 
 impl Input for &[u8] {}
+
+impl<F: FnMut(&str) -> io::Result<R> + Send, R: Read + Send> Input for Writer<F, R> {}
 
 impl<T: AsRef<[u8]> + Send> Input for Cursor<T> {}
 

@@ -6,7 +6,6 @@ use super::ArchiveFault;
 use super::block::{END, Entry, entry_len, padding};
 use super::manifest::{MANIFEST, MAX_MANIFEST, Manifest, Member};
 use super::name::{Names, shown};
-use crate::container::Input;
 use crate::crypto::digest::Sha256;
 use crate::fs::FsError;
 
@@ -98,8 +97,6 @@ impl<F: FnMut(&str) -> io::Result<R>, R: Read> Writer<F, R> {
         Ok(true)
     }
 }
-
-impl<F: FnMut(&str) -> io::Result<R> + Send, R: Read + Send> Input for Writer<F, R> {}
 
 impl<F: FnMut(&str) -> io::Result<R>, R: Read> Read for Writer<F, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,5 +1,5 @@
-//! The names that stand in a sealed file: 16 bytes, shown as 32 hexadecimal
-//! digits. Each has a type of its own, so that one is not taken for another.
+//! What the parts of a sealed file are called. Its ids are 16 bytes, shown as 32
+//! hexadecimal digits; each has a type of its own, so that one is not taken for another.
 
 use std::fmt;
 use std::str::FromStr;
@@ -57,6 +57,68 @@ id! {
 id! {
     /// Names the key of a signer.
     SignerId
+}
+
+/// How a recipient unwraps the data key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecipientKind {
+    /// With a 256-bit key-encryption key.
+    Key,
+    /// With a passphrase; it is then the file's only recipient.
+    Passphrase,
+    /// With an age identity.
+    Age,
+    /// With a command, which asks a KMS, a TPM, a token.
+    External,
+}
+
+impl RecipientKind {
+    pub(super) fn parse(number: u16) -> Option<Self> {
+        match number {
+            1 => Some(Self::Key),
+            2 => Some(Self::Passphrase),
+            3 => Some(Self::Age),
+            4 => Some(Self::External),
+            _ => None,
+        }
+    }
+
+    pub(super) fn number(self) -> u16 {
+        match self {
+            Self::Key => 1,
+            Self::Passphrase => 2,
+            Self::Age => 3,
+            Self::External => 4,
+        }
+    }
+
+    /// The word for it in messages and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Passphrase => "passphrase",
+            Self::Age => "age",
+            Self::External => "external",
+        }
+    }
+}
+
+/// One of the two slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotName {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+impl fmt::Display for SlotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::A => "A",
+            Self::B => "B",
+        })
+    }
 }
 
 fn parse(text: &str) -> Result<[u8; 16], ParseIdError> {

@@ -1,0 +1,76 @@
+//! Whom a data key can be wrapped for.
+
+use super::age_key::AgeRecipient;
+use super::error::ContainerError;
+use super::external::External;
+use super::kek::Kek;
+use super::names::{KeyId, RecipientKind};
+use super::passphrase::Passphrase;
+use super::preamble::Preamble;
+use super::recipient::Recipient;
+use crate::secret::Secret;
+
+/// Whom a data key is wrapped for.
+#[derive(Debug, Clone)]
+pub enum Wrapper {
+    /// The holder of a key-encryption key.
+    Key(Kek),
+    /// Whoever knows a passphrase; it must be alone.
+    Passphrase(Passphrase),
+    /// The holder of an age identity.
+    Age(AgeRecipient),
+    /// Whoever may run a command.
+    External(External),
+}
+
+impl Wrapper {
+    /// The kind of recipient that it makes.
+    pub fn kind(&self) -> RecipientKind {
+        match self {
+            Self::Key(_) => RecipientKind::Key,
+            Self::Passphrase(_) => RecipientKind::Passphrase,
+            Self::Age(_) => RecipientKind::Age,
+            Self::External(_) => RecipientKind::External,
+        }
+    }
+
+    /// The key id of that, where it is known before: a passphrase's is new each time.
+    pub fn key_id(&self) -> Option<KeyId> {
+        match self {
+            Self::Key(kek) => Some(kek.id()),
+            Self::Passphrase(_) => None,
+            Self::Age(recipient) => Some(recipient.key_id()),
+            Self::External(command) => Some(command.key_id()),
+        }
+    }
+
+    /// Whether `recipient` is what this makes. That a passphrase is the same takes trying it.
+    pub(super) fn is_for(&self, file: &str, recipient: &Recipient, preamble: &Preamble) -> bool {
+        match self {
+            Self::Passphrase(own) => {
+                recipient.kind == RecipientKind::Passphrase && own.unwrap(file, recipient, preamble).is_ok()
+            }
+            other => other.key_id() == Some(recipient.key_id),
+        }
+    }
+
+    /// Wraps `data_key`.
+    pub(super) fn wrap(
+        &self,
+        preamble: &Preamble,
+        data_key: &Secret<32>,
+    ) -> Result<Recipient, ContainerError> {
+        match self {
+            Self::Key(kek) => Ok(Recipient::wrap(kek, preamble, data_key)),
+            Self::Passphrase(passphrase) => passphrase.wrap(preamble, data_key),
+            Self::Age(recipient) => recipient.wrap(preamble, data_key),
+            Self::External(command) => command.wrap(preamble, data_key),
+        }
+    }
+}
+
+impl From<Kek> for Wrapper {
+    fn from(kek: Kek) -> Self {
+        Self::Key(kek)
+    }
+}
