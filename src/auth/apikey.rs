@@ -4,30 +4,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::principal::{Identity, Proof};
-use super::{Principal, Scopes};
-use crate::clock::{UnixSeconds, rfc3339};
+use super::error::ApiKeyError;
+use super::principal::{Identity, Principal, Proof};
+use super::scope::Scopes;
+use crate::clock::UnixSeconds;
 use crate::crypto::random;
-use crate::keyring::{ApiKey, Keyring, NoApiKey, Presented};
+use crate::keyring::{ApiKey, Keyring, Presented};
 use crate::secret::Secret;
-
-/// Why an API key is not accepted. Messages hold no part of it but its id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each message says it")]
-pub enum ApiKeyError {
-    #[error(transparent)]
-    Malformed(#[from] NoApiKey),
-    #[error("there is no API key '{id}'")]
-    Unknown { id: String },
-    #[error("the secret is not that of API key '{id}'")]
-    Secret { id: String },
-    #[error("API key '{id}' was revoked at {}", rfc3339(*at))]
-    Revoked { id: String, at: UnixSeconds },
-    #[error("API key '{id}' expired at {}", rfc3339(*at))]
-    Expired { id: String, at: UnixSeconds },
-    #[error("API key '{id}' is not accepted from {}", place(*address))]
-    Network { id: String, address: Option<IpAddr> },
-}
 
 /// The API keys of one keyring generation.
 pub(super) struct ApiKeys {
@@ -86,17 +69,13 @@ impl ApiKeys {
     }
 }
 
-fn place(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::auth::{Action, AuthError, Authenticator, Evidence, ModelId};
-    use crate::keyring::{KeyUse, NewApiKey, NewKey};
+    use crate::keyring::{KeyUse, NewApiKey, NewKey, NoApiKey};
     use crate::secret::SecretBytes;
     use crate::token::Expected;
 

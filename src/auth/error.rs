@@ -1,6 +1,10 @@
 //! Why a caller is refused.
 
-use super::{Action, ApiKeyError};
+use std::net::IpAddr;
+
+use super::action::Action;
+use crate::clock::{UnixSeconds, rfc3339};
+use crate::keyring::NoApiKey;
 use crate::signing::SigningError;
 use crate::token::TokenError;
 
@@ -40,4 +44,26 @@ pub enum AuthError {
     Digest,
     #[error("the credential does not allow '{action}' on this model")]
     Forbidden { action: Action },
+}
+
+/// Why an API key is not accepted. Messages hold no part of it but its id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
+pub enum ApiKeyError {
+    #[error(transparent)]
+    Malformed(#[from] NoApiKey),
+    #[error("there is no API key '{id}'")]
+    Unknown { id: String },
+    #[error("the secret is not that of API key '{id}'")]
+    Secret { id: String },
+    #[error("API key '{id}' was revoked at {}", rfc3339(*at))]
+    Revoked { id: String, at: UnixSeconds },
+    #[error("API key '{id}' expired at {}", rfc3339(*at))]
+    Expired { id: String, at: UnixSeconds },
+    #[error("API key '{id}' is not accepted from {}", place(*address))]
+    Network { id: String, address: Option<IpAddr> },
+}
+
+fn place(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string())
 }

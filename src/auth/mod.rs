@@ -4,6 +4,7 @@
 //! action on one model. Neither value can be made elsewhere, so what demands a
 //! `Permit` cannot be reached without both checks.
 
+mod action;
 mod apikey;
 mod authenticate;
 mod error;
@@ -13,10 +14,10 @@ mod replay;
 mod scope;
 mod signature;
 
-pub use apikey::ApiKeyError;
+pub use action::{Action, ModelId};
 pub use authenticate::{Authenticator, Evidence};
-pub use error::AuthError;
-pub use permit::{Action, ModelId, Permit};
+pub use error::{ApiKeyError, AuthError};
+pub use permit::Permit;
 pub use principal::Principal;
 pub use replay::ReplayMemory;
 pub use scope::Scope;

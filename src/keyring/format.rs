@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::apikey;
+use super::error::KeyringError;
 use super::key::{Algorithm, Jwk, Key, KeyState, KeyUse};
-use super::{Keyring, KeyringError, RootKey};
+use super::keys::Keyring;
+use super::root::RootKey;
 use crate::clock::UnixSeconds;
 use crate::crypto::{aead, cobblestone, kdf, mac};
 use crate::secret::Secret;

@@ -11,19 +11,23 @@
 //! - no reader goes back to a generation older than one seen before.
 
 mod apikey;
+mod apikeys;
 mod error;
 mod file;
 mod format;
 mod key;
+mod keys;
 mod root;
 mod rotation;
 mod seen;
 mod watch;
 
-pub use apikey::{ApiKey, Network, NewApiKey, NoApiKey, Presented, RevokedApiKey, is_meant};
+pub use apikey::{ApiKey, Network, NoApiKey, Presented, is_meant};
+pub use apikeys::{NewApiKey, RevokedApiKey};
 pub use error::KeyringError;
-pub use file::{Keyring, Store};
+pub use file::Store;
 pub use key::{Algorithm, Jwk, Key, KeyState, KeyUse};
+pub use keys::Keyring;
 pub use root::RootKey;
 pub use rotation::{Created, DEFAULT_MAX_TOKEN_LIFETIME, NewKey, Overlap, Revoked, Rotated};
 pub use watch::{Stamp, Watch};

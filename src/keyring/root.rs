@@ -4,7 +4,7 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
-use super::KeyringError;
+use super::error::KeyringError;
 use crate::crypto::{kdf, random};
 use crate::fs::{self, Existing, FsError};
 use crate::secret::{Secret, SecretBytes};

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
+use super::error::KeyringError;
 use super::key::{Algorithm, Jwk, Key, KeyState, KeyUse};
-use super::{Keyring, KeyringError};
+use super::keys::Keyring;
 use crate::clock::UnixSeconds;
 use crate::crypto::{ecdsa::P256, ed25519::SigningKey, kdf, random};
 use crate::secret::{Secret, SecretBytes};

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 
-use super::{Keyring, KeyringError};
+use super::error::KeyringError;
+use super::keys::Keyring;
 use crate::fs::{self, Existing};
 
 #[derive(Debug, Clone)]

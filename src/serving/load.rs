@@ -2,56 +2,18 @@
 //! every byte authenticated before ONNX Runtime sees the first.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use super::pool::Pool;
+use super::spec::{ModelSource, ModelSpec};
 use super::{LoadError, Model, Origin};
 use crate::auth::ModelId;
 use crate::container::archive::TAR;
-use crate::container::{
-    ContainerError, Header, KeyId, KeySource, ReadAt, RecipientKind, Sealed, SignaturePolicy, SignerId,
-};
+use crate::container::{ContainerError, Header, KeyId, KeySource, ReadAt, RecipientKind, Sealed, SignerId};
 use crate::process;
 use crate::progress::Progress;
-use crate::runtime::{self, Placement, Runtime, SessionOptions};
-
-/// Where an encrypted model is.
-#[derive(Debug, Clone)]
-pub enum ModelSource {
-    /// A file.
-    File(PathBuf),
-    /// A header that stands alone, and its payload.
-    Detached {
-        /// The header.
-        header: PathBuf,
-        /// The payload.
-        payload: PathBuf,
-    },
-    /// The file's bytes.
-    Memory(Vec<u8>),
-}
-
-/// What to load and how to run it.
-#[derive(Debug, Clone)]
-pub struct ModelSpec {
-    /// The name that clients use; the file's metadata must agree.
-    pub name: String,
-    /// The version; the file's metadata must agree.
-    pub version: String,
-    /// The encrypted model.
-    pub source: ModelSource,
-    /// Who must have signed it.
-    pub signatures: SignaturePolicy,
-    /// Where it runs.
-    pub placement: Placement,
-    /// Inferences at once.
-    pub sessions: usize,
-    /// Threads within one inference.
-    pub threads: usize,
-    /// Inferences that may wait.
-    pub queue: usize,
-}
+use crate::runtime::{self, Runtime, SessionOptions};
 
 /// Loads the model `spec` with a key from `keys`.
 pub fn load(

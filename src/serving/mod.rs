@@ -9,9 +9,11 @@ mod model;
 mod origin;
 mod pool;
 mod registry;
+mod spec;
 
 pub use error::{LoadError, ServingError};
-pub use load::{ModelSource, ModelSpec, claimed, load};
+pub use load::{claimed, load};
 pub use model::{Model, ModelState, ModelStatus, OpenedBy};
 pub use origin::{Origin, Refusal};
 pub use registry::Registry;
+pub use spec::{ModelSource, ModelSpec};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::load::ModelSpec;
 use super::pool::{Counters, Pool};
+use super::spec::ModelSpec;
 use super::{Origin, Refusal, ServingError};
 use crate::auth::{Action, ModelId, Permit};
 use crate::clock::UnixSeconds;

@@ -3,8 +3,8 @@
 
 use super::ArchiveFault;
 use super::block::{BLOCK, Entry, header_len, padding};
-use super::manifest::{MANIFEST, MAX_MANIFEST, Manifest};
-use super::name::Names;
+use super::manifest::{MAX_MANIFEST, Manifest};
+use super::name::{MANIFEST, Names};
 
 /// Reads plaintext at an offset; shorter than asked only at its end.
 pub(in crate::container) trait PlainAt {

@@ -7,8 +7,6 @@ use super::ArchiveFault;
 use super::name::shown;
 use crate::crypto::digest::Digest;
 
-/// Name of the entry.
-pub const MANIFEST: &str = ".sealserve-manifest.json";
 /// Most bytes of a manifest: that of the most members with the longest names.
 pub(super) const MAX_MANIFEST: u64 = 8 << 20;
 

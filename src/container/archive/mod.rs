@@ -20,9 +20,9 @@ mod tests;
 mod write;
 
 pub(super) use list::{PlainAt, list};
-pub use manifest::{MANIFEST, Manifest, Member};
+pub use manifest::{Manifest, Member};
 pub use memory::Contents;
-pub use name::check_name;
+pub use name::{MANIFEST, check_name};
 pub use read::{Nowhere, Reader, Receive};
 pub use write::Writer;
 

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{ArchiveFault, MANIFEST, MAX_MEMBERS};
+use super::{ArchiveFault, MAX_MEMBERS};
 
+/// Name of the last entry, which tells what is in the archive.
+pub const MANIFEST: &str = ".sealserve-manifest.json";
 /// Most bytes of a name: with it, extended headers fit one block.
 const MAX_NAME: usize = 400;
 /// Most parts of a name. Each but the last is a directory that a reader must remember.

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use super::ArchiveFault;
 use super::block::{BLOCK, END, Entry, header_len, padding};
-use super::manifest::{MANIFEST, MAX_MANIFEST, Manifest};
-use super::name::{Names, shown};
+use super::manifest::{MAX_MANIFEST, Manifest};
+use super::name::{MANIFEST, Names, shown};
 use crate::crypto::digest::{Digest, Sha256};
 
 /// Takes the members of an archive, one after the other.

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use super::ArchiveFault;
 use super::block::{END, Entry, entry_len, padding};
-use super::manifest::{MANIFEST, MAX_MANIFEST, Manifest, Member};
-use super::name::{Names, shown};
+use super::manifest::{MAX_MANIFEST, Manifest, Member};
+use super::name::{MANIFEST, Names, shown};
 use crate::crypto::digest::Sha256;
 use crate::fs::FsError;
 

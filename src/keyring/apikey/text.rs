@@ -85,7 +85,7 @@ fn form(text: &[u8]) -> Option<&str> {
 }
 
 /// A new key: its text, to be shown once.
-pub(super) fn generate() -> SecretBytes {
+pub(in crate::keyring) fn generate() -> SecretBytes {
     // Filled within its capacity: it never moves, and leaves nothing behind.
     let mut text = SecretBytes::with_capacity(LENGTH);
     let out = text.expose_mut();

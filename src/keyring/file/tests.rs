@@ -7,7 +7,7 @@ use super::*;
 use crate::crypto::{cobblestone, kdf, mac};
 use crate::keyring::format::{Body, Envelope, MAC_INFO, WRAP_CONTEXT};
 use crate::keyring::key::Algorithm;
-use crate::keyring::{NewApiKey, NewKey, Overlap};
+use crate::keyring::{KeyUse, NewApiKey, NewKey, Overlap};
 
 fn new_api_key() -> NewApiKey {
     NewApiKey {

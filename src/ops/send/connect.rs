@@ -1,6 +1,5 @@
 //! The way to a server: TCP, then TLS with its certificate checked.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -113,20 +112,4 @@ fn roots(trust: &Trust) -> Result<RootCertStore, SendError> {
         }
     }
     if roots.is_empty() { Err(SendError::NoRoots) } else { Ok(roots) }
-}
-
-/// What TLS said, if that is why `error` happened.
-pub(super) fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
-            return Some(found);
-        }
-        // An I/O error keeps what it wraps beside `source`, which skips it.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::StatusCode;
 use rustls::{AlertDescription, CertificateError};
 
-use super::connect::tls_error;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
 use crate::pki::PkiError;
@@ -205,4 +204,20 @@ impl Diagnose for SendError {
             _ => return None,
         })
     }
+}
+
+/// What TLS said, if that is why `error` happened.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // An I/O error keeps what it wraps beside `source`, which skips it.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }

@@ -1,0 +1,43 @@
+//! What to load, and how to run it.
+
+use std::path::PathBuf;
+
+use crate::container::SignaturePolicy;
+use crate::runtime::Placement;
+
+/// Where an encrypted model is.
+#[derive(Debug, Clone)]
+pub enum ModelSource {
+    /// A file.
+    File(PathBuf),
+    /// A header that stands alone, and its payload.
+    Detached {
+        /// The header.
+        header: PathBuf,
+        /// The payload.
+        payload: PathBuf,
+    },
+    /// The file's bytes.
+    Memory(Vec<u8>),
+}
+
+/// What to load and how to run it.
+#[derive(Debug, Clone)]
+pub struct ModelSpec {
+    /// The name that clients use; the file's metadata must agree.
+    pub name: String,
+    /// The version; the file's metadata must agree.
+    pub version: String,
+    /// The encrypted model.
+    pub source: ModelSource,
+    /// Who must have signed it.
+    pub signatures: SignaturePolicy,
+    /// Where it runs.
+    pub placement: Placement,
+    /// Inferences at once.
+    pub sessions: usize,
+    /// Threads within one inference.
+    pub threads: usize,
+    /// Inferences that may wait.
+    pub queue: usize,
+}
