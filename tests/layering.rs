@@ -37,16 +37,20 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The identifiers that stand before `::` in code, with the one after `crate::`
-/// marked by a leading `crate::`. Comments, and all from the unit tests on, are left out.
-fn paths(source: &str) -> BTreeSet<String> {
+/// What stands before the unit tests.
+fn code(source: &str) -> &str {
     // `mod tests;` stands among the others at the top; the tests themselves come last.
     let is_inline =
         |at: usize| source[at..].find(['{', ';']).is_some_and(|end| source[at + end..].starts_with('{'));
     let tests = source.match_indices("#[cfg(test)]\n").map(|(at, _)| at).find(|at| is_inline(*at));
-    let code = &source[..tests.unwrap_or(source.len())];
+    &source[..tests.unwrap_or(source.len())]
+}
+
+/// The identifiers that stand before `::` in code, with the one after `crate::`
+/// marked by a leading `crate::`. Comments, and all from the unit tests on, are left out.
+fn paths(source: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for line in code.lines() {
+    for line in code(source).lines() {
         let line = line.split("//").next().unwrap();
         for (at, _) in line.match_indices("::") {
             let before: String =
@@ -115,6 +119,122 @@ fn imports_point_downward_and_crates_stay_where_they_belong() {
                 ));
             }
         }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The paths that the `use` declarations of `source` name, each with its segments.
+fn uses(source: &str) -> Vec<Vec<String>> {
+    fn expand(tree: &str, prefix: &[String], found: &mut Vec<Vec<String>>) {
+        let Some((before, group)) = tree.split_once('{') else {
+            let path = tree.split(" as ").next().unwrap().split("::").map(|part| part.trim().to_owned());
+            return found.push(prefix.iter().cloned().chain(path).collect());
+        };
+        let outer: Vec<_> = before.split("::").map(str::trim).filter(|part| !part.is_empty()).collect();
+        let prefix: Vec<_> = prefix.iter().cloned().chain(outer.into_iter().map(str::to_owned)).collect();
+        let (mut depth, mut start, group) = (0, 0, group.trim_end().strip_suffix('}').unwrap());
+        for (at, character) in group.char_indices().chain([(group.len(), ',')]) {
+            match character {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    if !group[start..at].trim().is_empty() {
+                        expand(&group[start..at], &prefix, found);
+                    }
+                    start = at + 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    let starts = code(source).lines().scan(0, |at, line| {
+        let start = *at;
+        *at += line.len() + 1;
+        Some((start, line))
+    });
+    for (start, line) in starts {
+        let Some(at) = line
+            .find("use ")
+            .filter(|at| matches!(&line[..*at], "" | "pub " | "pub(super) " | "pub(crate) "))
+        else {
+            continue;
+        };
+        let tree = &source[start + at + 4..];
+        expand(&tree[..tree.find(';').unwrap()], &[], &mut found);
+    }
+    found
+}
+
+/// In each folder, which of the modules in it use which of the others; a name that the
+/// folder hands on counts for the module that it comes from.
+fn arrows() -> BTreeMap<Vec<String>, BTreeSet<(String, String)>> {
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    let mut modules = BTreeMap::new();
+    for file in files {
+        let relative = file.strip_prefix("src").unwrap().with_extension("");
+        let mut path: Vec<_> = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        path.pop_if(|last| ["mod", "lib", "main"].contains(&last.as_str()));
+        if !path.iter().any(|part| part == "tests" || part == "testing") {
+            modules.insert(path, uses(&fs::read_to_string(&file).unwrap()));
+        }
+    }
+    let resolve = |own: &[String], path: &[String]| {
+        let mut at = match path[0].as_str() {
+            "crate" => Vec::new(),
+            "super" => own[..own.len() - 1].to_vec(),
+            "self" => own.to_vec(),
+            _ => [own, &path[..1]].concat(),
+        };
+        for part in &path[1..] {
+            if part == "super" { drop(at.pop()) } else { at.push(part.clone()) }
+        }
+        at
+    };
+    let mut arrows: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (own, uses) in &modules {
+        for path in uses {
+            let mut to = resolve(own, path);
+            // Down through what hands the name on, to the module that has it.
+            while let Some(handed) = modules.get(&to[..to.len().saturating_sub(1)]).and_then(|face| {
+                let face_path = &to[..to.len() - 1];
+                let named = face.iter().filter(|path| path.last() == to.last() && path.len() > 1);
+                named
+                    .map(|path| resolve(face_path, path))
+                    .find(|path| *path != to && path.starts_with(face_path))
+            }) {
+                to = handed;
+            }
+            let shared = own.iter().zip(&to).take_while(|(own, to)| own == to).count();
+            if shared < own.len() && shared < to.len() && modules.contains_key(&to[..=shared]) {
+                let arrow = (own[shared].clone(), to[shared].clone());
+                arrows.entry(own[..shared].to_vec()).or_default().insert(arrow);
+            }
+        }
+    }
+    arrows
+}
+
+#[test]
+fn the_files_of_a_folder_import_one_way() {
+    let mut wrong = Vec::new();
+    for (folder, arrows) in arrows() {
+        let mut reached = arrows.clone();
+        loop {
+            let further = reached.iter().flat_map(|(from, via)| {
+                arrows.iter().filter(move |(start, _)| start == via).map(|(_, to)| (from.clone(), to.clone()))
+            });
+            let further: Vec<_> = further.filter(|pair| !reached.contains(pair)).collect();
+            if further.is_empty() {
+                break;
+            }
+            reached.extend(further);
+        }
+        let circle = arrows.iter().filter(|(from, to)| reached.contains(&(to.clone(), from.clone())));
+        wrong.extend(
+            circle.map(|(from, to)| format!("{}: {from} uses {to}, which uses it", folder.join("::"))),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
