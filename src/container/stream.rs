@@ -36,7 +36,8 @@ impl<S> Named<S> {
 /// What is read from where it stands to its end.
 pub trait Input: Read + Send {
     /// The regular file whose rest that is: it can be read in several places at once.
-    /// Who does so reads at the end through this too, which may know that all was in vain.
+    /// Its end is to be read from this all the same: some tell then that it was changed
+    /// meanwhile.
     fn regular(&self) -> Option<&File> {
         None
     }
