@@ -24,7 +24,7 @@ fn the_examples_work_as_they_stand() {
     let sandbox = Sandbox::new();
     let mut script = String::from("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n");
     let examples = examples();
-    assert_eq!(examples.len(), 8);
+    assert_eq!(examples.len(), 9);
     for (name, code) in examples {
         script.push_str(&format!("echo '== {name}' >&2\n{code}\n"));
     }
@@ -61,7 +61,9 @@ fn the_examples_work_as_they_stand() {
         "revoked ci",
         "1 rewrapped",
         "1 encrypted again",
-        "== pipes",
+        "1 signed by",
+        "decrypted 100 bytes",
+        "== partner",
     ] {
         assert!(stdout.contains(message) || stderr.contains(message), "{message}: {stdout}{stderr}");
     }
