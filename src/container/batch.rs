@@ -15,7 +15,7 @@ pub(super) fn buffer() -> SecretBytes {
     vec![0; CHUNKS * SEALED_CHUNK].into()
 }
 
-/// One batch. The last one of a payload, and no other, is less than full.
+/// One batch. Only the last one of a payload is less than full.
 pub(super) struct Batch<'a> {
     /// Which batch of the payload.
     pub(super) number: u64,

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut, Seek, SeekFrom};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::batch;
 use super::stream::Input;
@@ -14,69 +14,66 @@ use crate::fs;
 /// The rest of an input, in batches of chunks of `piece` bytes, each with its number.
 pub(super) struct Entry<'a, I> {
     piece: usize,
-    source: Source<'a, I>,
-}
-
-/// What is read, the next number, and whether the end was seen, or an error: then nobody
-/// reads on.
-enum Source<'a, I> {
-    Stream(Mutex<Stream<'a, I>>),
-    File { file: File, start: u64, next: AtomicU64, ended: AtomicBool },
+    stream: Mutex<Stream<'a, I>>,
+    /// Where batches are read by place.
+    places: Option<Places>,
 }
 
 struct Stream<'a, I> {
     input: &'a mut I,
+    /// The next batch's number.
     next: u64,
+    /// The end was seen, or an error: nobody reads on.
     ended: bool,
 }
 
+struct Places {
+    file: File,
+    start: u64,
+    next: AtomicU64,
+    ended: AtomicBool,
+}
+
 impl<'a, I: Input> Entry<'a, I> {
-    pub(super) fn new(input: &'a mut I, piece: usize) -> io::Result<Self> {
-        let source = match input.regular() {
-            None => Source::Stream(Mutex::new(Stream { input, next: 0, ended: false })),
-            Some(mut file) => Source::File {
-                file: file.try_clone()?,
-                start: file.stream_position()?,
-                next: AtomicU64::new(0),
-                ended: AtomicBool::new(false),
-            },
-        };
-        Ok(Self { piece, source })
+    pub(super) fn new(input: &'a mut I, piece: usize) -> Self {
+        let places = input.regular().and_then(|mut file| {
+            // A file without places is a stream.
+            let start = file.stream_position().ok()?;
+            let (next, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+            Some(Places { file: file.try_clone().ok()?, start, next, ended })
+        });
+        Self { piece, stream: Mutex::new(Stream { input, next: 0, ended: false }), places }
     }
 
     /// Fills `buffer` with the next batch, unless the input has ended. Returns the batch's
     /// number and the bytes read. The first that [is not full](Self::is_full) is the last
     /// one; where others read too, they may return more, which are to be dropped.
     pub(super) fn next(&self, buffer: &mut [u8]) -> Option<(u64, io::Result<usize>)> {
-        match &self.source {
-            Source::Stream(stream) => {
-                let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
-                if stream.ended {
-                    return None;
-                }
-                // Should the reading panic, nobody reads on.
-                stream.ended = true;
-                let number = stream.next;
-                stream.next += 1;
-                let read = fill(buffer, self.piece, |places, _| stream.input.read_vectored(places));
-                stream.ended = !self.is_full(&read);
-                Some((number, read))
+        let Some(Places { file, start, next, ended }) = &self.places else {
+            let mut stream = self.stream();
+            if stream.ended {
+                return None;
             }
-            Source::File { file, start, next, ended } => {
-                if ended.load(Ordering::Relaxed) {
-                    return None;
-                }
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let place = start + number * self.full() as u64;
-                let read = fill(buffer, self.piece, |places, filled| {
-                    fs::read_vectored_at(file, places, place + filled as u64)
-                });
-                if !self.is_full(&read) {
-                    ended.store(true, Ordering::Relaxed);
-                }
-                Some((number, read))
-            }
+            // Should the reading panic, nobody reads on.
+            stream.ended = true;
+            let number = stream.next;
+            stream.next += 1;
+            let read = fill(buffer, self.piece, |places, _| stream.input.read_vectored(places));
+            stream.ended = !self.is_full(&read);
+            return Some((number, read));
+        };
+        if ended.load(Ordering::Relaxed) {
+            return None;
         }
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let place = start + number * self.full() as u64;
+        let read = fill(buffer, self.piece, |places, filled| {
+            fs::read_vectored_at(file, places, place + filled as u64)
+        });
+        if !self.is_full(&read) {
+            ended.store(true, Ordering::Relaxed);
+        }
+        Some((number, read))
     }
 
     /// Whether so many bytes are a full batch, so that more may follow.
@@ -87,16 +84,22 @@ impl<'a, I: Input> Entry<'a, I> {
     fn full(&self) -> usize {
         batch::CHUNKS * self.piece
     }
-}
 
-/// Checks that an input of which `read` bytes came in batches has ended there, and leaves
-/// it there, as who reads it from one end to the other does.
-pub(super) fn require_end(input: &mut impl Input, read: u64) -> io::Result<()> {
-    let Some(mut file) = input.regular() else { return Ok(()) };
-    file.seek(SeekFrom::Current(i64::try_from(read).unwrap_or(i64::MAX)))?;
-    match input.read(&mut [0])? {
-        0 => Ok(()),
-        _ => Err(io::Error::other("it has grown while it was read")),
+    /// Checks that the input has ended where all its batches, of `read` bytes, end, and
+    /// leaves it there, as who reads it from one end to the other does. To be asked when
+    /// all of them were read.
+    pub(super) fn require_end(&self, read: u64) -> io::Result<()> {
+        let Some(Places { file, start, .. }) = &self.places else { return Ok(()) };
+        let mut file = file;
+        file.seek(SeekFrom::Start(start + read))?;
+        match self.stream().input.read(&mut [0])? {
+            0 => Ok(()),
+            _ => Err(io::Error::other("it has grown while it was read")),
+        }
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Stream<'a, I>> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

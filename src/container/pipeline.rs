@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::batch::{self, Batch};
-use super::entry::{self, Entry};
+use super::entry::Entry;
 use super::error::ContainerError;
 use super::stream::{Input, Named};
 use super::workers;
@@ -43,7 +43,7 @@ where
     let name = input.name.clone();
     let read_error = |source| ContainerError::Read { name: name.clone(), source };
     let turnstile = Turnstile {
-        entry: Entry::new(&mut input.stream, piece).map_err(read_error)?,
+        entry: Entry::new(&mut input.stream, piece),
         read_error: &read_error,
         exit: Mutex::new(Exit { output, called: 0, closed: false, outcome: Ok(Totals::default()) }),
         called: Condvar::new(),
@@ -53,7 +53,6 @@ where
     let Exit { mut output, outcome, .. } =
         turnstile.exit.into_inner().unwrap_or_else(PoisonError::into_inner);
     let totals = outcome?;
-    entry::require_end(&mut input.stream, totals.read).map_err(read_error)?;
     output.stream.flush().map_err(|e| output.write_error(e))?;
     Ok(totals)
 }
@@ -105,11 +104,20 @@ impl<R: Input, W: Write> Turnstile<'_, R, W> {
         if exit.closed {
             return None;
         }
-        let written = worked.and_then(|(filled, bytes)| match exit.output.stream.write_all(bytes) {
-            Ok(()) => Ok((filled as u64, bytes.len() as u64)),
-            Err(error) => Err(exit.output.write_error(error)),
+        let Exit { output, outcome, .. } = &mut *exit;
+        let before = outcome.as_ref().map_or(0, |totals| totals.read);
+        let written = worked.and_then(|(filled, bytes)| {
+            let filled = filled as u64;
+            if last {
+                // Without the last batch nobody takes what was written for whole.
+                self.entry.require_end(before + filled).map_err(self.read_error)?;
+            }
+            match output.stream.write_all(bytes) {
+                Ok(()) => Ok((filled, bytes.len() as u64)),
+                Err(error) => Err(output.write_error(error)),
+            }
         });
-        match (written, &mut exit.outcome) {
+        match (written, outcome) {
             (Ok((read, written)), Ok(totals)) => {
                 totals.read += read;
                 totals.written += written;

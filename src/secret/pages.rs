@@ -58,6 +58,9 @@ impl SecretPages {
     /// takes to decrypt into them.
     #[expect(unsafe_code, reason = "pages are asked for through madvise(2)")]
     pub fn populate(part: &mut [u8]) {
+        if part.is_empty() {
+            return;
+        }
         let over = part.as_ptr().addr() % rustix::param::page_size();
         // SAFETY: the pages of `part`, and what is in them stays. Older systems do not know this, and where there
         // is no memory for it, nor will there be when it is written to.

@@ -112,9 +112,9 @@ fn what_is_no_regular_file_streams_but_does_not_load() {
 }
 
 /// Works for so many bytes, and then no more.
-struct Fails {
-    after: usize,
-    panics: bool,
+pub(super) struct Fails {
+    pub(super) after: usize,
+    pub(super) panics: bool,
 }
 
 impl Fails {

@@ -1,10 +1,12 @@
 //! Regular files, of which every worker reads its own part.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use super::failures::Fails;
 use super::*;
 use crate::fs::Steady;
 
@@ -58,19 +60,42 @@ fn are_read_from_where_they_stand_to_their_end() {
     }
 }
 
-/// Does something when so many bytes were written: then all was read.
-struct AtTheEnd<F> {
-    left: usize,
-    action: F,
+/// A file to which something is added when its end was seen.
+struct Grows(File);
+
+impl Read for Grows {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(buffer.len())
+    }
 }
 
-impl<F: FnMut()> Write for AtTheEnd<F> {
+impl Input for Grows {
+    fn regular(&self) -> Option<&File> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn that_have_grown_give_nothing_whole() {
+    for length in [0, 5, 32 * CHUNK, 3 << 20] {
+        let mut out = Vec::new();
+        let grown = seal_to(Grows(file(b"", &plaintext(length))), &mut out).unwrap_err();
+        let told =
+            matches!(&grown, ContainerError::Read { source, .. } if source.to_string().contains("grown"));
+        assert!(told, "{grown:?}");
+        assert!(out.len() < sealed(length).len() && verify(&out).is_err(), "{length}");
+    }
+}
+
+/// Does something before the first byte is written: then nothing of the payload was read.
+struct First<'a, F>(&'a mut Vec<u8>, F);
+
+impl<F: FnMut()> Write for First<'_, F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.left -= bytes.len();
-        if self.left == 0 {
-            (self.action)();
+        if self.0.is_empty() {
+            (self.1)();
         }
-        Ok(bytes.len())
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -79,24 +104,40 @@ impl<F: FnMut()> Write for AtTheEnd<F> {
 }
 
 #[test]
-fn that_change_when_all_was_read_are_refused() {
+fn that_change_while_they_are_read_give_nothing_whole() {
     let plain = plaintext(3 << 20);
-    let length = sealed(plain.len()).len();
     let input = file(b"", &plain);
-    let action = || input.write_all_at(b"more", plain.len() as u64).unwrap();
-    let grown = seal_to(input.try_clone().unwrap(), AtTheEnd { left: length, action }).unwrap_err();
-    assert!(matches!(&grown, ContainerError::Read { source, .. } if source.to_string().contains("grown")));
-
-    let steady = || Steady::new(input.try_clone().unwrap(), Path::new("m")).unwrap();
-    input.set_len(plain.len() as u64).unwrap();
-    (&input).rewind().unwrap();
-    assert!(seal_to(steady(), AtTheEnd { left: length, action: || () }).is_ok());
-    // Long ago, so that the next change cannot have the same time.
+    // Long ago, so that no change can have the same time.
     input.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let steady = || Steady::new(input.try_clone().unwrap(), Path::new("m")).unwrap();
+    let mut out = Vec::new();
+    seal_to(steady(), First(&mut out, || ())).unwrap();
+    assert_eq!(verify(&out).unwrap(), plain.len() as u64);
+
     (&input).rewind().unwrap();
-    let action = || input.write_all_at(b"other", 5).unwrap();
-    let changed = seal_to(steady(), AtTheEnd { left: length, action }).unwrap_err();
+    let mut out = Vec::new();
+    let change = || input.write_all_at(b"other", 5).unwrap();
+    let changed = seal_to(steady(), First(&mut out, change)).unwrap_err();
     let told =
         matches!(&changed, ContainerError::Read { source, .. } if source.to_string().contains("changed"));
     assert!(told, "{changed:?}");
+    assert!(verify(&out).is_err());
+}
+
+#[test]
+fn that_cannot_be_read_are_named() {
+    let written = tempfile::NamedTempFile::new().unwrap();
+    let input = File::options().write(true).open(written.path()).unwrap();
+    let refused = seal_to(input, io::sink()).unwrap_err();
+    assert!(matches!(&refused, ContainerError::Read { name, .. } if name == "m"), "{refused:?}");
+}
+
+#[test]
+fn end_where_an_output_does() {
+    let plain = plaintext(8 << 20);
+    for after in [0, PAYLOAD, CHUNKS + 1, 3 << 20] {
+        let seal = |panics| seal_to(file(b"", &plain), Fails { after, panics });
+        assert!(matches!(seal(false).unwrap_err(), ContainerError::Write { .. }));
+        assert!(catch_unwind(AssertUnwindSafe(|| seal(true))).is_err());
+    }
 }
