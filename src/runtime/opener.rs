@@ -124,13 +124,14 @@ mod tests {
         assert_eq!(y[0].data(), &TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0]));
     }
 
+    fn framed(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2];
+        put_varint(&mut out, bytes.len() as u64);
+        [out, bytes.to_vec()].concat()
+    }
+
     /// `y = x op w`, FP32, with `w` = `data` of 128 x 128.
     fn dense(op: &str, data: &[u8]) -> Vec<u8> {
-        fn framed(number: u8, bytes: &[u8]) -> Vec<u8> {
-            let mut out = vec![number << 3 | 2];
-            put_varint(&mut out, bytes.len() as u64);
-            [out, bytes.to_vec()].concat()
-        }
         let square = [8, 1, 18, 10, 10, 3, 8, 0x80, 1, 10, 3, 8, 0x80, 1];
         let value = |name: &[u8]| [framed(1, name), framed(2, &framed(1, &square))].concat();
         let node = [framed(1, b"x"), framed(1, b"w"), framed(2, b"y"), framed(4, op.as_bytes())].concat();
@@ -171,6 +172,44 @@ mod tests {
                 drop(open);
                 assert_eq!(opener.lender.held(), 0, "{op}");
             }
+        }
+    }
+
+    /// `y = x + 2 w`, FP32, with `w` = 256 x 512 elements of type 21 or 22, of 4 bits.
+    fn quantized(data_type: u8, data: &[u8]) -> Vec<u8> {
+        let dimensions = [framed(1, &[8, 0x80, 2]), framed(1, &[8, 0x80, 4])].concat();
+        let shape = [&[8, 1][..], &framed(2, &dimensions)].concat();
+        let value = |name: &[u8]| [framed(1, name), framed(2, &framed(1, &shape))].concat();
+        let node = |op: &str, inputs: [&[u8]; 2], output: &[u8]| {
+            [framed(1, inputs[0]), framed(1, inputs[1]), framed(2, output), framed(4, op.as_bytes())].concat()
+        };
+        let raw = |data: &[u8]| framed(9, data);
+        let weight = [&[8, 0x80, 2, 8, 0x80, 4, 16, data_type][..], &framed(8, b"w"), &raw(data)].concat();
+        let scale = [&[16, 1][..], &framed(8, b"s"), &raw(&2_f32.to_le_bytes())].concat();
+        let graph = [
+            framed(1, &node("DequantizeLinear", [b"w", b"s"], b"d")),
+            framed(1, &node("Add", [b"x", b"d"], b"y")),
+            framed(2, b"quantized"),
+            framed(5, &weight),
+            framed(5, &scale),
+            framed(11, &value(b"x")),
+            framed(12, &value(b"y")),
+        ];
+        [vec![8, 10], framed(7, &graph.concat()), framed(8, &[16, 21])].concat()
+    }
+
+    #[test]
+    fn weights_of_types_that_no_request_sends_are_lent_too() {
+        const ELEMENTS: usize = 256 * 512;
+        for data_type in [21, 22] {
+            let model = model_of(&quantized(data_type, &[0x11; ELEMENTS / 2]), &[]);
+            let mut opener = runtime().prepare(model, 1).unwrap();
+            assert_eq!(opener.lender.held(), ELEMENTS / 2);
+            let mut session = opener.open(&CPU).unwrap();
+            assert_eq!(session.inputs().len(), 1);
+            let x = Tensor::new("x", vec![256, 512], TensorData::Fp32(vec![1.0; ELEMENTS])).unwrap();
+            let y = run(&mut session, vec![x], &[]).unwrap();
+            assert_eq!(y[0].data(), &TensorData::Fp32(vec![3.0; ELEMENTS]), "{data_type}");
         }
     }
 

@@ -133,20 +133,14 @@ impl Session {
         guard: Guard,
         is_unsteady: bool,
     ) -> Result<Self, ModelError> {
-        let specs = |role, outlets: &[Outlet]| {
-            outlets.iter().map(|outlet| TensorSpec::of(role, outlet)).collect::<Result<Vec<_>, _>>()
-        };
-        let mut inputs = specs("input", inner.inputs())?;
-        // It still tells what it was before they were lent.
-        inputs.retain(|input| lent.iter().all(|weight| weight.name != input.name));
+        // It still tells what it was before they were lent, also where no request could
+        // send the like.
+        let own = inner.inputs().iter().filter(|input| lent.iter().all(|w| w.name != input.name()));
+        let inputs = own.map(|input| TensorSpec::of("input", input)).collect::<Result<Vec<_>, _>>()?;
+        let outputs = inner.outputs().iter().map(|output| TensorSpec::of("output", output));
+        let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         let strings = inputs.iter().any(|spec| spec.data_type == DataType::Bytes);
-        Ok(Self {
-            inputs,
-            outputs: specs("output", inner.outputs())?,
-            is_steady: !is_unsteady && !strings,
-            inner,
-            _weights: guard,
-        })
+        Ok(Self { inputs, outputs, is_steady: !is_unsteady && !strings, inner, _weights: guard })
     }
 
     /// Whether the shapes of its inputs alone decide how long it takes.
