@@ -123,7 +123,7 @@ fn imports_point_downward_and_crates_stay_where_they_belong() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The paths that the `use` declarations of `source` name, each with its segments.
+/// The paths that the code in `source` names, each with its segments.
 fn uses(source: &str) -> Vec<Vec<String>> {
     fn expand(tree: &str, prefix: &[String], found: &mut Vec<Vec<String>>) {
         let Some((before, group)) = tree.split_once('{') else {
@@ -163,6 +163,16 @@ fn uses(source: &str) -> Vec<Vec<String>> {
         let tree = &source[start + at + 4..];
         expand(&tree[..tree.find(';').unwrap()], &[], &mut found);
     }
+    // And those that stand elsewhere: `super::slot::write(…)`.
+    for line in code(source).lines().map(|line| line.split("//").next().unwrap()) {
+        for (at, _) in line.match_indices("super::").chain(line.match_indices("crate::")) {
+            let path =
+                line[at..].split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').next().unwrap();
+            let parts = path.split("::").filter(|part| !part.is_empty());
+            found.push(parts.map(str::to_owned).collect());
+        }
+    }
+    found.retain(|path: &Vec<String>| path.len() > 1);
     found
 }
 
@@ -237,6 +247,24 @@ fn the_files_of_a_folder_import_one_way() {
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_arrow_is_found_however_it_is_written() {
+    let paths = uses("use super::{a, b::{C, d}};\npub use e::F;\nlet x = crate::g::h(); // super::i\n");
+    let paths: BTreeSet<_> = paths.iter().map(|path| path.join("::")).collect();
+    for path in ["super::a", "super::b::C", "super::b::d", "e::F", "crate::g::h"] {
+        assert!(paths.contains(path), "{path}: {paths:?}");
+    }
+    assert!(!paths.iter().any(|path| path.contains('i')));
+    let arrows = arrows();
+    let has = |folder: &[&str], from: &str, to: &str| {
+        let folder: Vec<_> = folder.iter().map(ToString::to_string).collect();
+        arrows[&folder].contains(&(from.to_owned(), to.to_owned()))
+    };
+    assert!(has(&[], "server", "serving") && has(&["container"], "open", "pipeline"));
+    // Through what a folder hands on, and across folders.
+    assert!(has(&["keyring"], "format", "apikey") && has(&["container"], "error", "archive"));
 }
 
 #[test]
