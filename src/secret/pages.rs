@@ -54,8 +54,8 @@ impl SecretPages {
     }
 
     /// Has the system make the pages of `part`, which all of it will be written to, at
-    /// once. One by one, as they are written to, they cost a third more of all that it
-    /// takes to decrypt into them.
+    /// once. One by one, as they are written to, they cost more: a tenth of the CPU time
+    /// until a model is ready.
     #[expect(unsafe_code, reason = "pages are asked for through madvise(2)")]
     pub fn populate(part: &mut [u8]) {
         if part.is_empty() {
