@@ -14,24 +14,19 @@ use crate::fs;
 /// The rest of an input, in batches of chunks of `piece` bytes, each with its number.
 pub(super) struct Entry<'a, I> {
     piece: usize,
-    stream: Mutex<Stream<'a, I>>,
-    /// Where batches are read by place.
-    places: Option<Places>,
-}
-
-struct Stream<'a, I> {
-    input: &'a mut I,
+    input: Mutex<&'a mut I>,
+    /// Where batches are read by place: the file, and where the first one is.
+    places: Option<(File, u64)>,
     /// The next batch's number.
-    next: u64,
+    next: AtomicU64,
     /// The end was seen, or an error: nobody reads on.
-    ended: bool,
+    ended: AtomicBool,
 }
 
-struct Places {
-    file: File,
-    start: u64,
-    next: AtomicU64,
-    ended: AtomicBool,
+/// What one batch is read from.
+enum Source<'a, 'b, I> {
+    Stream(MutexGuard<'a, &'b mut I>),
+    Place(&'a File, u64),
 }
 
 impl<'a, I: Input> Entry<'a, I> {
@@ -39,39 +34,32 @@ impl<'a, I: Input> Entry<'a, I> {
         let places = input.regular().and_then(|mut file| {
             // A file without places is a stream.
             let start = file.stream_position().ok()?;
-            let (next, ended) = (AtomicU64::new(0), AtomicBool::new(false));
-            Some(Places { file: file.try_clone().ok()?, start, next, ended })
+            Some((file.try_clone().ok()?, start))
         });
-        Self { piece, stream: Mutex::new(Stream { input, next: 0, ended: false }), places }
+        let (next, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { piece, input: Mutex::new(input), places, next, ended }
     }
 
     /// Fills `buffer` with the next batch, unless the input has ended. Returns the batch's
     /// number and the bytes read. The first that [is not full](Self::is_full) is the last
     /// one; where others read too, they may return more, which are to be dropped.
     pub(super) fn next(&self, buffer: &mut [u8]) -> Option<(u64, io::Result<usize>)> {
-        let Some(Places { file, start, next, ended }) = &self.places else {
-            let mut stream = self.stream();
-            if stream.ended {
-                return None;
-            }
-            // Should the reading panic, nobody reads on.
-            stream.ended = true;
-            let number = stream.next;
-            stream.next += 1;
-            let read = fill(buffer, self.piece, |places, _| stream.input.read_vectored(places));
-            stream.ended = !self.is_full(&read);
-            return Some((number, read));
+        let mut source = match &self.places {
+            Some((file, start)) => Source::Place(file, *start),
+            // It is one reader's until all is noted; poisoned, another has panicked.
+            None => Source::Stream(self.input.lock().ok()?),
         };
-        if ended.load(Ordering::Relaxed) {
+        if self.ended.load(Ordering::Relaxed) {
             return None;
         }
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        let place = start + number * self.full() as u64;
-        let read = fill(buffer, self.piece, |places, filled| {
-            fs::read_vectored_at(file, places, place + filled as u64)
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let before = number * self.full() as u64;
+        let read = fill(buffer, self.piece, |places, filled| match &mut source {
+            Source::Stream(input) => input.read_vectored(places),
+            Source::Place(file, start) => fs::read_vectored_at(file, places, *start + before + filled as u64),
         });
         if !self.is_full(&read) {
-            ended.store(true, Ordering::Relaxed);
+            self.ended.store(true, Ordering::Relaxed);
         }
         Some((number, read))
     }
@@ -89,17 +77,13 @@ impl<'a, I: Input> Entry<'a, I> {
     /// leaves it there, as who reads it from one end to the other does. To be asked when
     /// all of them were read.
     pub(super) fn require_end(&self, read: u64) -> io::Result<()> {
-        let Some(Places { file, start, .. }) = &self.places else { return Ok(()) };
+        let Some((file, start)) = &self.places else { return Ok(()) };
         let mut file = file;
         file.seek(SeekFrom::Start(start + read))?;
-        match self.stream().input.read(&mut [0])? {
+        match self.input.lock().unwrap_or_else(PoisonError::into_inner).read(&mut [0])? {
             0 => Ok(()),
             _ => Err(io::Error::other("it has grown while it was read")),
         }
-    }
-
-    fn stream(&self) -> MutexGuard<'_, Stream<'a, I>> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
