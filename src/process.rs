@@ -12,8 +12,8 @@ pub fn keep_memory_private() {
 }
 
 /// Ends the process at once. What libraries would do at an exit is left out: threads are
-/// still there, and ONNX Runtime, taken down under them, aborted a server that had ended
-/// well, once in some hundred times.
+/// still there, and with ONNX Runtime taken down under them, it seems, a server that had
+/// ended well aborted once in some hundred times.
 #[expect(unsafe_code, reason = "only _exit(2) does it")]
 pub fn end(code: u8) -> ! {
     let _ = std::io::stdout().flush();
