@@ -1,6 +1,7 @@
 //! From a model's plaintext to sessions: what the library shall read is found, moved to
 //! where it can be read, and lent; all else is wiped.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::engine::Runtime;
@@ -27,10 +28,9 @@ impl Runtime {
     /// no session will need of its plaintext is wiped here.
     pub fn prepare(self, mut model: Model, sessions: usize) -> Result<Opener, ModelError> {
         let bytes = model.plaintext.expose();
-        let member = |name: &str| {
-            let (_, range) = model.members.iter().find(|(member, _)| member == name)?;
-            bytes.get(range.clone())
-        };
+        let members: HashMap<&str, &Range<usize>> =
+            model.members.iter().map(|(name, range)| (name.as_str(), range)).collect();
+        let member = |name: &str| bytes.get((*members.get(name)?).clone());
         let onnx = bytes.get(model.onnx.clone()).ok_or(ModelError::NotOnnx)?;
         let graph = graph::inspect(onnx, &|name| member(name).map(|data| data.len() as u64))?;
         let Slim { onnx, weights } = slim(onnx, &member)?;
@@ -130,14 +130,23 @@ mod tests {
         [out, bytes.to_vec()].concat()
     }
 
+    /// A graph's input or output: FP32, of these dimensions, each as a number on the wire.
+    fn matrix(name: &[u8], dimensions: [[u8; 2]; 2]) -> Vec<u8> {
+        let shape = dimensions.map(|[low, high]| framed(1, &[8, low, high])).concat();
+        [framed(1, name), framed(2, &framed(1, &[&[8, 1][..], &framed(2, &shape)].concat()))].concat()
+    }
+
+    /// A node with two inputs and one output.
+    fn node(op: &str, inputs: [&[u8]; 2], output: &[u8]) -> Vec<u8> {
+        [framed(1, inputs[0]), framed(1, inputs[1]), framed(2, output), framed(4, op.as_bytes())].concat()
+    }
+
     /// `y = x op w`, FP32, with `w` = `data` of 128 x 128.
     fn dense(op: &str, data: &[u8]) -> Vec<u8> {
-        let square = [8, 1, 18, 10, 10, 3, 8, 0x80, 1, 10, 3, 8, 0x80, 1];
-        let value = |name: &[u8]| [framed(1, name), framed(2, &framed(1, &square))].concat();
-        let node = [framed(1, b"x"), framed(1, b"w"), framed(2, b"y"), framed(4, op.as_bytes())].concat();
+        let value = |name| matrix(name, [[0x80, 1]; 2]);
         let tensor = [&[8, 0x80, 1, 8, 0x80, 1, 16, 1][..], &framed(8, b"w"), data].concat();
         let graph = [
-            framed(1, &node),
+            framed(1, &node(op, [b"x", b"w"], b"y")),
             framed(2, b"dense"),
             framed(5, &tensor),
             framed(11, &value(b"x")),
@@ -177,12 +186,7 @@ mod tests {
 
     /// `y = x + 2 w`, FP32, with `w` = 256 x 512 elements of type 21 or 22, of 4 bits.
     fn quantized(data_type: u8, data: &[u8]) -> Vec<u8> {
-        let dimensions = [framed(1, &[8, 0x80, 2]), framed(1, &[8, 0x80, 4])].concat();
-        let shape = [&[8, 1][..], &framed(2, &dimensions)].concat();
-        let value = |name: &[u8]| [framed(1, name), framed(2, &framed(1, &shape))].concat();
-        let node = |op: &str, inputs: [&[u8]; 2], output: &[u8]| {
-            [framed(1, inputs[0]), framed(1, inputs[1]), framed(2, output), framed(4, op.as_bytes())].concat()
-        };
+        let value = |name| matrix(name, [[0x80, 2], [0x80, 4]]);
         let raw = |data: &[u8]| framed(9, data);
         let weight = [&[8, 0x80, 2, 8, 0x80, 4, 16, data_type][..], &framed(8, b"w"), &raw(data)].concat();
         let scale = [&[16, 1][..], &framed(8, b"s"), &raw(&2_f32.to_le_bytes())].concat();

@@ -1,6 +1,7 @@
 //! Models in memory, ready to run.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,7 +136,8 @@ impl Session {
     ) -> Result<Self, ModelError> {
         // It still tells what it was before they were lent, also where no request could
         // send the like.
-        let own = inner.inputs().iter().filter(|input| lent.iter().all(|w| w.name != input.name()));
+        let lent: HashSet<&str> = lent.iter().map(|weight| weight.name.as_str()).collect();
+        let own = inner.inputs().iter().filter(|input| !lent.contains(input.name()));
         let inputs = own.map(|input| TensorSpec::of("input", input)).collect::<Result<Vec<_>, _>>()?;
         let outputs = inner.outputs().iter().map(|output| TensorSpec::of("output", output));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
