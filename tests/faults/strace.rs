@@ -117,17 +117,20 @@ pub(super) fn traced(case: &Case, command: &Command, calls: &str) -> (Output, Ve
     let options = ["-f", "-o", log.to_str().unwrap(), "-e", &format!("trace={calls}")];
     let output = under(case, "strace", &options, command).output().unwrap();
     let seen = fs::read_to_string(&log).unwrap();
-    let call = |line: &str| {
-        let (pid, rest) = line.split_once(' ')?;
-        let name = rest.trim_start().split_once('(')?.0;
-        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        is_name.then(|| Call {
-            pid: pid.parse().unwrap(),
-            name: name.to_owned(),
-            line: rest.trim().to_owned(),
-        })
-    };
-    (output, seen.lines().filter_map(call).collect())
+    let mut calls: Vec<Call> = Vec::new();
+    for (pid, rest) in seen.lines().filter_map(|line| line.split_once(' ')) {
+        let (pid, rest) = (pid.parse().unwrap(), rest.trim());
+        // A call during which another thread made one stands in two lines.
+        if let Some((_, result)) = rest.split_once(" resumed>") {
+            let begun = calls.iter_mut().rfind(|call| call.pid == pid).expect("a call that resumes began");
+            begun.line = begun.line.replace(" <unfinished ...>", result);
+        } else if let Some((name, _)) = rest.split_once('(')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            calls.push(Call { pid, name: name.to_owned(), line: rest.to_owned() });
+        }
+    }
+    (output, calls)
 }
 
 /// A command that stops after certain calls, until it is told to go on.
