@@ -10,9 +10,11 @@ mod temporary;
 mod tree;
 mod turn;
 
+use std::ffi::OsStr;
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, IoSliceMut, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -114,6 +116,8 @@ pub enum Existing {
 pub struct AtomicFile {
     file: File,
     path: PathBuf,
+    /// Where it appears, to be made durable.
+    directory: File,
     /// The temporary name, where the file system knows no nameless files.
     named: Option<PathBuf>,
     existing: Existing,
@@ -122,44 +126,63 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Begins a file that [`commit`](Self::commit) will put at `path`.
     pub fn create(path: &Path, mode: u32, existing: Existing) -> Result<Self, FsError> {
+        match path.metadata() {
+            Ok(found) if found.is_dir() => return Err(FsError::DirectoryExists { path: path.to_owned() }),
+            // A rename would put a file in the place of a device, such as /dev/null.
+            Ok(found) if !found.is_file() => return Err(FsError::NotRegular { path: path.to_owned() }),
+            _ if path.as_os_str().as_bytes().ends_with(b"/") => {
+                return Err(FsError::NotRegular { path: path.to_owned() });
+            }
+            _ => {}
+        }
         if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
             return Err(FsError::Exists { path: path.to_owned() });
         }
-        // A rename would put a file in the place of a device, such as /dev/null.
-        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(FsError::NotRegular { path: path.to_owned() });
-        }
         temporary::sweep(path);
-        let directory = directory_of(path);
-        let mode_bits = Mode::from_raw_mode(mode);
-        match rustix::fs::openat(CWD, directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode_bits)
-        {
+        // One that may be written to and not read could not be made durable in the end.
+        let directory = open_directory(path)?;
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match rustix::fs::openat(&directory, ".", flags, Mode::from_raw_mode(mode)) {
             Ok(fd) => {
                 let file = File::from(fd);
                 temporary::hold_nameless(&file);
-                Ok(Self { file, path: path.to_owned(), named: None, existing })
+                Ok(Self { file, path: path.to_owned(), directory, named: None, existing })
             }
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-                Self::create_named(path, mode, existing)
+                Self::create_named(path, mode, existing, directory)
             }
             Err(error) => Err(FsError::io("create", path)(error.into())),
         }
     }
 
     /// The same where the file system knows no nameless files.
-    fn create_named(path: &Path, mode: u32, existing: Existing) -> Result<Self, FsError> {
+    fn create_named(path: &Path, mode: u32, existing: Existing, directory: File) -> Result<Self, FsError> {
         let opened = temporary::under_free_name(path, |name| {
             let mut options = File::options();
             let file = options.read(true).write(true).create_new(true).mode(mode).open(name)?;
             temporary::hold(file, name)
         });
         let (file, named) = opened.map_err(FsError::io("create", path))?;
-        Ok(Self { file, path: path.to_owned(), named: Some(named), existing })
+        Ok(Self { file, path: path.to_owned(), directory, named: Some(named), existing })
     }
 
     /// Whether it may replace another.
     pub fn existing(&self) -> Existing {
         self.existing
+    }
+
+    /// Where it will be.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether `other` is to be at the same place, however both name it.
+    pub fn is_same_place(&self, other: &Self) -> Result<bool, FsError> {
+        let place = |file: &Self| {
+            let directory = file.directory.metadata().map_err(FsError::io("read directory", &file.path))?;
+            Ok((directory.dev(), directory.ino(), file.path.file_name().map(OsStr::to_owned)))
+        };
+        Ok(place(self)? == place(other)?)
     }
 
     /// The open file, for positioned writes.
@@ -182,6 +205,22 @@ impl AtomicFile {
 
     /// Makes the file durable and gives it its name.
     pub fn commit(mut self) -> Result<(), FsError> {
+        self.place()
+    }
+
+    /// [Commits](Self::commit) this file and then `second`, which needs it. It goes again
+    /// where `second` does not get its name.
+    pub fn commit_before(mut self, mut second: Self) -> Result<(), FsError> {
+        self.place()?;
+        second.place().inspect_err(|_| {
+            // What fails last is making the new name durable: then the first is needed.
+            if !temporary::leads_to(&second.path, &second.file) {
+                let _ = remove_same(&self.path, &self.file);
+            }
+        })
+    }
+
+    fn place(&mut self) -> Result<(), FsError> {
         self.file.sync_all().map_err(FsError::io("write", &self.path))?;
         let placed = match (self.named.take(), self.existing) {
             (None, Existing::Refuse) => self.link(&self.path),
@@ -203,10 +242,10 @@ impl AtomicFile {
             io::ErrorKind::AlreadyExists => FsError::Exists { path: self.path.clone() },
             _ => FsError::io("create", &self.path)(source),
         })?;
-        sync_directory(&self.path).inspect_err(|_| {
+        sync_directory(&self.directory, &self.path).inspect_err(|_| {
             // Where nothing was before, nothing is left; what was replaced is gone.
-            if self.existing == Existing::Refuse && temporary::leads_to(&self.path, &self.file) {
-                let _ = std::fs::remove_file(&self.path);
+            if self.existing == Existing::Refuse {
+                let _ = remove_same(&self.path, &self.file);
             }
         })
     }
@@ -371,9 +410,26 @@ fn rename_or_remove(from: &Path, to: &Path) -> io::Result<()> {
     })
 }
 
-fn sync_directory(path: &Path) -> Result<(), FsError> {
+/// Opens the directory that `path` is to appear in.
+fn open_directory(path: &Path) -> Result<File, FsError> {
     let directory = directory_of(path);
-    File::open(directory).and_then(|d| d.sync_all()).map_err(FsError::io("sync directory", directory))
+    File::open(directory).map_err(FsError::io("open directory", directory))
+}
+
+/// Makes durable which names are in the `directory` of `path`.
+fn sync_directory(directory: &File, path: &Path) -> Result<(), FsError> {
+    directory.sync_all().map_err(FsError::io("sync directory", directory_of(path)))
+}
+
+/// Removes the name `path` if it is still that of `file`, durably. Returns whether it was.
+pub fn remove_same(path: &Path, file: &File) -> Result<bool, FsError> {
+    let directory = open_directory(path)?;
+    if !temporary::leads_to(path, file) {
+        return Ok(false);
+    }
+    std::fs::remove_file(path).map_err(FsError::io("remove", path))?;
+    sync_directory(&directory, path)?;
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -418,13 +474,51 @@ mod tests {
     fn without_nameless_files_it_is_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
-        let [mut first, second] =
-            [(); 2].map(|()| AtomicFile::create_named(&path, SECRET, Existing::Refuse).unwrap());
+        let create =
+            |directory| AtomicFile::create_named(&path, SECRET, Existing::Refuse, directory).unwrap();
+        let [mut first, second] = [(); 2].map(|()| create(open_directory(&path).unwrap()));
         first.write_all(b"winner").unwrap();
         first.commit().unwrap();
         assert!(matches!(second.commit(), Err(FsError::Exists { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"winner");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_needed_by_a_file_that_gets_no_name_goes_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let [needed, needing] = ["needed", "needing"].map(|name| dir.path().join(name));
+        let begin = || {
+            let mut file = AtomicFile::create(&needed, SECRET, Existing::Refuse).unwrap();
+            file.write_all(b"new").unwrap();
+            (file, AtomicFile::create(&needing, SECRET, Existing::Refuse).unwrap())
+        };
+        let (first, second) = begin();
+        std::fs::write(&needing, b"winner").unwrap();
+        assert!(first.commit_before(second).is_err());
+        assert!(!needed.exists() && std::fs::read(&needing).unwrap() == b"winner");
+        // One that was replaced meanwhile is another's.
+        std::fs::remove_file(&needing).unwrap();
+        let (first, second) = begin();
+        std::fs::write(&needed, b"winner").unwrap();
+        assert!(first.commit_before(second).is_err());
+        assert!(!needing.exists() && std::fs::read(&needed).unwrap() == b"winner");
+        std::fs::remove_file(&needed).unwrap();
+        let (first, second) = begin();
+        first.commit_before(second).unwrap();
+        assert!(needing.exists() && std::fs::read(&needed).unwrap() == b"new");
+    }
+
+    #[test]
+    fn two_names_of_one_place_are_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("d")).unwrap();
+        std::os::unix::fs::symlink("d", dir.path().join("link")).unwrap();
+        let file = |name: &str| AtomicFile::create(&dir.path().join(name), SECRET, Existing::Refuse).unwrap();
+        let one = file("d/x");
+        for (other, same) in [("link/x", true), ("d/../d/./x", true), ("d/y", false), ("x", false)] {
+            assert_eq!(one.is_same_place(&file(other)).unwrap(), same, "{other}");
+        }
     }
 
     #[test]

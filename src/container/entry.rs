@@ -15,27 +15,46 @@ use crate::fs;
 pub(super) struct Entry<'a, I> {
     piece: usize,
     input: Mutex<&'a mut I>,
-    /// Where batches are read by place: the file, and where the first one is.
-    places: Option<(File, u64)>,
+    /// Where batches are read by place.
+    places: Option<Places>,
     /// The next batch's number.
     next: AtomicU64,
     /// The end was seen, or an error: nobody reads on.
     ended: AtomicBool,
 }
 
+/// A file that is read by place.
+struct Places {
+    file: File,
+    /// Where the first batch is.
+    start: u64,
+    /// Where the file ended when it began to be read: one that grows for as long as it is
+    /// read would have no end.
+    end: u64,
+}
+
+impl Places {
+    fn of(mut file: &File) -> Option<Self> {
+        // A file without places is a stream.
+        let start = file.stream_position().ok()?;
+        Some(Self { start, end: file.metadata().ok()?.len(), file: file.try_clone().ok()? })
+    }
+
+    fn read(&self, places: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+        let offset = self.start + offset;
+        if offset < self.end { fs::read_vectored_at(&self.file, places, offset) } else { Ok(0) }
+    }
+}
+
 /// What one batch is read from.
 enum Source<'a, 'b, I> {
     Stream(MutexGuard<'a, &'b mut I>),
-    Place(&'a File, u64),
+    Place(&'a Places),
 }
 
 impl<'a, I: Input> Entry<'a, I> {
     pub(super) fn new(input: &'a mut I, piece: usize) -> Self {
-        let places = input.regular().and_then(|mut file| {
-            // A file without places is a stream.
-            let start = file.stream_position().ok()?;
-            Some((file.try_clone().ok()?, start))
-        });
+        let places = input.regular().and_then(Places::of);
         let (next, ended) = (AtomicU64::new(0), AtomicBool::new(false));
         Self { piece, input: Mutex::new(input), places, next, ended }
     }
@@ -45,7 +64,7 @@ impl<'a, I: Input> Entry<'a, I> {
     /// one; where others read too, they may return more, which are to be dropped.
     pub(super) fn next(&self, buffer: &mut [u8]) -> Option<(u64, io::Result<usize>)> {
         let mut source = match &self.places {
-            Some((file, start)) => Source::Place(file, *start),
+            Some(places) => Source::Place(places),
             // It is one reader's until all is noted; poisoned, another has panicked.
             None => Source::Stream(self.input.lock().ok()?),
         };
@@ -56,7 +75,7 @@ impl<'a, I: Input> Entry<'a, I> {
         let before = number * self.full() as u64;
         let read = fill(buffer, self.piece, |places, filled| match &mut source {
             Source::Stream(input) => input.read_vectored(places),
-            Source::Place(file, start) => fs::read_vectored_at(file, places, *start + before + filled as u64),
+            Source::Place(file) => file.read(places, before + filled as u64),
         });
         if !self.is_full(&read) {
             self.ended.store(true, Ordering::Relaxed);
@@ -73,17 +92,14 @@ impl<'a, I: Input> Entry<'a, I> {
         batch::CHUNKS * self.piece
     }
 
-    /// Checks that the input has ended where all its batches, of `read` bytes, end, and
-    /// leaves it there, as who reads it from one end to the other does. To be asked when
-    /// all of them were read.
-    pub(super) fn require_end(&self, read: u64) -> io::Result<()> {
-        let Some((file, start)) = &self.places else { return Ok(()) };
+    /// Whether the input has ended where all its batches, of `read` bytes, end; it is left
+    /// there, as by who reads it from one end to the other. To be asked when all of them
+    /// were read.
+    pub(super) fn is_at_end(&self, read: u64) -> io::Result<bool> {
+        let Some(Places { file, start, .. }) = &self.places else { return Ok(true) };
         let mut file = file;
         file.seek(SeekFrom::Start(start + read))?;
-        match self.input.lock().unwrap_or_else(PoisonError::into_inner).read(&mut [0])? {
-            0 => Ok(()),
-            _ => Err(io::Error::other("it has grown while it was read")),
-        }
+        Ok(self.input.lock().unwrap_or_else(PoisonError::into_inner).read(&mut [0])? == 0)
     }
 }
 

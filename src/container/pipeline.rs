@@ -13,6 +13,7 @@ use super::entry::Entry;
 use super::error::ContainerError;
 use super::stream::{Input, Named};
 use super::workers;
+use crate::fs::FsError;
 use crate::progress::Progress;
 
 /// Beyond these, the copying into and out of the kernel is what takes the time.
@@ -43,6 +44,7 @@ where
     let name = input.name.clone();
     let read_error = |source| ContainerError::Read { name: name.clone(), source };
     let turnstile = Turnstile {
+        name: &name,
         entry: Entry::new(&mut input.stream, piece),
         read_error: &read_error,
         exit: Mutex::new(Exit { output, called: 0, closed: false, outcome: Ok(Totals::default()) }),
@@ -58,6 +60,8 @@ where
 }
 
 struct Turnstile<'a, R, W> {
+    /// The input's.
+    name: &'a str,
     entry: Entry<'a, R>,
     read_error: &'a (dyn Fn(io::Error) -> ContainerError + Sync),
     exit: Mutex<Exit<W>>,
@@ -108,9 +112,9 @@ impl<R: Input, W: Write> Turnstile<'_, R, W> {
         let before = outcome.as_ref().map_or(0, |totals| totals.read);
         let written = worked.and_then(|(filled, bytes)| {
             let filled = filled as u64;
-            if last {
-                // Without the last batch nobody takes what was written for whole.
-                self.entry.require_end(before + filled).map_err(self.read_error)?;
+            // Without the last batch nobody takes what was written for whole.
+            if last && !self.entry.is_at_end(before + filled).map_err(self.read_error)? {
+                return Err(FsError::Changed { path: self.name.into() }.into());
             }
             match output.stream.write_all(bytes) {
                 Ok(()) => Ok((filled, bytes.len() as u64)),

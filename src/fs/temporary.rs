@@ -17,6 +17,8 @@ use super::{directory_of, own_uid};
 /// How many names that are taken are passed over. Another machine or container
 /// may count its processes as this one does.
 const ATTEMPTS: usize = 100;
+/// Most bytes of a name in a temporary one, which has up to 28 more; 255 may be in all.
+const MAX_NAME: usize = 200;
 
 /// Makes something under a free temporary name beside `path`; also returns the name.
 /// `make` fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists) where the name
@@ -90,8 +92,11 @@ pub(super) fn leads_to(path: &Path, file: &File) -> bool {
     path.symlink_metadata().is_ok_and(same)
 }
 
+/// How temporary names of `path` begin: with its own, as far as there is room. Two that
+/// are alike so far sweep each other's, which does no harm: what is swept is nobody's.
 fn prefix(path: &Path) -> String {
-    format!(".{}.tmp-", path.file_name().unwrap_or_default().to_string_lossy())
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{}.tmp-", &name[..name.floor_char_boundary(MAX_NAME)])
 }
 
 /// Whether `name` is one that [`under_free_name`] makes.
@@ -106,6 +111,7 @@ fn is_temporary(name: &OsStr, prefix: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "tests make the files that this module must cope with")]
 mod tests {
     use std::collections::BTreeSet;
+    use std::ffi::OsString;
     use std::io::Write;
 
     use super::*;
@@ -135,6 +141,20 @@ mod tests {
         let kept = others.into_iter().chain([".out.tmp-2-0", "out"]).map(str::to_owned).collect();
         assert_eq!(names(dir.path()), kept);
         assert_eq!(std::fs::read(path("out.tmp-1-0")).unwrap(), b"not ours");
+    }
+
+    #[test]
+    fn the_longest_names_have_temporary_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let raw = std::os::unix::ffi::OsStringExt::from_vec(vec![0xff; 255]);
+        for name in [OsString::from("n".repeat(255)), "é".repeat(127).into(), raw] {
+            let path = dir.path().join(name);
+            for content in ["one", "two"] {
+                write(&path, content.as_bytes(), SECRET, Existing::Replace).unwrap();
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+            }
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
     }
 
     #[test]

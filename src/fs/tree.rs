@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{FsError, SECRET, directory_of, rename_new, sync_directory, temporary};
+use super::{FsError, SECRET, directory_of, open_directory, rename_new, sync_directory, temporary};
 
 /// Mode of a directory that only its owner can enter.
 const PRIVATE: u32 = 0o700;
@@ -22,6 +22,8 @@ pub struct AtomicDirectory {
     path: PathBuf,
     /// Where it is filled; empty once it is committed.
     temporary: PathBuf,
+    /// Where it appears, to be made durable.
+    parent: File,
     /// Held for as long as it is filled: what has no lock was left by someone who was killed.
     _lock: File,
 }
@@ -33,6 +35,7 @@ impl AtomicDirectory {
             return Err(FsError::DirectoryExists { path: path.to_owned() });
         }
         temporary::sweep(path);
+        let parent = open_directory(path)?;
         let made = temporary::under_free_name(path, |name| {
             DirBuilder::new().mode(PRIVATE).create(name)?;
             // What a sweeper took at once counts as taken: another name will do.
@@ -43,7 +46,12 @@ impl AtomicDirectory {
             File::open(name).map_err(taken).and_then(|directory| temporary::hold(directory, name))
         });
         let (lock, temporary) = made.map_err(FsError::io("create directory", path))?;
-        Ok(Self { path: path.to_owned(), temporary, _lock: lock })
+        Ok(Self { path: path.to_owned(), temporary, parent, _lock: lock })
+    }
+
+    /// Where it will be.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Makes the file `name` in it, and the directories that lead there. `name` is
@@ -70,7 +78,7 @@ impl AtomicDirectory {
             _ => FsError::io("create directory", &self.path)(source),
         })?;
         self.temporary = PathBuf::new();
-        sync_directory(&self.path)
+        sync_directory(&self.parent, &self.path)
     }
 }
 

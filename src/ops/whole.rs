@@ -15,6 +15,7 @@ use crate::runtime::external::{External, ScanError, scan};
 
 /// The model of a directory with several, if it has this name.
 const DEFAULT_MODEL: &str = "model.onnx";
+const LINK: &str = "a symbolic link";
 
 /// Why the files of a model cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,10 @@ impl Diagnose for WholeError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::File(error) => return error.hint(),
-            Self::Kind { .. } => "replace it by a copy of what it stands for, or remove it".into(),
+            Self::Kind { .. } => {
+                "replace it by a copy of what it stands for (`cp -rL` copies a directory so), or remove it"
+                    .into()
+            }
             Self::Name { .. } => "rename it".into(),
             Self::NoModel { .. } => "export the model to ONNX first; its name must end in .onnx".into(),
             Self::SeveralModels { .. } => format!(
@@ -110,6 +114,10 @@ impl Whole {
             }
             other => other?,
         };
+        // What is put together is beside the link, or beside what it leads to: who knows?
+        if !external.is_empty() && path.is_symlink() {
+            return Err(WholeError::Kind { path: path.to_owned(), kind: LINK });
+        }
         for external in &external {
             whole.add(external)?;
         }
@@ -190,7 +198,7 @@ impl Whole {
                     Err(error) => return Err(FsError::io("read", path)(error).into()),
                 };
                 if metadata.is_symlink() {
-                    return Err(WholeError::Kind { path, kind: "a symbolic link" });
+                    return Err(WholeError::Kind { path, kind: LINK });
                 }
                 if metadata.is_file() {
                     self.members.insert(name.clone(), metadata.len());
@@ -220,7 +228,7 @@ fn walk(directory: &Path, prefix: &str, members: &mut BTreeMap<String, u64>) -> 
         } else if metadata.is_file() {
             members.insert(name, metadata.len());
         } else {
-            let kind = if metadata.is_symlink() { "a symbolic link" } else { "a device, a pipe or a socket" };
+            let kind = if metadata.is_symlink() { LINK } else { "a device, a pipe or a socket" };
             return Err(WholeError::Kind { path, kind });
         }
     }
@@ -274,7 +282,7 @@ impl Receive for Restore {
     fn begin(&mut self, name: &str, _: u64, _: u64) -> io::Result<()> {
         let file =
             self.directory.file(name).map_err(|error| io::Error::other(ContainerError::from(error)))?;
-        self.file = Some((file, name.to_owned()));
+        self.file = Some((file, self.directory.path().join(name).to_string_lossy().into_owned()));
         Ok(())
     }
 
