@@ -13,8 +13,8 @@ use crate::container::AgeRecipient;
 use crate::error::Kind;
 use crate::fs;
 use crate::keyring::{KeyringError, RootKey};
-use crate::ops::{self, InitReport, InitRequest};
-use crate::output::{Document, Failure};
+use crate::ops::{self, InitRequest};
+use crate::output::{Document, Failure, ShownPath};
 use crate::pki::Name;
 
 /// Make a home that is ready to serve: private CA, server certificate, keys
@@ -34,16 +34,20 @@ pub(super) struct Init {
 
 #[derive(Serialize)]
 struct InitDocument {
-    #[serde(flatten)]
-    report: InitReport,
-    root_key: Option<PathBuf>,
+    home: ShownPath,
+    /// What clients trust.
+    ca: ShownPath,
+    /// The configuration, to be completed.
+    config: ShownPath,
+    model_key: String,
+    root_key: Option<ShownPath>,
 }
 
 impl Document for InitDocument {
     const SCHEMA: &'static str = "sealserve.init/v1";
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", self.report.home.display())
+        writeln!(out, "{}", self.home.display())
     }
 }
 
@@ -69,7 +73,13 @@ impl Init {
         }
         context.output.note(&format!("clients trust {}", report.ca.display()));
         context.output.note("next: sealserve model encrypt MODEL.onnx, then name it in sealserve.toml");
-        written(context.output.document(&InitDocument { report, root_key: file }))
+        written(context.output.document(&InitDocument {
+            home: report.home.into(),
+            ca: report.ca.into(),
+            config: report.config.into(),
+            model_key: report.model_key,
+            root_key: file.map(ShownPath::from),
+        }))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::{Outcome, env, written};
 use crate::error::Kind;
-use crate::output::{Document, Failure, table};
+use crate::output::{Document, Failure, ShownPath, table};
 use crate::runtime::install::{self, InstallRequest, Installed};
 use crate::runtime::pins::Flavor;
 use crate::runtime::search::{Search, find};
@@ -135,7 +135,7 @@ struct Install {
 
 #[derive(Serialize)]
 struct InstallDocument {
-    path: PathBuf,
+    path: ShownPath,
     version: &'static str,
     flavor: String,
     changed: bool,
@@ -161,7 +161,7 @@ impl Install {
             context.output.note("next: sealserve runtime check --device cuda:0");
         }
         written(context.output.document(&InstallDocument {
-            path: installed.path,
+            path: installed.path.into(),
             version: installed.version,
             flavor: flavor.to_string(),
             changed,
@@ -180,7 +180,7 @@ struct ListDocument {
 
 #[derive(Serialize)]
 struct Row {
-    path: PathBuf,
+    path: ShownPath,
     version: &'static str,
     flavor: String,
     intact: bool,
@@ -205,7 +205,7 @@ impl List {
         let libraries = install::list(&context.home()?.runtime())
             .into_iter()
             .map(|entry| Row {
-                path: entry.path,
+                path: entry.path.into(),
                 version: entry.version,
                 flavor: entry.flavor.to_string(),
                 intact: entry.intact,
@@ -225,7 +225,7 @@ struct Check {
 
 #[derive(Serialize)]
 struct CheckDocument {
-    path: PathBuf,
+    path: ShownPath,
     version: String,
     sha256: String,
     pinned: bool,
@@ -257,7 +257,7 @@ impl Check {
             .map_err(|error| Failure::from(error).kind(Kind::Negative))?;
         let description = runtime.describe();
         written(context.output.document(&CheckDocument {
-            path: description.path,
+            path: description.path.into(),
             version: description.version,
             sha256: HEXLOWER.encode(&description.sha256),
             pinned: description.pinned,

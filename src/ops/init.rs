@@ -26,7 +26,7 @@ pub struct InitRequest<'a> {
 }
 
 /// What was made.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone)]
 pub struct InitReport {
     /// The home.
     pub home: PathBuf,

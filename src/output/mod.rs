@@ -2,6 +2,7 @@
 //! stderr. Nothing else in the crate prints.
 
 mod diagnostic;
+mod path;
 mod plain;
 mod progress;
 mod table;
@@ -9,6 +10,7 @@ mod table;
 use std::io::{self, IsTerminal, Write};
 
 pub use diagnostic::Failure;
+pub use path::ShownPath;
 pub use plain::{one_line, plain};
 pub use progress::Bar;
 pub use table::table;
@@ -62,18 +64,21 @@ impl Output {
 
     /// Writes `document` to stdout.
     pub fn document<D: Document>(&self, document: &D) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        // All of it or nothing: half a document is none.
+        let mut bytes = Vec::new();
         match self.format {
             Format::Text => {
                 let mut text = Vec::new();
                 document.text(&mut text)?;
-                out.write_all(plain(&String::from_utf8_lossy(&text)).as_bytes())?;
+                bytes.extend_from_slice(plain(&String::from_utf8_lossy(&text)).as_bytes());
             }
             Format::Json => {
-                serde_json::to_writer_pretty(&mut out, &Tagged { schema: D::SCHEMA, document })?;
-                writeln!(out)?;
+                serde_json::to_writer_pretty(&mut bytes, &Tagged { schema: D::SCHEMA, document })?;
+                bytes.push(b'\n');
             }
         }
+        let mut out = io::stdout().lock();
+        out.write_all(&bytes)?;
         out.flush()
     }
 

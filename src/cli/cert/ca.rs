@@ -12,7 +12,7 @@ use crate::cli::{Outcome, init, written};
 use crate::config::Span;
 use crate::fs::{Existing, FsError};
 use crate::ops::{self, HomeError};
-use crate::output::{Document, Failure};
+use crate::output::{Document, Failure, ShownPath};
 use crate::pki::{Authority, AuthorityRequest, Subtree};
 
 /// Certificate authorities
@@ -82,9 +82,9 @@ struct CreatedDocument {
     root: Description,
     issuing: Description,
     /// What clients trust.
-    ca: PathBuf,
+    ca: ShownPath,
     /// Signs; its key is beside it, or in the keyring.
-    issuer: PathBuf,
+    issuer: ShownPath,
     keys: &'static str,
 }
 
@@ -129,8 +129,8 @@ impl Create {
         written(context.output.document(&CreatedDocument {
             root: Description::new(authority.root.certificate(), context.now()),
             issuing: Description::new(authority.issuing.certificate(), context.now()),
-            issuer: directory.join("issuing.pem"),
-            ca,
+            issuer: directory.join("issuing.pem").into(),
+            ca: ca.into(),
             keys,
         }))
     }

@@ -14,7 +14,7 @@ use crate::config::Span;
 use crate::error::Kind;
 use crate::fs::Existing;
 use crate::ops::{self, IssueRequest};
-use crate::output::{Document, Failure};
+use crate::output::{Document, Failure, ShownPath};
 use crate::pki::{self, Holder, Inventory, Leaf, LeafRequest, Name, Principal, Signer};
 
 /// Issue a certificate with a new key, for a server or for a client
@@ -61,9 +61,9 @@ pub(super) struct Issue {
 
 #[derive(Serialize)]
 struct IssuedDocument {
-    certificate: PathBuf,
-    key: PathBuf,
-    inventory: Option<PathBuf>,
+    certificate: ShownPath,
+    key: ShownPath,
+    inventory: Option<ShownPath>,
     issued: Description,
 }
 
@@ -114,7 +114,8 @@ impl Issue {
         if certificate_file.is_none() || key_file.is_none() {
             return hand_out(&leaf, certificate_file.is_none(), key_file.is_none());
         }
-        let inventory = inventory.map(|inventory| inventory.path().to_owned());
+        let inventory = inventory.map(|inventory| ShownPath::from(inventory.path()));
+        let (certificate, key) = (certificate.into(), key.into());
         written(context.output.document(&IssuedDocument { certificate, key, inventory, issued }))
     }
 

@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::keyring::{KeyUse, Keyring, Revoked};
 use crate::ops;
-use crate::output::{self, Document};
+use crate::output::{self, Document, ShownPath};
 /// Kill a key: what it made is accepted nowhere from now on
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -42,10 +42,10 @@ struct RevokedDocument {
     unload: bool,
     /// Where files were looked for that a model key opens.
     #[serde(skip_serializing_if = "Option::is_none")]
-    searched: Option<Vec<PathBuf>>,
+    searched: Option<Vec<ShownPath>>,
     /// Those of them that it opens.
     #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<Vec<PathBuf>>,
+    files: Option<Vec<ShownPath>>,
     /// The command to run next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -96,14 +96,15 @@ impl Revoke {
         if let Some(next) = &next {
             context.output.note(&format!("run next: {next}"));
         }
+        let shown = |paths: Vec<PathBuf>| paths.into_iter().map(ShownPath::from).collect();
         written(context.output.document(&RevokedDocument {
             id: revoked.id,
             kid: revoked.kid,
             changed,
             generation,
             unload,
-            searched,
-            files,
+            searched: searched.map(shown),
+            files: files.map(shown),
             next,
             dry_run: self.dry_run,
         }))
