@@ -415,7 +415,7 @@ always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l ask-passphrase -d 'Ask for a passphrase at the terminal, twice'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l no-recovery -d 'Leave out the recovery recipients that the home\'s sealserve.toml names'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l force -d 'Replace an existing output'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l force -d 'Replace an existing output; a payload that stands alone is never replaced'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help'

@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Output, Stdio};
 
@@ -138,6 +139,36 @@ fn a_header_that_stands_alone_gets_a_new_payload() {
     let said =
         desk.fails(2, "model reencrypt whole --key-file k1 --new-key-file k2 --payload p3 --new-payload p4");
     assert!(said.contains("holds its payload itself") && !desk.there("p4"), "{said}");
+}
+
+#[test]
+fn a_payload_is_never_replaced_and_goes_only_with_its_last_name() {
+    let desk = Desk::new();
+    desk.ok("model encrypt m.onnx --key-file k1 --detached p1");
+    let payload = desk.bytes("p1");
+    let said = desk.fails(1, "model encrypt m.onnx --key-file k1 --detached p1 --force");
+    assert!(said.contains("'p1' exists already") && !said.contains("--force"), "{said}");
+    desk.ok("model verify m.sealed --key-file k1 --payload p1");
+    // What is removed would stay under another name.
+    fs::hard_link(desk.0.path("cwd/p1"), desk.0.path("cwd/hard")).unwrap();
+    symlink("hard", desk.0.path("cwd/soft")).unwrap();
+    for (old, new) in [("p1", "p2"), ("soft", "p3")] {
+        desk.ok("model encrypt m.onnx --key-file k1 -o fresh --detached p --force");
+        let (fresh, p) = (desk.bytes("fresh"), desk.bytes("p"));
+        fs::remove_file(desk.0.path("cwd/p")).unwrap();
+        desk.0.write("cwd/hard", &p);
+        desk.0.write("cwd/m.sealed", &fresh);
+        if old == "soft" {
+            fs::remove_file(desk.0.path("cwd/p1")).unwrap();
+        }
+        let again = format!(
+            "model reencrypt m.sealed --key-file k1 --new-key-file k2 --payload {old} --new-payload {new} --remove-payload"
+        );
+        let report = desk.json(0, &again);
+        assert_eq!(report["files"][0]["stale_payload"], old);
+        assert!(desk.bytes(old) == p && desk.bytes("hard") == p && payload != p);
+        desk.ok(&format!("model verify m.sealed --key-file k2 --payload {new}"));
+    }
 }
 
 #[test]
@@ -394,13 +425,16 @@ fn header_and_payload_may_be_streams_but_not_both() {
     desk.0.write("cwd/p", &made.stdout);
     let part = desk.feed("model decrypt - --payload p --key-file k1 --range 0-2", &desk.bytes("h"));
     assert_eq!(part.stdout, [5; 3], "{}", text(&part.stderr));
+    fs::create_dir(desk.0.path("cwd/d")).unwrap();
+    symlink("d", desk.0.path("cwd/link")).unwrap();
     let header = desk.run("model encrypt m.onnx --key-file k1 -o - --detached p2");
     let verified = desk.feed("model verify - --payload p2 --key-file k1", &header.stdout);
     assert!(verified.status.success(), "{}", text(&verified.stderr));
     for line in [
         "model encrypt m.onnx --key-file k1 -o - --detached -",
-        "model encrypt m.onnx --key-file k1 -o h --detached h --force",
-        "model encrypt m.onnx --key-file k1 -o h --detached ./h --force",
+        "model encrypt m.onnx --key-file k1 -o new --detached new --force",
+        "model encrypt m.onnx --key-file k1 -o new --detached ./new --force",
+        "model encrypt m.onnx --key-file k1 -o d/new --detached d/../link/new --force",
         "model verify - --payload - --key-file k1",
         "model decrypt h --payload - --key-file k1 --range 0-2",
         "model sign h --payload - --key-file k1",
@@ -408,7 +442,7 @@ fn header_and_payload_may_be_streams_but_not_both() {
         desk.fails(2, line);
     }
     desk.ok("model verify h --payload p --key-file k1");
-    assert!(!desk.there("-"));
+    assert!(!desk.there("-") && !desk.there("new") && !desk.there("d/new"));
     // What does not open names the header, which says for whom it is.
     let said = desk.fails(4, "model verify h --payload p --key-file k2");
     assert!(said.contains("no key opens 'h'"), "{said}");
@@ -453,4 +487,119 @@ fn the_root_key_may_come_from_standard_input() {
     let output = desk.feed("model rewrap m.sealed --root-key -", &root);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).starts_with("done"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn names_that_are_not_text_are_in_the_report_of_all() {
+    let desk = Desk::new();
+    tree(&desk);
+    let odd = std::ffi::OsStr::from_bytes(b"cwd/tree/odd\xff.sealed");
+    fs::copy(desk.0.path("cwd/tree/a.sealed"), desk.0.path("").join(odd)).unwrap();
+    let report = desk.json(0, "model rewrap tree --key-file k1 --new-key-file k2");
+    let names: Vec<_> = statuses(&report).into_iter().map(|(name, _)| name.to_owned()).collect();
+    assert!(names.contains(&"odd\u{fffd}.sealed".to_owned()), "{names:?}");
+    assert_eq!((&report["done"], names.len()), (&2.into(), 3));
+    let listed = [b"tree/odd\xff.sealed\0".to_vec()].concat();
+    let output = desk.feed("model verify --files0-from - --key-file k2 --format json", &listed);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn who_does_not_listen_is_answered_by_the_exit_code() {
+    let desk = Desk::new();
+    desk.signer();
+    tree(&desk);
+    let mut damaged = desk.bytes("tree/a.sealed");
+    *damaged.last_mut().unwrap() ^= 1;
+    desk.0.write("cwd/tree/a.sealed", damaged);
+    for (code, line) in [
+        (3, "model verify tree --key-file k1"),
+        (1, "model reencrypt tree --key-file k1 --new-key-file k2 --dry-run m.onnx"),
+        (1, "model rewrap tree m.onnx --key-file k1 --new-key-file k2 --dry-run"),
+        (1, "model sign tree --key-file k1 --signer-key signer --dry-run"),
+        (3, "model recipient list tree m.onnx"),
+        (1, "model encrypt m.onnx --key-file k1 -o - --detached half"),
+        (1, "model encrypt m.onnx --key-file k1 -o half --detached -"),
+    ] {
+        for format in ["text", "json"] {
+            let mut command = desk.0.sealserve();
+            let command = command.args(words(line)).args(["--format", format]);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            drop(child.stdout.take());
+            assert_eq!(child.wait().unwrap().code(), Some(code), "{line} {format}");
+            assert!(!desk.there("half"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn where_only_links_are_nothing_was_done() {
+    let desk = Desk::new();
+    desk.ok("model encrypt m.onnx --key-file k1");
+    fs::create_dir(desk.0.path("cwd/links")).unwrap();
+    symlink("../m.sealed", desk.0.path("cwd/links/m.sealed")).unwrap();
+    for line in [
+        "model verify links --key-file k1",
+        "model recipient list links",
+        "model rewrap links --key-file k1 --new-key-file k2",
+        "model reencrypt links --key-file k1 --new-key-file k2",
+    ] {
+        let said = desk.fails(1, line);
+        assert!(said.contains("no *.sealed file below 'links' (1 symbolic links are left alone)"), "{said}");
+    }
+    desk.ok("model verify m.sealed --key-file k1");
+}
+
+#[test]
+fn a_dash_in_a_list_is_a_file_of_that_name() {
+    let desk = Desk::new();
+    desk.ok("model encrypt m.onnx --key-file k1 -o ./-x");
+    fs::rename(desk.0.path("cwd/-x"), desk.0.path("cwd/-")).unwrap();
+    desk.0.write("cwd/list", b"-\0");
+    let whole = desk.bytes("-");
+    for line in ["model verify --key-file k1", "model recipient list"] {
+        let output = desk.feed(&format!("{line} --files0-from list --format json"), b"not a model");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(statuses(&report), [("-", "done")]);
+    }
+    // Nor is what comes from there taken for it.
+    desk.0.write("cwd/-", "not a model");
+    let output = desk.feed("model verify --key-file k1 --files0-from list", &whole);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_is_read_is_not_written_to() {
+    let desk = Desk::new();
+    desk.ok("model encrypt m.onnx --key-file k1");
+    let before = [desk.bytes("m.onnx"), desk.bytes("m.sealed")];
+    for (line, file) in [("encrypt m.onnx", "m.onnx"), ("decrypt m.sealed", "m.sealed")] {
+        let mut command = desk.0.sealserve();
+        let command = command.args(words(&format!("model {line} --key-file k1 -o -")));
+        let out = fs::File::options().append(true).open(desk.0.path(&format!("cwd/{file}"))).unwrap();
+        let output = command.stdout(out).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    }
+    assert!([desk.bytes("m.onnx"), desk.bytes("m.sealed")] == before);
+}
+
+#[test]
+fn an_output_that_cannot_be_is_refused_before_anything_is_read() {
+    let desk = Desk::new();
+    desk.ok("model encrypt m.onnx --key-file k1");
+    fs::create_dir(desk.0.path("cwd/d")).unwrap();
+    for (output, why) in [
+        ("out/", "'out/' is no regular file"),
+        ("/dev/null", "'/dev/null' is no regular file"),
+        ("d", "a directory is never replaced"),
+        ("d/", "a directory is never replaced"),
+    ] {
+        for force in ["", "--force"] {
+            let said = desk.fails(1, &format!("model decrypt absent --key-file k1 -o {output} {force}"));
+            assert!(said.contains(why) && !said.contains("--force"), "{said}");
+        }
+    }
+    let said = desk.fails(1, "model decrypt absent --key-file k1 -o no/where");
+    assert!(said.contains("cannot open directory 'no'"), "{said}");
 }

@@ -229,17 +229,21 @@ fn models_are_signed_without_a_secret_that_opens_them_and_whatever_they_consist_
         for (input, payload, attach) in
             [("m.onnx", "", ""), ("m.onnx", "--detached payload", "--payload payload"), ("dir", "", "")]
         {
-            let encrypt = format!("encrypt {input} --force -o m.sealed {recipient} {payload}");
-            model(&sandbox, &encrypt);
-            assert_eq!(verify(&format!("{identity} {attach}")), Some(3), "{encrypt}");
+            let line = format!("encrypt {input} --force -o m.sealed {recipient} {payload}");
+            let encrypt = |more: &str| {
+                let _ = fs::remove_file(sandbox.path("cwd/payload"));
+                model(&sandbox, &format!("{line} {more}"))
+            };
+            encrypt("");
+            assert_eq!(verify(&format!("{identity} {attach}")), Some(3), "{line}");
             // Afterwards, by who can open it; or at once.
             model(&sandbox, &format!("sign m.sealed --signer-key signer {identity} {attach}"));
-            assert_eq!(verify(&format!("{identity} {attach}")), Some(0), "{encrypt}");
-            model(&sandbox, &format!("{encrypt} --signer-key signer"));
-            assert_eq!(verify(&format!("{identity} {attach}")), Some(0), "{encrypt}");
+            assert_eq!(verify(&format!("{identity} {attach}")), Some(0), "{line}");
+            encrypt("--signer-key signer");
+            assert_eq!(verify(&format!("{identity} {attach}")), Some(0), "{line}");
             let new = format!("rewrap m.sealed {identity} --new-key-file k1");
             model(&sandbox, &new);
-            assert_eq!(verify(&format!("--key-file k1 {attach}")), Some(0), "{encrypt}");
+            assert_eq!(verify(&format!("--key-file k1 {attach}")), Some(0), "{line}");
         }
     }
     let said = sandbox.fails(2, words("model sign m.sealed m.sealed --payload p --signer-key signer"));

@@ -271,15 +271,13 @@ impl Diagnose for ContainerError {
         let hint = match self {
             Self::File(error) => return error.hint(),
             Self::Fault { fault, .. } => fault.hint(),
-            Self::Archive { .. } => {
-                "whoever sealed it wrote a wrong archive; nothing of it was kept. Encrypt the directory anew"
-            }
+            Self::Archive { .. } => "whoever sealed it wrote a wrong archive; encrypt the directory anew",
             Self::PayloadElsewhere { .. } => {
                 "name the payload with --payload FILE, or with `payload` in the model's configuration"
             }
             Self::NotDetached { .. } => "leave the payload's file out",
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "free some space; nothing was left behind"
+                "free some space, then run it again"
             }
             Self::Read { source, .. } => {
                 let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<FsError>());

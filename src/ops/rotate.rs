@@ -166,12 +166,18 @@ fn reencrypt_one(
     let metadata = turn.metadata().map_err(FsError::io("read", path))?;
     let file = turn.try_clone().map_err(FsError::io("read", path))?;
     let sealed = Sealed::of(path, file)?;
-    let sealed = match payloads {
+    let old_payload = payloads.map(|payloads| fs::open_regular(payloads.old)).transpose()?;
+    let sealed = match payloads.zip(old_payload.as_ref()) {
         None if sealed.header().is_detached() => {
             return Err(ContainerError::NotInPlace { name: path.to_string_lossy().into_owned() });
         }
         None => sealed,
-        Some(payloads) => sealed.attach_file(payloads.old)?,
+        Some((payloads, file)) => {
+            let read = || FsError::io("read", payloads.old);
+            let length = file.metadata().map_err(read())?.len();
+            let file = Named::new(payloads.old.to_string_lossy(), file.try_clone().map_err(read())?);
+            sealed.attach(file, Some(length))?
+        }
     };
     let unlocked = sealed.unlock(keys)?;
     let header = unlocked.header();
@@ -208,7 +214,7 @@ fn reencrypt_one(
             let (summary, owner_kept) =
                 replace_both(unlocked, header, payloads, payload, recipients, progress)?;
             report.owner_kept = owner_kept;
-            if payloads.remove_old && std::fs::remove_file(payloads.old).is_ok() {
+            if payloads.remove_old && old_payload.is_some_and(|file| remove_wholly(payloads.old, &file)) {
                 report.stale_payload = None;
             }
             summary
@@ -218,6 +224,13 @@ fn reencrypt_one(
     report.recipients = summary.recipients.iter().map(|recipient| recipient.key_id).collect();
     report.artifact_id = Some(summary.artifact_id.to_string());
     Ok(report)
+}
+
+/// Removes the name `path` of `file`, if its content goes with that: not where a link
+/// leads to it, or it has other names. Returns whether it is gone.
+fn remove_wholly(path: &Path, file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 1)
+        && fs::remove_same(path, file).is_ok_and(|removed| removed)
 }
 
 /// Writes a new header and its payload, and gives them their names: first the payload,
@@ -240,15 +253,7 @@ fn replace_both(
     let old_payload = payloads.old.metadata().map_err(FsError::io("read", payloads.old))?;
     let owner_kept = payload.take_after(&old_payload)? & header.take_after(old)?;
     Moment::of(old).require_same(path, turn)?;
-    let new = header.file().metadata().map_err(FsError::io("read", path))?.ino();
-    payload.commit()?;
-    if let Err(error) = header.commit() {
-        // What fails last is making the new name durable: then the payload is needed.
-        if path.symlink_metadata().is_ok_and(|there| there.ino() != new) {
-            let _ = std::fs::remove_file(payloads.new);
-        }
-        return Err(error.into());
-    }
+    payload.commit_before(header)?;
     Ok((summary, owner_kept))
 }
 

@@ -138,10 +138,13 @@ fn what_is_replaced_hands_on_mode_and_owner() {
         (metadata.mode() & 0o7777, metadata.uid(), metadata.gid(), metadata.ino())
     };
     case.ok("model encrypt model.onnx -o h --detached p --key-file old");
+    std::os::unix::fs::symlink("models/a.sealed", case.path("link")).unwrap();
     for (line, names) in [
         ("model reencrypt models/a.sealed --key-file old --new-key-file new", &["models/a.sealed"][..]),
         ("model encrypt --force model.onnx -o models/a.sealed --key-file new", &["models/a.sealed"]),
-        ("model encrypt --force model.onnx -o h --detached p --key-file new", &["h", "p"]),
+        ("model encrypt --force model.onnx -o h --detached p2 --key-file new", &["h"]),
+        // A name that leads to the file is replaced, and not that file.
+        ("model encrypt --force model.onnx -o link --key-file new", &["link"]),
     ] {
         let mut before = Vec::new();
         for name in names {

@@ -53,6 +53,7 @@ impl Decrypt {
         }
         // What is in the way is said first, whatever the file holds.
         let destination = Destination::open(self.output.as_deref(), self.force)?;
+        destination.require_other(self.payload.file().unwrap_or(&self.input))?;
         let sealed = self.payload.open(&self.input)?;
         let openers = self.keys.to_decrypt(context, sealed.header())?;
         let unlocked = sealed.unlock(&openers)?;

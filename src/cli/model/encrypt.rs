@@ -20,7 +20,7 @@ use crate::container::{
 use crate::error::Kind;
 use crate::fs::{self, Steady};
 use crate::ops::Whole;
-use crate::output::{Document, Failure};
+use crate::output::{Document, Failure, ShownPath};
 
 /// Encrypt a model: an ONNX file with the files that it names, or a directory
 #[derive(Debug, Args)]
@@ -58,16 +58,16 @@ pub(super) struct Encrypt {
     /// Media type of what is inside [default: application/x-onnx; application/x-tar for several files]
     #[arg(long)]
     media_type: Option<String>,
-    /// Replace an existing output
+    /// Replace an existing output; a payload that stands alone is never replaced
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Serialize)]
 struct EncryptDocument {
-    output: PathBuf,
+    output: ShownPath,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<PathBuf>,
+    payload: Option<ShownPath>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<usize>,
     artifact_id: String,
@@ -96,9 +96,6 @@ impl Encrypt {
                 .hint("pass -o FILE")
                 .into());
         }
-        if let Some(payload) = &self.detached {
-            check_halves(output.as_deref(), payload)?;
-        }
         let name = self.name.clone().or_else(|| stem(&self.input)).ok_or_else(|| {
             Failure::new(Kind::Usage, "a model from standard input has no name").hint("pass --name NAME")
         })?;
@@ -114,8 +111,11 @@ impl Encrypt {
         };
         let spec = SealSpec { recipients: &recipients, metadata: &metadata };
         let destination = Destination::open_sealed(output.as_deref(), self.force)?;
-        let payload = self.detached.as_deref();
-        let payload = payload.map(|path| Destination::open_sealed(Some(path), self.force)).transpose()?;
+        let payload = self.detached.as_deref().map(Destination::open_payload).transpose()?;
+        payload.as_ref().map_or(Ok(()), |payload| destination.require_apart(payload))?;
+        for out in payload.iter().chain([&destination]) {
+            out.require_other(&self.input)?;
+        }
         let progress = context.output.progress("encrypting");
         let input = source.stream;
         let summary = match payload {
@@ -152,8 +152,8 @@ impl Encrypt {
         let streamed = self.detached.as_deref().is_some_and(is_dash);
         let Some(output) = output.filter(|path| !is_dash(path) && !streamed) else { return Ok(()) };
         written(context.output.document(&EncryptDocument {
-            output,
-            payload: self.detached,
+            output: output.into(),
+            payload: self.detached.map(ShownPath::from),
             files: source.files,
             artifact_id: summary.artifact_id.to_string(),
             recipients: summary.recipients.iter().map(|recipient| recipient.key_id).collect(),
@@ -162,22 +162,6 @@ impl Encrypt {
             sealed_bytes: summary.sealed_bytes,
         }))
     }
-}
-
-/// Header and payload cannot go to the same place.
-fn check_halves(header: Option<&Path>, payload: &Path) -> Outcome {
-    let streams = header.is_none_or(is_dash) && is_dash(payload);
-    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
-    let same = header.is_some_and(|header| {
-        header == payload || real(header).is_some_and(|header| real(payload) == Some(header))
-    });
-    let same = same && !is_dash(payload);
-    if !streams && !same {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Usage, "the header and its payload cannot go to the same place")
-        .hint("name another file with -o or with --detached")
-        .into())
 }
 
 /// What is encrypted.

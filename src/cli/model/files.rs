@@ -14,7 +14,7 @@ use crate::cli::{Outcome, Stop};
 use crate::error::Kind;
 use crate::fs;
 use crate::ops::{self, Found, Item};
-use crate::output::{self, Failure};
+use crate::output::{self, Failure, ShownPath};
 
 /// Why a link is skipped.
 const LINK: &str = "a symbolic link is followed only when it is named";
@@ -79,14 +79,18 @@ impl Files {
             None => self.paths.clone(),
         };
         let found = ops::find(&paths);
-        if !found.is_empty() {
+        if found.iter().any(|found| !matches!(found, Found::Link(_))) {
             return Ok(found);
         }
+        let links = match found.len() {
+            0 => String::new(),
+            links => format!(" ({links} symbolic links are left alone)"),
+        };
         let said = if let Some(list) = &self.files0_from {
             format!("'{}' names no file", list.display())
         } else {
             let names: Vec<_> = paths.iter().map(|path| format!("'{}'", path.display())).collect();
-            format!("there is no *.sealed file below {}", names.join(", "))
+            format!("there is no *.sealed file below {}{links}", names.join(", "))
         };
         let failure = Failure::new(Kind::Failed, said);
         Err(failure.hint("name the files, or a directory that holds some").into())
@@ -96,13 +100,15 @@ impl Files {
 fn listed(list: &Path) -> Outcome<Vec<PathBuf>> {
     let bytes = if is_dash(list) { fs::read_stdin(MAX_LIST)? } else { fs::read(list, MAX_LIST)? };
     let names = bytes.expose().split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
+    // No stream, in a list: a file of that name.
+    let path = |name| if name == b"-" { Path::new("./-") } else { Path::new(OsStr::from_bytes(name)) };
+    Ok(names.map(|name| path(name).to_owned()).collect())
 }
 
 /// What became of one file, in documents.
 #[derive(Serialize)]
 pub(super) struct Row<T> {
-    path: PathBuf,
+    path: ShownPath,
     /// `done`, `skipped` or `failed`.
     status: &'static str,
     /// Why it was skipped.
@@ -135,7 +141,7 @@ impl<T> Rows<T> {
                 ops::Outcome::Failed(_) => (&mut rows.failed, "failed"),
             };
             *count += 1;
-            let mut row = Row { path, status, reason: None, detail: None, failure: None };
+            let mut row = Row { path: path.into(), status, reason: None, detail: None, failure: None };
             match outcome {
                 ops::Outcome::Done(report) => row.detail = Some(detail(report)),
                 ops::Outcome::Skipped(report) => {
@@ -163,7 +169,8 @@ impl<T> Rows<T> {
                 Found::Link(path) => (path, Err(None)),
                 Found::Failed(path, error) => (path, Err(Some(error.into()))),
             };
-            let mut row = Row { path, status: "done", reason: None, detail: None, failure: None };
+            let mut row =
+                Row { path: path.into(), status: "done", reason: None, detail: None, failure: None };
             match answer {
                 Ok(detail) => {
                     row.detail = Some(detail);
@@ -185,13 +192,13 @@ impl<T> Rows<T> {
 
     /// The paths and the details of what was looked at; none for the rest.
     pub(super) fn each(&self) -> impl Iterator<Item = (&Path, Option<&T>)> {
-        self.files.iter().map(|row| (row.path.as_path(), row.detail.as_ref()))
+        self.files.iter().map(|row| (&*row.path, row.detail.as_ref()))
     }
 
     /// The details of what was done.
     pub(super) fn done(&self) -> impl Iterator<Item = (&Path, &T)> {
         let done = self.files.iter().filter(|row| row.status == "done");
-        done.filter_map(|row| Some((row.path.as_path(), row.detail.as_ref()?)))
+        done.filter_map(|row| Some((&*row.path, row.detail.as_ref()?)))
     }
 
     /// One line a file: what became of it, and its path.

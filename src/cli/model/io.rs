@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,6 +17,8 @@ use crate::progress::Progress;
 
 /// What Linux lets every user have.
 const PIPE: usize = 1 << 20;
+/// What messages call it.
+const STDOUT: &str = "standard output";
 
 /// Whether `path` stands for a standard stream.
 pub(super) fn is_dash(path: &Path) -> bool {
@@ -75,9 +78,9 @@ impl Payload {
         }
     }
 
-    /// Whether an option names one.
-    pub(super) fn is_named(&self) -> bool {
-        self.payload.is_some()
+    /// The one that an option names.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.payload.as_deref()
     }
 
     /// Whether what is decrypted comes from standard input.
@@ -98,7 +101,7 @@ pub(super) fn no_stream(verb: &str) -> Failure {
 
 /// Where an answer of bytes goes: a file that appears when it is whole, or stdout.
 pub(super) enum Destination {
-    File(AtomicFile, PathBuf),
+    File(AtomicFile),
     /// Not the standard library's, which looks for line ends in what it is given.
     Stdout(File),
 }
@@ -137,7 +140,44 @@ impl Destination {
             }
         };
         let existing = if force { Existing::Replace } else { Existing::Refuse };
-        Ok(Self::File(create(path, existing)?, path.to_owned()))
+        Ok(Self::File(create(path, existing)?))
+    }
+
+    /// For a payload that is to stand alone. Nothing may be there, whatever is forced: a
+    /// header may need it.
+    pub(super) fn open_payload(path: &Path) -> Outcome<Self> {
+        require_free(path)?;
+        Self::open_sealed(Some(path), false)
+    }
+
+    /// Fails where both go to the same place.
+    pub(super) fn require_apart(&self, other: &Self) -> Outcome {
+        let same = match (self, other) {
+            (Self::File(one), Self::File(other)) => one.is_same_place(other)?,
+            (Self::Stdout(_), Self::Stdout(_)) => true,
+            _ => false,
+        };
+        if !same {
+            return Ok(());
+        }
+        Err(Failure::new(Kind::Usage, "the header and its payload cannot go to the same place")
+            .hint("name another file with -o or with --detached")
+            .into())
+    }
+
+    /// Fails where it is standard output, and that is the file `input`: it would grow for
+    /// as long as it is read.
+    pub(super) fn require_other(&self, input: &Path) -> Outcome {
+        let place = |metadata: std::fs::Metadata| {
+            Some((metadata.dev(), metadata.ino())).filter(|_| metadata.is_file())
+        };
+        let Self::Stdout(stdout) = self else { return Ok(()) };
+        let written = stdout.metadata().ok().and_then(place);
+        if written.is_none() || input.metadata().ok().and_then(place) != written {
+            return Ok(());
+        }
+        let said = format!("standard output is '{}', which is read", input.display());
+        Err(Failure::new(Kind::Usage, said).hint("write to another file").into())
     }
 
     /// Writes through `write` and, if that succeeds, gives the file its name.
@@ -158,39 +198,57 @@ impl Destination {
         finish: impl FnOnce(Named<&File>, &T) -> Result<(), ContainerError>,
     ) -> Outcome<T> {
         let answer = match &mut self {
-            Self::File(file, path) => write(Named::new(path.to_string_lossy(), file))?,
-            Self::Stdout(stdout) => write(Named::new("standard output", stdout)).map_err(broken_pipe)?,
+            Self::File(file) => write(named(file))?,
+            Self::Stdout(stdout) => write(Named::new(STDOUT, stdout)).map_err(broken_pipe)?,
         };
-        if let Self::File(file, path) = self {
-            finish(Named::new(path.to_string_lossy(), file.file()), &answer)?;
-            place(file, &path, progress)?;
+        if let Self::File(file) = self {
+            finish(Named::new(file.path().to_string_lossy(), file.file()), &answer)?;
+            let _turn = turn(&file, progress);
+            file.commit()?;
         }
         Ok(answer)
     }
 }
 
-/// Gives the file its name. Whoever changes the old file of that name, header by
-/// header or as a whole, ends first: what they do must not undo this.
-fn place(file: AtomicFile, path: &Path, progress: &dyn Progress) -> Result<(), FsError> {
-    let _turn = match file.existing() {
-        Existing::Refuse => None,
-        // What is not there, a link, and what may not be read have nobody's turn.
-        Existing::Replace => fs::turn(path, Access::Replace, progress).ok(),
-    };
-    file.commit()
+/// The file as what is written to.
+fn named(file: &mut AtomicFile) -> Named<&mut (dyn Write + Send)> {
+    Named::new(file.path().to_string_lossy().into_owned(), file)
 }
 
-/// Begins an encrypted file. One that it replaces hands on its mode and its owner.
+/// Waits until nobody changes, header by header or as a whole, what `file` is to
+/// replace: what they do must not undo this.
+fn turn(file: &AtomicFile, progress: &dyn Progress) -> Option<File> {
+    match file.existing() {
+        Existing::Refuse => None,
+        // What is not there, a link, and what may not be read have nobody's turn.
+        Existing::Replace => fs::turn(file.path(), Access::Replace, progress).ok(),
+    }
+}
+
+/// Fails where there is something at `payload`. `--force` would not help, and could lose
+/// what belongs to a header.
+pub(super) fn require_free(payload: &Path) -> Outcome {
+    if payload.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let failure = Failure::new(Kind::Failed, format!("'{}' exists already", payload.display()));
+    Err(failure
+        .hint("choose another path: a header may need it. What an interrupted run left there belongs to none")
+        .into())
+}
+
+/// Begins an encrypted file. One that it replaces hands on its mode and its owner, also
+/// where a link leads to it.
 fn create_sealed(path: &Path, existing: Existing) -> Result<AtomicFile, FsError> {
     let file = AtomicFile::create(path, fs::PUBLIC, existing)?;
-    if let Some(old) = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file) {
+    if let Ok(old) = path.metadata() {
         file.take_after(&old)?;
     }
     Ok(file)
 }
 
 /// As [`Destination::fill`], of a header and its payload. The payload gets its name
-/// first, or is written to standard output: a header is never there without it.
+/// first: a header is never there without it.
 pub(super) fn fill_both<T>(
     header: Destination,
     payload: Destination,
@@ -200,21 +258,21 @@ pub(super) fn fill_both<T>(
         Named<&mut (dyn Write + Send)>,
     ) -> Result<T, ContainerError>,
 ) -> Outcome<T> {
-    let mut placed = None;
-    let answer = header.fill(progress, |header| match payload {
-        Destination::Stdout(mut stdout) => write(header, Named::new("standard output", &mut stdout)),
-        Destination::File(mut file, path) => {
-            let answer = write(header, Named::new(path.to_string_lossy(), &mut file))?;
-            let existed = path.symlink_metadata().is_ok();
-            place(file, &path, progress)?;
-            placed = Some(path).filter(|_| !existed);
+    match (header, payload) {
+        (Destination::File(mut header), Destination::File(mut payload)) => {
+            let answer = write(named(&mut header), named(&mut payload))?;
+            let _turn = turn(&header, progress);
+            payload.commit_before(header)?;
             Ok(answer)
         }
-    });
-    if let Some(path) = placed.filter(|_| answer.is_err()) {
-        let _ = std::fs::remove_file(path);
+        // Who closes the pipe too early has only one half: that is a failure.
+        (header, Destination::Stdout(mut stdout)) => {
+            header.fill(progress, |header| write(header, Named::new(STDOUT, &mut stdout)))
+        }
+        (Destination::Stdout(mut stdout), payload) => {
+            payload.fill(progress, |payload| write(Named::new(STDOUT, &mut stdout), payload))
+        }
     }
-    answer
 }
 
 /// Who closes the pipe has read enough.

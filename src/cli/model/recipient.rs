@@ -17,7 +17,7 @@ use crate::cli::{Outcome, Stop, written};
 use crate::container::{ContainerError, KeyId, Openers, Recipient, RecipientChange, Sealed, Wrapper};
 use crate::keyring::KeyUse;
 use crate::ops::{self, Found};
-use crate::output::{Document, table};
+use crate::output::{Document, ShownPath, table};
 use crate::progress::Progress;
 
 /// Show and change who can open a file
@@ -99,7 +99,7 @@ struct List {
 /// The answer of both changes; they differ in what it holds.
 #[derive(Serialize)]
 struct Changed<const ADDED: bool> {
-    file: PathBuf,
+    file: ShownPath,
     dry_run: bool,
     #[serde(flatten)]
     header: RewrittenDocument,
@@ -132,7 +132,7 @@ impl Add {
         for recipient in changed.recipients.iter().filter(is_new) {
             context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
         }
-        let (file, dry_run) = (self.file, self.dry_run);
+        let (file, dry_run) = (self.file.into(), self.dry_run);
         written(context.output.document(&Changed::<true> { file, dry_run, header: changed.into() }))
     }
 }
@@ -144,7 +144,7 @@ impl Remove {
         let remove: Vec<_> =
             self.recipients.iter().map(|name| key_id(context, name)).collect::<Outcome<_>>()?;
         // Fails early, and before a key is asked for: all that is named must be there.
-        let sealed = Sealed::open(&self.file)?;
+        let sealed = Sealed::open_regular(&self.file)?;
         if let Some(key) = remove.iter().find(|id| !sealed.header().has_recipient(id)) {
             let name = self.file.display().to_string();
             return Err(ContainerError::NotRecipient { name, key: *key }.into());
@@ -163,7 +163,7 @@ impl Remove {
             let would = if self.dry_run { "would no longer let" } else { "no longer lets" };
             context.output.note(&format!("'{}' {would} key {key} open it", self.file.display()));
         }
-        let (file, dry_run) = (self.file, self.dry_run);
+        let (file, dry_run) = (self.file.into(), self.dry_run);
         written(context.output.document(&Changed::<false> { file, dry_run, header: changed.into() }))
     }
 }
@@ -193,7 +193,7 @@ fn rewrite(
 
 #[derive(Serialize)]
 struct ListDocument {
-    file: PathBuf,
+    file: ShownPath,
     #[serde(flatten)]
     listed: Listed,
 }
@@ -293,12 +293,13 @@ impl List {
             for (path, listed) in document.rows.each() {
                 warn_of_stale(context, path, listed.and_then(|listed| listed.stale_generation));
             }
-            written(context.output.document(&document))?;
-            return document.rows.judge(context, "listed");
+            let said = context.output.document(&document);
+            document.rows.judge(context, "listed")?;
+            return written(said);
         };
         context.check_stdin(usize::from(is_dash(file)))?;
         let listed = list(file)?;
         warn_of_stale(context, file, listed.stale_generation);
-        written(context.output.document(&ListDocument { file: file.to_owned(), listed }))
+        written(context.output.document(&ListDocument { file: file.into(), listed }))
     }
 }

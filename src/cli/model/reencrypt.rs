@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files::{Files, Rows};
-use super::io::{is_dash, no_stream};
+use super::io::{is_dash, no_stream, require_free};
 use super::keys::check_sources;
 use super::recipients::Recovery;
 use super::turnover::{NewKeys, NewRow, OldKeys};
@@ -16,7 +16,7 @@ use crate::cli::{Outcome, written};
 use crate::container::KeyId;
 use crate::error::Kind;
 use crate::ops::{self, Payloads, Reencrypted};
-use crate::output::{Document, Failure};
+use crate::output::{Document, Failure, ShownPath};
 
 /// Encrypt files again under new data keys, as a key that leaked demands
 #[derive(Debug, Args)]
@@ -76,7 +76,7 @@ struct ReencryptedDocument {
     owner_kept: bool,
     /// The old payload, which belongs to no header any more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    stale_payload: Option<PathBuf>,
+    stale_payload: Option<ShownPath>,
 }
 
 impl From<Reencrypted> for ReencryptedDocument {
@@ -89,7 +89,7 @@ impl From<Reencrypted> for ReencryptedDocument {
             signatures_dropped: report.signatures_dropped,
             other_links: report.other_links,
             owner_kept: report.owner_kept,
-            stale_payload: report.stale_payload,
+            stale_payload: report.stale_payload.map(ShownPath::from),
         }
     }
 }
@@ -125,8 +125,9 @@ impl Reencrypt {
                 tell_of_payloads(context, path, new, file.stale_payload.as_deref());
             }
         }
-        written(context.output.document(&document))?;
-        document.rows.conclude(context, "encrypted again")
+        let said = context.output.document(&document);
+        document.rows.conclude(context, "encrypted again")?;
+        written(said)
     }
 }
 
@@ -143,12 +144,7 @@ impl Reencrypt {
                 .hint("encrypt one header again at a time")
                 .into());
         }
-        // `--force` would not help, and could lose what belongs to a header.
-        if new.symlink_metadata().is_ok() {
-            return Err(Failure::new(Kind::Failed, format!("'{}' exists already", new.display()))
-                .hint("choose another path; what an interrupted run left there belongs to no header")
-                .into());
-        }
+        require_free(new)?;
         Ok(Some(Payloads { old, new, remove_old: self.remove_payload }))
     }
 }

@@ -104,14 +104,15 @@ impl Rewrap {
         drop(progress);
         let rows = Rows::new(items, self.dry_run, RewrittenDocument::from);
         let document = RewrapDocument { new_recipients: change.add.iter().map(NewRow::from).collect(), rows };
-        written(context.output.document(&document))?;
+        let said = context.output.document(&document);
         let told = document.rows.each().filter(|(_, file)| file.is_some_and(|file| !file.authentic)).count();
         if told > 0 {
             context.output.note(&format!(
                 "{told} of those skipped were not opened: that they are done is what their headers say"
             ));
         }
-        document.rows.conclude(context, "rewrapped")
+        document.rows.conclude(context, "rewrapped")?;
+        written(said)
     }
 
     fn change(&self, old: &[Kek], leaked: Vec<KeyId>, add: Vec<Wrapper>) -> Outcome<RecipientChange> {

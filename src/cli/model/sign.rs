@@ -209,7 +209,8 @@ impl Sign {
         let names: Vec<_> = new_signers.iter().map(ToString::to_string).collect();
         let rows = Rows::new(items, self.dry_run, SignedDocument::from);
         let document = SignDocument { new_signers, rows };
-        written(context.output.document(&document))?;
-        document.rows.conclude(context, &format!("signed by {}", names.join(", ")))
+        let said = context.output.document(&document);
+        document.rows.conclude(context, &format!("signed by {}", names.join(", ")))?;
+        written(said)
     }
 }

@@ -125,7 +125,7 @@ impl Verify {
     }
 
     fn run_many(self, context: &Context) -> Outcome {
-        if self.payload.is_named() {
+        if self.payload.file().is_some() {
             return Err(Failure::new(Kind::Usage, "a payload belongs to one header")
                 .hint("verify one header at a time")
                 .into());
@@ -144,8 +144,9 @@ impl Verify {
         for (path, found) in document.rows.each() {
             warn_of_stale(context, path, found.and_then(|found| found.stale_generation));
         }
-        written(context.output.document(&document))?;
-        document.rows.judge(context, "verified")
+        let said = context.output.document(&document);
+        document.rows.judge(context, "verified")?;
+        written(said)
     }
 }
 
