@@ -189,6 +189,10 @@ fn weights_that_are_not_there_are_said_when_encrypting() {
     symlink(elsewhere, &weights).unwrap();
     both("symbolic link");
     fs::remove_file(&weights).unwrap();
+    // The model itself as a link: its weights may be beside that, or beside what it leads to.
+    sandbox.write("linked/w.bin", &bytes);
+    symlink(&onnx, sandbox.path("linked/digits.onnx")).unwrap();
+    refused(&at(&sandbox, "linked/digits.onnx"), "linked/digits.onnx' is a symbolic link");
     // Outside of its directory.
     for name in ["models/external.onnx", "models/external-subgraph.onnx"] {
         let path = sandbox.path("outside/model.onnx");
