@@ -24,7 +24,7 @@ pub struct Item<T> {
 
 /// What became of it.
 #[derive(Debug)]
-pub enum Outcome<T> {
+pub enum Outcome<T, E = ContainerError> {
     /// It was done.
     Done(T),
     /// There was nothing to do.
@@ -32,7 +32,7 @@ pub enum Outcome<T> {
     /// It is a symbolic link below a directory, and was left alone.
     Link,
     /// It could not be done.
-    Failed(ContainerError),
+    Failed(E),
 }
 
 /// Changes the recipients of `files`; `keys` open them. `progress` hears of files.

@@ -16,7 +16,8 @@ use crate::fs;
 use crate::ops::{self, Found, Item};
 use crate::output::{self, Failure, ShownPath};
 
-/// Why a link is skipped.
+/// Why a file is skipped.
+const SO_ALREADY: &str = "it is so already";
 const LINK: &str = "a symbolic link is followed only when it is named";
 
 /// Most bytes of a list of files.
@@ -105,6 +106,8 @@ fn listed(list: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(names.map(|name| path(name).to_owned()).collect())
 }
 
+type Answer<T> = ops::Outcome<T, Failure>;
+
 /// What became of one file, in documents.
 #[derive(Serialize)]
 pub(super) struct Row<T> {
@@ -131,61 +134,56 @@ pub(super) struct Rows<T> {
 }
 
 impl<T> Rows<T> {
+    fn none(dry_run: bool) -> Self {
+        Self { done: 0, skipped: 0, failed: 0, dry_run, files: Vec::new() }
+    }
+
+    fn push(&mut self, path: PathBuf, answer: Answer<T>) {
+        let (count, status) = match &answer {
+            Answer::Done(_) => (&mut self.done, "done"),
+            Answer::Skipped(_) | Answer::Link => (&mut self.skipped, "skipped"),
+            Answer::Failed(_) => (&mut self.failed, "failed"),
+        };
+        *count += 1;
+        let (reason, detail, failure) = match answer {
+            Answer::Done(detail) => (None, Some(detail), None),
+            Answer::Skipped(detail) => (Some(SO_ALREADY), Some(detail), None),
+            Answer::Link => (Some(LINK), None, None),
+            Answer::Failed(failure) => (None, None, Some(failure)),
+        };
+        self.files.push(Row { path: path.into(), status, reason, detail, failure });
+    }
+
     /// Turns what the work reports into what documents say.
     pub(super) fn new<U>(items: Vec<Item<U>>, dry_run: bool, detail: impl Fn(U) -> T) -> Self {
-        let mut rows = Self { done: 0, skipped: 0, failed: 0, dry_run, files: Vec::new() };
+        let mut rows = Self::none(dry_run);
         for Item { path, outcome } in items {
-            let (count, status) = match &outcome {
-                ops::Outcome::Done(_) => (&mut rows.done, "done"),
-                ops::Outcome::Skipped(_) | ops::Outcome::Link => (&mut rows.skipped, "skipped"),
-                ops::Outcome::Failed(_) => (&mut rows.failed, "failed"),
-            };
-            *count += 1;
-            let mut row = Row { path: path.into(), status, reason: None, detail: None, failure: None };
-            match outcome {
-                ops::Outcome::Done(report) => row.detail = Some(detail(report)),
-                ops::Outcome::Skipped(report) => {
-                    row.reason = Some("it is so already");
-                    row.detail = Some(detail(report));
-                }
-                ops::Outcome::Link => row.reason = Some(LINK),
-                ops::Outcome::Failed(error) => row.failure = Some(error.into()),
-            }
-            rows.files.push(row);
+            rows.push(
+                path,
+                match outcome {
+                    ops::Outcome::Done(report) => Answer::Done(detail(report)),
+                    ops::Outcome::Skipped(report) => Answer::Skipped(detail(report)),
+                    ops::Outcome::Link => Answer::Link,
+                    ops::Outcome::Failed(error) => Answer::Failed(error.into()),
+                },
+            );
         }
         rows
     }
 
     /// Looks at each of `found` by `look`; what it fails with is that file's answer.
     pub(super) fn answers(found: Vec<Found>, mut look: impl FnMut(&Path) -> Outcome<T>) -> Outcome<Self> {
-        let mut rows = Self { done: 0, skipped: 0, failed: 0, dry_run: false, files: Vec::new() };
+        let mut rows = Self::none(false);
         for found in found {
-            let (path, answer) = match found {
+            match found {
                 Found::File(path) => match look(&path) {
-                    Ok(detail) => (path, Ok(detail)),
-                    Err(Stop::Failure(failure)) => (path, Err(Some(failure))),
+                    Ok(detail) => rows.push(path, Answer::Done(detail)),
+                    Err(Stop::Failure(failure)) => rows.push(path, Answer::Failed(failure)),
                     Err(output) => return Err(output),
                 },
-                Found::Link(path) => (path, Err(None)),
-                Found::Failed(path, error) => (path, Err(Some(error.into()))),
-            };
-            let mut row =
-                Row { path: path.into(), status: "done", reason: None, detail: None, failure: None };
-            match answer {
-                Ok(detail) => {
-                    row.detail = Some(detail);
-                    rows.done += 1;
-                }
-                Err(None) => {
-                    (row.status, row.reason) = ("skipped", Some(LINK));
-                    rows.skipped += 1;
-                }
-                Err(failure) => {
-                    (row.status, row.failure) = ("failed", failure);
-                    rows.failed += 1;
-                }
+                Found::Link(path) => rows.push(path, Answer::Link),
+                Found::Failed(path, error) => rows.push(path, Answer::Failed(error.into())),
             }
-            rows.files.push(row);
         }
         Ok(rows)
     }
