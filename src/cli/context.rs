@@ -1,6 +1,7 @@
 //! What the environment and the global options say, read once and in one place.
 
 use std::cell::OnceCell;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::config::{Config, Home};
 use crate::container::Person;
 use crate::error::Kind;
 use crate::keyring::{KeyringError, RootKey, Store};
-use crate::output::{Failure, Output};
+use crate::output::{self, Failure, Output};
 use crate::secret::SecretBytes;
 
 /// What every verb may need.
@@ -38,11 +39,14 @@ impl Context {
         }
     }
 
-    /// Sends the server's log to stderr.
+    /// Sends the server's log to stderr. Nobody who serves, or follows the keyring, waits
+    /// for whoever reads it.
     pub(super) fn log(&self) {
+        output::detach();
         let level = if self.output.is_quiet() { tracing::Level::WARN } else { tracing::Level::INFO };
         let log = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(false);
-        let _ = log.with_writer(std::io::stderr).try_init();
+        // It would tell of its own errors on stderr, and panic where that is closed.
+        let _ = log.log_internal_errors(false).with_writer(|| Line).try_init();
     }
 
     /// Asks for a secret at the terminal; `option` is what to pass instead.
@@ -123,6 +127,22 @@ impl Context {
     /// The home's configuration.
     pub(super) fn config(&self) -> Outcome<Config> {
         Ok(Config::read(&self.home()?.config())?)
+    }
+}
+
+/// Takes one event of the log at a time, whole. It stays one line, whatever others have
+/// put into it: none can look like two.
+struct Line;
+
+impl Write for Line {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        output::say(&format!("{}\n", output::one_line(text.trim_end())));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

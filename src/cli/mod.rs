@@ -25,7 +25,7 @@ use std::io::IsTerminal;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::context::Context;
-use crate::output::{Failure, Format, Output};
+use crate::output::{self, Failure, Format, Output};
 
 /// Secure model serving in one binary.
 #[derive(Debug, Parser)]
@@ -125,6 +125,12 @@ impl Any {
 /// Runs the command that the process was started with. No thread may have been started
 /// before, since the environment is changed.
 pub fn main() -> u8 {
+    let code = run();
+    output::flush();
+    code
+}
+
+fn run() -> u8 {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error),
