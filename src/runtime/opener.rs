@@ -217,6 +217,42 @@ mod tests {
         }
     }
 
+    /// `y` = those of the 65,536 numbers `x` for which `c`, BOOL, is true.
+    fn compress(data: &[u8]) -> Vec<u8> {
+        let value = |name, size: &[u8]| {
+            let shape = framed(2, &framed(1, size));
+            [framed(1, name), framed(2, &framed(1, &[&[8, 1][..], &shape].concat()))].concat()
+        };
+        let condition = [&[8, 0x80, 0x80, 4, 16, 9][..], &framed(8, b"c"), data].concat();
+        let graph = [
+            framed(1, &node("Compress", [b"x", b"c"], b"y")),
+            framed(2, b"compress"),
+            framed(5, &condition),
+            framed(11, &value(b"x", &[8, 0x80, 0x80, 4])),
+            framed(12, &value(b"y", b"\x12\x01k")),
+        ];
+        [vec![8, 8], framed(7, &graph.concat()), framed(8, &[16, 17])].concat()
+    }
+
+    #[test]
+    fn booleans_that_are_neither_0_nor_1_show_no_foreign_memory() {
+        const N: u16 = u16::MAX;
+        let x: Vec<f32> = (0..=N).map(f32::from).collect();
+        let mut condition = vec![0; x.len()];
+        condition[..4].copy_from_slice(&[0xff, 0, 2, 1]);
+        let location = b"\x6a\x0d\x0a\x08location\x12\x01c\x70\x01";
+        for model in [
+            model_of(&compress(&framed(9, &condition)), &[]),
+            model_of(&compress(location), &[("c", &condition)]),
+        ] {
+            let mut session = runtime().prepare(model, 1).unwrap().open(&CPU).unwrap();
+            let x = Tensor::new("x", vec![x.len()], TensorData::Fp32(x.clone())).unwrap();
+            let y = run(&mut session, vec![x], &[]).unwrap();
+            assert_eq!(y[0].shape(), [3]);
+            assert_eq!(y[0].data(), &TensorData::Fp32(vec![0.0, 2.0, 3.0]));
+        }
+    }
+
     #[test]
     fn weights_in_the_model_are_moved_to_where_numbers_may_lie() {
         let weight =
