@@ -331,8 +331,11 @@ mod tests {
         let early = tokio::time::timeout(Duration::from_millis(20), followers.ended()).await;
         assert!(early.is_err(), "both go on");
         drop(panic);
-        let error = followers.ended().await.to_string();
-        assert_eq!(error, "the keyring is not followed any more: the thread that does has failed");
+        let error = tokio::time::timeout(Duration::from_mins(1), followers.ended()).await.unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the keyring is not followed any more: the thread that does has failed"
+        );
         drop(hold);
     }
 }
