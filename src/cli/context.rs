@@ -130,20 +130,23 @@ impl Context {
     }
 }
 
-/// Takes one event of the log at a time, whole. It stays one line, whatever others have
-/// put into it: none can look like two.
+/// Takes one event of the log at a time, whole.
 struct Line;
 
 impl Write for Line {
     fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
-        let text = String::from_utf8_lossy(event);
-        output::say(&format!("{}\n", output::one_line(text.trim_end())));
+        output::say(&line(&String::from_utf8_lossy(event)));
         Ok(event.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// An event stays one line, whatever others have put into it: none can look like two.
+fn line(event: &str) -> String {
+    output::one_line(event.trim_end()) + "\n"
 }
 
 /// Where the root key of a development home is kept.
@@ -165,4 +168,15 @@ fn xdg(name: &str, default: &str) -> Outcome<PathBuf> {
     base.map(|base| base.join("sealserve")).ok_or_else(|| {
         Failure::new(Kind::Usage, format!("neither {name} nor HOME is set")).hint("pass --home DIR").into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_the_log_is_one_line() {
+        assert_eq!(line("INFO ready 'é'\n"), "INFO ready 'é'\n");
+        assert_eq!(line("WARN no\r\nINFO yes\u{1b}[2J\n"), "WARN no\\r\\nINFO yes\\u{1b}[2J\n");
+    }
 }

@@ -24,7 +24,8 @@ fn gather() -> Vec<u8> {
         let tensor = [vec![1 << 3, data_type], field(2, &shape)].concat();
         [field(1, name), field(2, &field(1, &tensor))].concat()
     };
-    let node = [field(1, b"d"), field(1, b"i"), field(2, b"y"), field(4, b"Gather")].concat();
+    let name = field(3, b"node\n2026-01-01T00:00:00Z  INFO forged");
+    let node = [field(1, b"d"), field(1, b"i"), field(2, b"y"), name, field(4, b"Gather")].concat();
     let weight = [vec![1 << 3, 4, 2 << 3, 1], field(8, b"d"), field(9, &[0; 16])].concat();
     let graph = [
         field(1, &node),
@@ -173,4 +174,7 @@ fn what_could_not_be_written_at_once_is_written_when_it_can_be() {
     let lines = ["ready url=", "indices element out of data bounds", "keyring changed", "draining"];
     let places = lines.map(|line| said.find(line).unwrap_or_else(|| panic!("{line}: {said}")));
     assert!(places.is_sorted(), "{said}");
+    // The name of a node is quoted, and makes no line of its own.
+    let quoted: Vec<&str> = said.lines().filter(|line| line.contains("INFO forged")).collect();
+    assert!(quoted.len() == 1 && quoted[0].contains("ERROR"), "{said}");
 }
