@@ -1,6 +1,6 @@
 //! The command line: the only place for arguments, the environment, the terminal
 //! and exit codes. A verb turns its arguments into a call of a domain and hands
-//! what comes back to [`output`](crate::output).
+//! what comes back to [`output`].
 
 mod apikey;
 mod cert;
