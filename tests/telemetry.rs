@@ -61,7 +61,8 @@ fn serving_leaves_no_telemetry_file_and_starts_no_telemetry_thread() {
 
     let threads = threads(server.pid());
     for name in &threads {
-        let ours = ["sealserve", "audit", "keyring", "certificate", "run digits"].contains(&name.as_str())
+        let ours = ["sealserve", "messages", "audit", "keyring", "certificate", "run digits"]
+            .contains(&name.as_str())
             || name.starts_with("tokio-");
         assert!(ours, "who started the thread '{name}'? {threads:?}");
     }

@@ -1,6 +1,7 @@
 //! What the environment and the global options say, read once and in one place.
 
 use std::cell::OnceCell;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::config::{Config, Home};
 use crate::container::Person;
 use crate::error::Kind;
 use crate::keyring::{KeyringError, RootKey, Store};
-use crate::output::{Failure, Output};
+use crate::output::{self, Failure, Output};
 use crate::secret::SecretBytes;
 
 /// What every verb may need.
@@ -38,11 +39,14 @@ impl Context {
         }
     }
 
-    /// Sends the server's log to stderr.
+    /// Sends the server's log to stderr. Nobody who serves, or follows the keyring, waits
+    /// for whoever reads it.
     pub(super) fn log(&self) {
+        output::detach();
         let level = if self.output.is_quiet() { tracing::Level::WARN } else { tracing::Level::INFO };
         let log = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(false);
-        let _ = log.with_writer(std::io::stderr).try_init();
+        // It would tell of its own errors on stderr, and panic where that is closed.
+        let _ = log.log_internal_errors(false).with_writer(|| Line).try_init();
     }
 
     /// Asks for a secret at the terminal; `option` is what to pass instead.
@@ -126,6 +130,25 @@ impl Context {
     }
 }
 
+/// Takes one event of the log at a time, whole.
+struct Line;
+
+impl Write for Line {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        output::say(&line(&String::from_utf8_lossy(event)));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An event stays one line, whatever others have put into it: none can look like two.
+fn line(event: &str) -> String {
+    output::one_line(event.trim_end()) + "\n"
+}
+
 /// Where the root key of a development home is kept.
 pub(super) fn dev_root_key() -> Outcome<PathBuf> {
     Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("dev-root.key"))
@@ -145,4 +168,15 @@ fn xdg(name: &str, default: &str) -> Outcome<PathBuf> {
     base.map(|base| base.join("sealserve")).ok_or_else(|| {
         Failure::new(Kind::Usage, format!("neither {name} nor HOME is set")).hint("pass --home DIR").into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_the_log_is_one_line() {
+        assert_eq!(line("INFO ready 'é'\n"), "INFO ready 'é'\n");
+        assert_eq!(line("WARN no\r\nINFO yes\u{1b}[2J\n"), "WARN no\\r\\nINFO yes\\u{1b}[2J\n");
+    }
 }

@@ -1,6 +1,6 @@
 //! The command line: the only place for arguments, the environment, the terminal
 //! and exit codes. A verb turns its arguments into a call of a domain and hands
-//! what comes back to [`output`](crate::output).
+//! what comes back to [`output`].
 
 mod apikey;
 mod cert;
@@ -25,7 +25,7 @@ use std::io::IsTerminal;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::context::Context;
-use crate::output::{Failure, Format, Output};
+use crate::output::{self, Failure, Format, Output};
 
 /// Secure model serving in one binary.
 #[derive(Debug, Parser)]
@@ -125,6 +125,12 @@ impl Any {
 /// Runs the command that the process was started with. No thread may have been started
 /// before, since the environment is changed.
 pub fn main() -> u8 {
+    let code = run();
+    output::flush();
+    code
+}
+
+fn run() -> u8 {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error),

@@ -1,6 +1,7 @@
 //! What people and programs read: documents on stdout, messages and progress on
 //! stderr. Nothing else in the crate prints.
 
+mod background;
 mod diagnostic;
 mod path;
 mod plain;
@@ -9,6 +10,7 @@ mod table;
 
 use std::io::{self, IsTerminal, Write};
 
+pub use background::{detach, flush, say};
 pub use diagnostic::Failure;
 pub use path::ShownPath;
 pub use plain::{one_line, plain};
@@ -19,7 +21,7 @@ use serde::Serialize;
 
 /// Passes on to stderr what another program says.
 pub fn echo(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", plain(text));
+    say(&format!("{}\n", plain(text)));
 }
 
 /// How documents are written.
@@ -101,22 +103,24 @@ impl Output {
     /// Tells on stderr what changed, or what to do next.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{}", plain(text));
+            say(&format!("{}\n", plain(text)));
         }
     }
 
     /// Warns on stderr, in spite of `--quiet`.
     pub fn warn(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "{} {}", self.paint("warning:", "33"), plain(text));
+        say(&format!("{} {}\n", self.paint("warning:", "33"), plain(text)));
     }
 
     /// Reports why the command failed.
     pub fn failure(&self, failure: &Failure) {
-        let mut err = io::stderr().lock();
+        let mut text = Vec::new();
+        // Memory takes all that is written.
         let _ = match self.format {
-            Format::Text => failure.text(&mut err, |label| self.paint(label, "31;1")),
-            Format::Json => failure.json(&mut err),
+            Format::Text => failure.text(&mut text, |label| self.paint(label, "31;1")),
+            Format::Json => failure.json(&mut text),
         };
+        say(&String::from_utf8_lossy(&text));
     }
 
     /// A progress bar on stderr, if anyone watches.

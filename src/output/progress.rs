@@ -1,6 +1,5 @@
 //! A progress bar.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -52,7 +51,7 @@ impl Progress for Bar {
         if !self.quiet {
             self.drawn.suspend(|| {
                 let path = super::one_line(&path.to_string_lossy());
-                let _ = writeln!(io::stderr(), "waiting for '{path}', which another process is changing");
+                super::say(&format!("waiting for '{path}', which another process is changing\n"));
             });
         }
     }

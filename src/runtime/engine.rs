@@ -220,8 +220,14 @@ fn check_environment() -> Result<(), RuntimeError> {
     Ok(())
 }
 
+/// The library calls it, through which no panic can pass: it would end the process.
 fn log(level: LogLevel, category: &str, _id: &str, location: &str, message: &str) {
+    let _ = std::panic::catch_unwind(|| tell(level, category, location, message));
+}
+
+fn tell(level: LogLevel, category: &str, location: &str, message: &str) {
     const TARGET: &str = "onnxruntime";
+    let message = one_line(message);
     match level {
         LogLevel::Fatal | LogLevel::Error => {
             tracing::error!(target: TARGET, category, location, "{message}");
@@ -231,6 +237,19 @@ fn log(level: LogLevel, category: &str, _id: &str, location: &str, message: &str
         }
         LogLevel::Info | LogLevel::Verbose => {}
     }
+}
+
+/// What a message says, on one line: it quotes names of the model, which may hold anything.
+fn one_line(message: &str) -> String {
+    const LONGEST: usize = 2000;
+    let mut line = String::new();
+    for c in message.trim_end().chars().take(LONGEST) {
+        match c {
+            '\'' | '"' => line.push(c),
+            _ => line.extend(c.escape_debug()),
+        }
+    }
+    line
 }
 
 #[cfg(test)]
@@ -267,6 +286,62 @@ mod tests {
         let auto = runtime.select(Device::Auto).unwrap();
         assert_eq!(auto.placement, Placement::Cpu);
         assert!(auto.reason.unwrap().contains("without CUDA"));
+    }
+
+    /// Hands the message of each event to its function.
+    struct Hears<F>(F);
+
+    impl<F: Fn(String) + Send + Sync + 'static> tracing::Subscriber for Hears<F> {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            struct Message(String);
+            impl tracing::field::Visit for Message {
+                fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                    if field.name() == "message" {
+                        self.0 = format!("{value:?}");
+                    }
+                }
+            }
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            (self.0)(message.0);
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn no_name_of_a_model_makes_a_line_of_its_own() {
+        let (sender, heard) = std::sync::mpsc::channel();
+        let hears = Hears(move |message| drop(sender.send(message)));
+        let forged = "node 'a\u{1b}[31m\n2026-01-01T00:00:00Z INFO ready\u{2028}b\\' failed\n";
+        tracing::subscriber::with_default(hears, || {
+            log(LogLevel::Error, "onnxruntime", "", "here", forged);
+            log(LogLevel::Warning, "onnxruntime", "", "here", &"\n".repeat(10_000));
+            log(LogLevel::Warning, "onnxruntime", "", "here", &"x".repeat(10_000));
+        });
+        let line = r"node 'a\u{1b}[31m\n2026-01-01T00:00:00Z INFO ready\u{2028}b\\' failed";
+        assert_eq!(heard.recv().unwrap(), line);
+        assert_eq!(heard.recv().unwrap(), "");
+        assert_eq!(heard.recv().unwrap().len(), 2000);
+    }
+
+    #[test]
+    fn a_log_that_panics_does_not_panic_through_the_library() {
+        let (sender, heard) = std::sync::mpsc::channel();
+        let hears = Hears(move |message| {
+            let _ = sender.send(message);
+            panic!("the log cannot be written");
+        });
+        tracing::subscriber::with_default(hears, || log(LogLevel::Error, "", "", "", "failed"));
+        assert_eq!(heard.recv().unwrap(), "failed");
     }
 
     #[test]

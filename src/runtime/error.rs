@@ -40,6 +40,8 @@ pub enum RuntimeError {
     Device { device: Device, missing: String },
     #[error(transparent)]
     UnknownDevice(#[from] UnknownDevice),
+    #[error(transparent)]
+    File(#[from] FsError),
 }
 
 impl RuntimeError {
@@ -80,7 +82,8 @@ impl Diagnose for RuntimeError {
             Self::NoSuchLibrary { .. }
             | Self::Io { .. }
             | Self::AlreadyLoaded { .. }
-            | Self::UnknownDevice(_) => return None,
+            | Self::UnknownDevice(_)
+            | Self::File(_) => return None,
         })
     }
 }

@@ -244,7 +244,10 @@ fn check(status: OrtStatusPtr) -> ort::Result<()> {
     unsafe { Error::result_from_status(status) }
 }
 
-/// The library's name of a `TensorProto.DataType` whose tensors can be lent.
+/// The library's name of a `TensorProto.DataType` whose tensors can be lent: every byte of
+/// their data means something. That is not so for BOOL (9): what is neither 0 nor 1 the
+/// library makes 1 when it loads a weight itself, and its kernels rely on that. They would
+/// count 255 elements where one is, and answer with memory that nobody wrote to.
 fn tensor_type(code: u64) -> Option<Type> {
     Some(match code {
         1 => Type::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
@@ -254,7 +257,6 @@ fn tensor_type(code: u64) -> Option<Type> {
         5 => Type::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16,
         6 => Type::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32,
         7 => Type::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
-        9 => Type::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL,
         10 => Type::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16,
         11 => Type::ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE,
         12 => Type::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32,

@@ -20,6 +20,7 @@ use super::device::Device;
 use super::error::RuntimeError;
 use super::pins::{self, Flavor, Release};
 use crate::crypto::digest::{Digest, Sha256};
+use crate::fs::open_regular;
 
 /// Longer than any library in the table.
 const MAX_LIBRARY: u64 = 1 << 30;
@@ -48,7 +49,7 @@ impl Library {
     /// only when `insecure`.
     pub fn check(path: &Path, device: Device, insecure: bool) -> Result<Self, RuntimeError> {
         let path = std::path::absolute(path).map_err(RuntimeError::io("read", path))?;
-        let mut file = File::open(&path).map_err(RuntimeError::io("read", &path))?;
+        let mut file = open_regular(&path)?;
         let witness = Witness::of(&path, &file)?;
         let (sha256, sealed) = seal(&mut file).map_err(RuntimeError::io("read", &path))?;
         let release = pins::identify(&sha256);
@@ -117,7 +118,7 @@ fn neighbours(path: &Path, release: &Release, insecure: bool) -> Result<Vec<Witn
         if is_directory && !insecure {
             return Err(RuntimeError::Foreign { path });
         }
-        let mut file = File::open(&path).map_err(RuntimeError::io("read", &path))?;
+        let mut file = open_regular(&path)?;
         let witness = Witness::of(&path, &file)?;
         match release.members().find(|member| member.name() == name) {
             _ if insecure => {}
@@ -219,6 +220,22 @@ mod tests {
         let error = Library::check(&path, Device::Cpu, false).unwrap_err().to_string();
         assert!(error.contains(NAME) && error.contains("SHA-256 "), "{error}");
         assert!(Library::check(&path, Device::Cpu, true).unwrap().release().is_none());
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("libother.so");
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let release = pins::RELEASES.iter().find(|release| release.flavor != Flavor::Cpu).unwrap();
+        let not_regular = |error: &RuntimeError| error.to_string().contains("libother.so");
+        for insecure in [false, true] {
+            let beside = neighbours(&dir.path().join(NAME), release, insecure).unwrap_err();
+            assert!(not_regular(&beside), "{beside}");
+            let itself = Library::check(&pipe, Device::Cpu, insecure).unwrap_err();
+            assert!(not_regular(&itself), "{itself}");
+        }
     }
 
     #[test]

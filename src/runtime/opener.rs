@@ -217,6 +217,51 @@ mod tests {
         }
     }
 
+    /// `y` = those of the 65,536 numbers `x` for which `c` is true, which `condition` makes.
+    fn compress(condition: &[u8]) -> Vec<u8> {
+        let value = |name, size: &[u8]| {
+            let shape = framed(2, &framed(1, size));
+            [framed(1, name), framed(2, &framed(1, &[&[8, 1][..], &shape].concat()))].concat()
+        };
+        let graph = [
+            framed(1, &node("Compress", [b"x", b"c"], b"y")),
+            framed(2, b"compress"),
+            condition.to_vec(),
+            framed(11, &value(b"x", &[8, 0x80, 0x80, 4])),
+            framed(12, &value(b"y", b"\x12\x01k")),
+        ];
+        [vec![8, 8], framed(7, &graph.concat()), framed(8, &[16, 17])].concat()
+    }
+
+    #[test]
+    fn booleans_that_are_neither_0_nor_1_show_no_foreign_memory() {
+        let x: Vec<f32> = (0..=u16::MAX).map(f32::from).collect();
+        let odd = [0xff, 0, 2, 1];
+        let mut all = vec![0; x.len()];
+        all[..4].copy_from_slice(&odd);
+        let tensor = |data: &[u8]| [&[8, 0x80, 0x80, 4, 16, 9][..], &framed(8, b"c"), data].concat();
+        let (raw, outside) = (framed(9, &all), b"\x6a\x0d\x0a\x08location\x12\x01c\x70\x01");
+        let constant = [framed(1, b"value"), framed(5, &tensor(&raw)), vec![0xa0, 1, 4]].concat();
+        let constant = [framed(2, b"c"), framed(4, b"Constant"), framed(5, &constant)].concat();
+        let places: Vec<u8> = (0..4_i64).flat_map(i64::to_le_bytes).collect();
+        let places = [vec![8, 4, 16, 7], framed(9, &places)].concat();
+        let few = [vec![8, 4, 16, 9], framed(8, b"c"), framed(9, &odd)].concat();
+        let sparse = [framed(1, &few), framed(2, &places), vec![24, 0x80, 0x80, 4]].concat();
+        for (what, condition, members) in [
+            ("a weight", framed(5, &tensor(&raw)), &[][..]),
+            ("a member", framed(5, &tensor(outside)), &[("c", all.as_slice())]),
+            ("a constant", framed(1, &constant), &[]),
+            ("a sparse weight", framed(15, &sparse), &[]),
+        ] {
+            let model = model_of(&compress(&condition), members);
+            let mut session = runtime().prepare(model, 1).unwrap().open(&CPU).unwrap();
+            let x = Tensor::new("x", vec![x.len()], TensorData::Fp32(x.clone())).unwrap();
+            let y = run(&mut session, vec![x], &[]).unwrap();
+            assert_eq!(y[0].shape(), [3], "{what}");
+            assert_eq!(y[0].data(), &TensorData::Fp32(vec![0.0, 2.0, 3.0]), "{what}");
+        }
+    }
+
     #[test]
     fn weights_in_the_model_are_moved_to_where_numbers_may_lie() {
         let weight =

@@ -1,8 +1,10 @@
 //! Tensors as requests and answers carry them: typed and owned, so that a body
 //! is parsed into the very memory that ONNX Runtime then reads.
 
+use std::ptr::NonNull;
+
 use half::{bf16, f16};
-use ort::value::DynValue;
+use ort::value::{DynValue, TensorElementType, ValueType};
 
 use super::data_type::DataType;
 use super::error::RunError;
@@ -196,9 +198,9 @@ impl Tensor {
             let data = of_type!(
                 data_type,
                 {
-                    let (shape, data) = value.try_extract_tensor()?;
-                    dimensions = shape.to_vec();
-                    data.to_vec()
+                    let (shape, data) = Answer::copied(value)?;
+                    dimensions = shape;
+                    data
                 },
                 {
                     let (shape, strings) = value.try_extract_strings()?;
@@ -211,6 +213,44 @@ impl Tensor {
         let (shape, data) = read().map_err(|error| RunError::Failed { message: error.to_string() })?;
         let shape = shape.into_iter().map(|n| usize::try_from(n).unwrap_or(0)).collect();
         Self::new(name, shape, data)
+    }
+}
+
+/// Elements that are copied out of a tensor of the library's.
+trait Answer: Sized {
+    fn copied(value: &DynValue) -> ort::Result<(Vec<i64>, Vec<Self>)>;
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => {$(
+        impl Answer for $type {
+            fn copied(value: &DynValue) -> ort::Result<(Vec<i64>, Vec<Self>)> {
+                let (shape, data) = value.try_extract_tensor()?;
+                Ok((shape.to_vec(), data.to_vec()))
+            }
+        }
+    )*};
+}
+
+numbers!(bf16, f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64);
+
+impl Answer for bool {
+    /// Byte by byte: a kernel may have written what is no `bool`.
+    #[expect(unsafe_code, reason = "the library gives a tensor of booleans as nothing but booleans")]
+    fn copied(value: &DynValue) -> ort::Result<(Vec<i64>, Vec<Self>)> {
+        let none = || ort::Error::new("no tensor of booleans that can be read here");
+        let ValueType::Tensor { ty: TensorElementType::Bool, shape, .. } = value.dtype() else {
+            return Err(none());
+        };
+        let tensor = value.upcast_ref();
+        if !tensor.memory_info().is_cpu_accessible() {
+            return Err(none());
+        }
+        // Without elements there may be no data.
+        let data = NonNull::new(tensor.data_ptr().cast_mut().cast::<u8>()).unwrap_or(NonNull::dangling());
+        // SAFETY: a boolean takes a byte, and the tensor, which is borrowed, has so many of them in this memory.
+        let bytes = unsafe { std::slice::from_raw_parts(data.as_ptr(), shape.num_elements()) };
+        Ok((shape.to_vec(), bytes.iter().map(|byte| *byte != 0).collect()))
     }
 }
 
@@ -227,6 +267,35 @@ mod tests {
             assert_eq!((zeros.data_type(), zeros.len()), (data_type, 3));
         }
         assert_eq!("fp32".parse::<DataType>(), Err(UnknownDataType));
+    }
+
+    #[test]
+    #[expect(unsafe_code, reason = "safe code has no booleans that are none")]
+    fn booleans_are_false_or_true_whatever_a_kernel_wrote() {
+        use ort::memory::MemoryInfo;
+        use ort::value::{Shape, TensorRefMut};
+        crate::runtime::testing::runtime();
+        let read = |bytes: &mut [u8]| {
+            let shape = Shape::new([i64::try_from(bytes.len()).unwrap()]);
+            // SAFETY: the bytes outlive the tensor.
+            let tensor = unsafe {
+                TensorRefMut::<bool>::from_raw(MemoryInfo::default(), bytes.as_mut_ptr().cast(), shape)
+            };
+            let value = tensor.unwrap().into_dyn();
+            Tensor::from_value("y", DataType::Bool, &value).unwrap().data
+        };
+        for (mut bytes, expected) in [
+            (vec![0, 1, 2, 0x80, 0xfe, 0xff, 0], vec![false, true, true, true, true, true, false]),
+            (vec![], vec![]),
+        ] {
+            let data = read(&mut bytes);
+            let mut written = Vec::new();
+            data.write_bytes(&mut written);
+            assert!(written.iter().all(|byte| *byte <= 1), "{written:?}");
+            assert_eq!(data, TensorData::Bool(expected));
+        }
+        let other = Tensor::new("y", vec![1], TensorData::Uint8(vec![1])).unwrap().into_value().unwrap().1;
+        assert!(Tensor::from_value("y", DataType::Bool, &other).is_err());
     }
 
     #[test]

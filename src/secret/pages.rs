@@ -1,6 +1,7 @@
 //! Secret bytes in pages of their own, for what is as large as a model: it costs
 //! nothing until it is filled, and can be given back piece by piece.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
@@ -17,8 +18,8 @@ const WORD: usize = size_of::<Word>();
 pub struct SecretPages {
     start: NonNull<u8>,
     length: usize,
-    /// What was not given back, in order.
-    held: Vec<Range<usize>>,
+    /// What was not given back: where each piece begins, and where it ends.
+    held: BTreeMap<usize, usize>,
 }
 
 #[expect(unsafe_code, reason = "the pages belong to this alone, as those of a box would")]
@@ -36,7 +37,7 @@ impl SecretPages {
         // SAFETY: the kernel chooses where, so nothing that is mapped is touched.
         let start = unsafe { mm::mmap_anonymous(ptr::null_mut(), mapped(length), access, flags) }.ok()?;
         let start = NonNull::new(start.cast())?;
-        Some(Self { start, length, held: std::iter::once(0..length).collect() })
+        Some(Self { start, length, held: BTreeMap::from([(0, length)]) })
     }
 
     /// The bytes. Every call is a place where a secret may leak: keep them few.
@@ -92,23 +93,26 @@ impl SecretPages {
         if range.is_empty() {
             return;
         }
-        let held = std::mem::take(&mut self.held);
-        for piece in held {
-            let shared = piece.start.max(range.start)..piece.end.min(range.end);
-            if shared.is_empty() {
-                self.held.push(piece);
-                continue;
-            }
+        // Pieces do not overlap, so those that end behind its start are the last ones that
+        // begin before its end.
+        while let Some((&start, &end)) = self.held.range(..range.end).next_back()
+            && end > range.start
+        {
+            let shared = start.max(range.start)..end.min(range.end);
             self.wipe(&shared);
             self.give_back(&shared);
-            let rest = [piece.start..shared.start, shared.end..piece.end];
-            self.held.extend(rest.into_iter().filter(|rest| !rest.is_empty()));
+            self.held.remove(&start);
+            for rest in [start..shared.start, shared.end..end] {
+                if !rest.is_empty() {
+                    self.held.insert(rest.start, rest.end);
+                }
+            }
         }
     }
 
     /// Bytes that were not given back.
     pub fn held(&self) -> usize {
-        self.held.iter().map(ExactSizeIterator::len).sum()
+        self.held.iter().map(|(start, end)| end - start).sum()
     }
 
     #[expect(unsafe_code, reason = "others may read beside it, so no slice may hold more than it")]
@@ -150,8 +154,8 @@ fn mapped(length: usize) -> usize {
 impl Drop for SecretPages {
     #[expect(unsafe_code, reason = "what was mapped is unmapped")]
     fn drop(&mut self) {
-        for piece in std::mem::take(&mut self.held) {
-            self.wipe(&piece);
+        for (start, end) in std::mem::take(&mut self.held) {
+            self.wipe(&(start..end));
         }
         // SAFETY: it was mapped so, and nothing borrows from it any more.
         let _ = unsafe { mm::munmap(self.start.as_ptr().cast(), mapped(self.length)) };
@@ -202,6 +206,22 @@ mod tests {
         pages.discard(0..100_000);
         assert_eq!(pages.held(), 0);
         assert!(pages.expose().iter().all(|byte| *byte == 0));
+    }
+
+    /// Were all pieces looked at for each, this would take hours.
+    #[test]
+    fn many_pieces_are_given_back_one_by_one() {
+        const PIECES: usize = 400_000;
+        let mut pages = filled(4 * PIECES);
+        for piece in 0..PIECES {
+            pages.discard(4 * piece..4 * piece + 3);
+        }
+        assert_eq!(pages.held(), PIECES);
+        assert!(pages.expose().chunks(4).all(|piece| piece == [0, 0, 0, 7]));
+        for piece in (0..PIECES).rev() {
+            pages.discard(4 * piece + 3..4 * piece + 4);
+        }
+        assert_eq!(pages.held(), 0);
     }
 
     #[test]

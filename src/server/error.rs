@@ -1,4 +1,4 @@
-//! Why a server does not start.
+//! Why a server does not start, or does not go on.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::runtime::RuntimeError;
 use crate::serving::{LoadError, Refusal};
 use crate::token::TokenError;
 
-/// Why a server does not start.
+/// Why a server does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum ServerError {
@@ -51,6 +51,8 @@ pub enum ServerError {
     Control { path: PathBuf, source: io::Error },
     #[error("memory of this machine can be written to disk: {detail}")]
     Swap { detail: String },
+    #[error("the {file} is not followed any more: the thread that does has failed")]
+    NotFollowed { file: &'static str },
     #[error("cannot start the server")]
     Start { source: io::Error },
 }
@@ -90,6 +92,9 @@ impl Diagnose for ServerError {
             Self::Tls { source: rustls::Error::InconsistentKeys(_), .. } => {
                 "they do not belong together; `sealserve cert issue --server NAME… --force` makes a pair"
                     .into()
+            }
+            Self::NotFollowed { .. } => {
+                "what stands above it on stderr says where; start the server again, and report it".into()
             }
             Self::Swap { .. } => {
                 "turn swap off for the service (systemd: MemorySwapMax=0), or set allow_swap = true".into()

@@ -38,7 +38,8 @@ impl KeyringReader {
     fn look(&mut self, app: &App) -> Result<(), ServerError> {
         if self.watch.changed().map_err(FsError::io("read", self.store.path()))?.is_none() {
             // A key can also end by time alone.
-            models::obey(app, &app.snapshot.load().keys, app.clock.unix());
+            let refused = models::judge(&app.registry, &app.snapshot.load().keys, app.clock.unix());
+            models::tell(app, &refused);
             return Ok(());
         }
         // What failed goes on showing, and is tried again at the next look.
@@ -49,11 +50,13 @@ impl KeyringReader {
         let (keyring, snapshot) = self.read()?;
         // The memory on disk may be gone; what is in force here is memory enough.
         app.snapshot.load().keys.require_not_newer_than(&keyring, self.store.path())?;
-        tracing::info!(generation = keyring.generation, "keyring changed");
         // Who sees this generation in force sees what it withdraws withdrawn.
-        models::obey(app, &snapshot.keys, app.clock.unix());
-        // First in force, then remembered: a revocation does not wait for a disk with room.
+        let refused = models::judge(&app.registry, &snapshot.keys, app.clock.unix());
+        // First in force, then told and remembered: a revocation waits for no reader of a
+        // log, and for no disk with room.
         app.snapshot.store(Arc::new(snapshot));
+        tracing::info!(generation = keyring.generation, "keyring changed");
+        models::tell(app, &refused);
         Ok(self.store.remember(&keyring)?)
     }
 

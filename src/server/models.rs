@@ -58,11 +58,11 @@ pub(super) fn judge(registry: &Registry, keyring: &Keyring, now: UnixSeconds) ->
     registry.iter().filter_map(judged).collect()
 }
 
-/// As [`judge`], of a server that runs: who looks after it is told.
-pub(super) fn obey(app: &App, keyring: &Keyring, now: UnixSeconds) {
-    for (model, refusal) in judge(&app.registry, keyring, now) {
+/// Tells who looks after a server that runs what [`judge`] found.
+pub(super) fn tell(app: &App, refused: &[(Arc<Model>, Refusal)]) {
+    for (model, refusal) in refused {
         if refusal.unload {
-            report_withdrawn(app, &model, &refusal);
+            report_withdrawn(app, model, refusal);
         } else {
             let (model, key, state) = (model.id(), &refusal.id, refusal.state);
             tracing::warn!(%model, %key, %state, "the key that this model hangs on is not accepted any more; it stays loaded");
@@ -91,7 +91,6 @@ pub(super) fn warn_withdrawn(model: &Model, refusal: &Refusal) {
 
 fn report_withdrawn(app: &App, model: &Model, refusal: &Refusal) {
     let (id, key) = (model.id(), &refusal.id);
-    warn_withdrawn(model, refusal);
     app.audit.record(Event {
         request_id: ledger::request_id(),
         principal: None,
@@ -114,6 +113,7 @@ fn report_withdrawn(app: &App, model: &Model, refusal: &Refusal) {
         microseconds: 0,
         count: None,
     });
+    warn_withdrawn(model, refusal);
 }
 
 /// Fails where a model is loaded that would not be opened now, or where none is left.

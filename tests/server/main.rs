@@ -12,6 +12,7 @@ mod compression;
 mod credentials;
 mod lifecycle;
 mod limits;
+mod log;
 mod queue;
 mod signing;
 mod tls;
