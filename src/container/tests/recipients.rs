@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::command::{CommandError, Program};
+use crate::container::body::Body;
 use crate::container::preamble::Preamble;
 use crate::container::slot::tests::checksum_again;
 use crate::container::{passphrase, slot};
@@ -72,18 +73,18 @@ fn open(bytes: &[u8], openers: &Openers) -> Result<RecipientKind, ContainerError
     Ok(unlocked.kind())
 }
 
-/// A file that holds the recipients of another one.
-fn transplanted(from: &[u8], to: &[u8]) -> Vec<u8> {
-    let parse = |bytes: &[u8]| {
-        let preamble = Preamble::parse(bytes).unwrap();
-        let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
-        (preamble, slot.body)
-    };
-    let ((_, donor), (preamble, mut body)) = (parse(from), parse(to));
-    body.recipients = donor.recipients;
+fn recipients_of(bytes: &[u8]) -> Vec<Recipient> {
+    Sealed::from_bytes("f", bytes).unwrap().header().recipients().to_vec()
+}
+
+/// The file with other recipients, by somebody who has no key of it.
+fn forged(bytes: &[u8], recipients: Vec<Recipient>) -> Vec<u8> {
+    let preamble = Preamble::parse(bytes).unwrap();
+    let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
+    let body = Body { recipients, ..slot.body };
     // The MAC is made with a wrong key: the data key is checked before it.
     let slot = slot::write(&preamble, &body.encode().unwrap(), &Secret::from_fn(|key| key.fill(3))).unwrap();
-    [&to[..SLOT_A], &slot, &slot, &to[PAYLOAD..]].concat()
+    [&bytes[..SLOT_A], &slot, &slot, &bytes[PAYLOAD..]].concat()
 }
 
 #[test]
@@ -123,6 +124,21 @@ fn an_opener_that_fails_does_not_hide_one_that_works() {
     assert!(matches!(&error, ContainerError::Command { key, .. } if key == "a"), "{error}");
     let error = open(&bytes, &commands(["head -c 64 /dev/zero", UNWRAP])).unwrap_err();
     assert!(matches!(fault(error), Fault::Foreign(_)));
+}
+
+/// Whoever can write a header must not have a command run as often as it has room for.
+#[test]
+fn a_forged_header_has_a_command_run_once_at_most() {
+    let bytes = sealed_for(&[Wrapper::External(command("a", WRAP))]).unwrap();
+    let first = &recipients_of(&bytes)[0];
+    let directory = tempfile::tempdir().unwrap();
+    let runs = directory.path().join("runs");
+    let opener = command_opener("a", &format!("echo >> '{}'; exit 1", runs.display()));
+    let copies = |count| (0..count).map(|i| Recipient { blob: vec![i; 8], ..first.clone() }).collect();
+    let error = |count| open(&forged(&bytes, copies(count)), &opener).unwrap_err();
+    assert!(matches!(error(1), ContainerError::Command { .. }));
+    assert!(matches!(fault(error(50)), Fault::SlotMalformed { .. }));
+    assert_eq!(std::fs::read(&runs).unwrap().len(), 1);
 }
 
 #[test]
@@ -205,7 +221,7 @@ fn a_wrapped_key_of_another_file_is_refused() {
         let kind = wrapper.kind();
         let make = || sealed_for(std::slice::from_ref(&wrapper)).unwrap();
         let (one, other) = (make(), make());
-        match open(&transplanted(&one, &other), &openers).unwrap_err() {
+        match open(&forged(&other, recipients_of(&one)), &openers).unwrap_err() {
             ContainerError::WrongPassphrase { .. } => assert_eq!(kind, RecipientKind::Passphrase),
             error => assert!(matches!(fault(error), Fault::Foreign(_)), "{kind:?}"),
         }

@@ -94,6 +94,8 @@ class Body:
             raise Refused("slot-malformed", "no recipient")
         if len(recipients) > 1 and any(kind == PASSPHRASE for kind, _, _ in recipients):
             raise Refused("slot-malformed", "a passphrase is not alone")
+        if len({identifier for _, identifier, _ in recipients}) < len(recipients):
+            raise Refused("slot-malformed", "two recipients have one key id")
         metadata = fields.prefixed()
         if not PREFIX + TAG <= len(metadata) <= PREFIX + CHUNK + 2 * TAG:
             raise Refused("slot-malformed", "length of the metadata")
@@ -101,6 +103,8 @@ class Body:
         if len(records) % 80:
             raise Refused("slot-malformed", "a signature record is cut short")
         signatures = [(records[i : i + 16], records[i + 16 : i + 80]) for i in range(0, len(records), 80)]
+        if len({signer for signer, _ in signatures}) < len(signatures):
+            raise Refused("slot-malformed", "two records of one signer")
         if fields.data:
             raise Refused("slot-malformed", "the body is longer than its fields")
         return cls(generation, recipients, metadata, signatures)

@@ -118,6 +118,13 @@ def invalid_slots():
     malformed("blob-long", "a wrapped key of 105 bytes", recipients(lambda r: [(1, r[0][1], r[0][2] + b"x")]))
     mixed = recipients(lambda r: [*r, (2, bytes(16), b"passphrase")])
     malformed("passphrase-mixed", "a passphrase beside a key", mixed)
+    twice = recipients(lambda r: [*r, KEYS["a"].wrap(parts().p, bytes(32))])
+    malformed("recipient-twice", "one key twice", twice)
+    for kind, name in ((wrapping.AGE, "age"), (wrapping.EXTERNAL, "command")):
+        labelled = recipients(lambda r, kind=kind: [*r, (kind, r[0][1], b"opaque")])
+        malformed(f"recipient-twice-{name}", "another recipient under the key id of a key", labelled)
+    several = recipients(lambda r: [*r, *[(wrapping.EXTERNAL, bytes(16), b"%d" % i) for i in range(20)]])
+    malformed("recipient-twice-many", "a command's key twenty times", several)
     malformed("metadata-short", "metadata of 71 bytes", lambda body: setattr(body, "metadata", bytes(71)))
     long = lambda body: setattr(body, "metadata", bytes(16473))  # noqa: E731
     one = Parts("metadata-long", make("metadata-long", slot=65536))
@@ -259,8 +266,9 @@ def invalid_signatures():
     signature("moved", "signature-forged", "another file's signature", one.with_slots(one.slot()))
     one = parts()
     one.body.signatures *= 2
+    signature("twice", "slot-malformed", "one record twice", one.with_slots(one.slot()))
     one.body.signatures[1] = (one.body.signatures[0][0], bytes(64))
-    signature("second", "signature-forged", "a second record is wrong", one.with_slots(one.slot()))
+    signature("second", "slot-malformed", "a second record of one signer", one.with_slots(one.slot()))
     changed = parts().with_metadata(metadata(size=100, version="2"))
     signature("metadata", "signature-forged", "the metadata are others", changed)
     same = parts().with_payload(plaintext(100))
