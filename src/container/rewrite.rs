@@ -25,9 +25,10 @@ use crate::progress::Progress;
 /// What becomes of a file's recipients. Who is not named stays.
 #[derive(Debug, Clone, Default)]
 pub struct RecipientChange {
-    /// They can open it from now on. Who can already is left as it is; but where a
-    /// command is removed and added, its key may have a new version under the old
-    /// name, so the data key is wrapped anew.
+    /// They can open it from now on. Whose key or passphrase opens it already is left as
+    /// it is. For age and for commands the data key is wrapped anew: that the header
+    /// names them does not say that they can open it, and a command's key may have a new
+    /// version under the old name.
     pub add: Vec<Wrapper>,
     /// They no longer can, unless they are added. Who could not anyway is no error.
     pub remove: Vec<KeyId>,
@@ -193,7 +194,7 @@ impl Rewrite {
     ) -> Result<(Vec<KeyId>, Vec<KeyId>), ContainerError> {
         let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
         let name = &self.unlocked.input().name;
-        let is_for = |wrapper: &Wrapper, recipient: &_| wrapper.is_for(name, recipient, preamble);
+        let opens = |wrapper: &Wrapper, recipient: &_| wrapper.opens(name, recipient, preamble, data_key);
         let (mut leaving, mut staying) = (Vec::new(), Vec::new());
         for recipient in body.recipients.drain(..) {
             let named = change.remove.contains(&recipient.key_id);
@@ -202,14 +203,15 @@ impl Rewrite {
                     Some(openers) => openers.open(name, &recipient, preamble)?,
                     None => false,
                 };
-            let again = recipient.kind != RecipientKind::External
-                && change.add.iter().any(|wrapper| is_for(wrapper, &recipient));
-            let stays = !leaves || again;
+            let again = change.add.iter().any(|wrapper| opens(wrapper, &recipient));
+            // What has the label of someone new makes room for what is theirs.
+            let replaced = change.add.iter().any(|wrapper| wrapper.key_id() == Some(recipient.key_id));
+            let stays = again || !(leaves || replaced);
             if stays { staying.push(recipient) } else { leaving.push(recipient) }
         }
         let mut added = Vec::new();
         for wrapper in &change.add {
-            if !staying.iter().any(|recipient| is_for(wrapper, recipient)) {
+            if !staying.iter().any(|recipient| opens(wrapper, recipient)) {
                 let recipient = wrapper.wrap(preamble, data_key)?;
                 added.push(recipient.key_id);
                 staying.push(recipient);

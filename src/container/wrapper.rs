@@ -8,7 +8,7 @@ use super::names::{KeyId, RecipientKind};
 use super::passphrase::Passphrase;
 use super::preamble::Preamble;
 use super::recipient::Recipient;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// Whom a data key is wrapped for.
 #[derive(Debug, Clone)]
@@ -44,14 +44,24 @@ impl Wrapper {
         }
     }
 
-    /// Whether `recipient` is what this makes. That a passphrase is the same takes trying it.
-    pub(super) fn is_for(&self, file: &str, recipient: &Recipient, preamble: &Preamble) -> bool {
-        match self {
-            Self::Passphrase(own) => {
-                recipient.kind == RecipientKind::Passphrase && own.unwrap(file, recipient, preamble).is_ok()
+    /// Whether `recipient` gives its holder `data_key`. Its label proves nothing: whoever
+    /// wrote the header chose it. For age and for commands that is all that could be
+    /// asked here, so it is no.
+    pub(super) fn opens(
+        &self,
+        file: &str,
+        recipient: &Recipient,
+        preamble: &Preamble,
+        data_key: &Secret<32>,
+    ) -> bool {
+        let unwrapped = match (self, recipient.kind) {
+            (Self::Key(kek), RecipientKind::Key) if kek.id() == recipient.key_id => {
+                recipient.unwrap(kek, preamble).ok()
             }
-            other => other.key_id() == Some(recipient.key_id),
-        }
+            (Self::Passphrase(own), RecipientKind::Passphrase) => own.unwrap(file, recipient, preamble).ok(),
+            _ => None,
+        };
+        unwrapped.is_some_and(|found| secret::equal(found.expose(), data_key.expose()))
     }
 
     /// Wraps `data_key`.

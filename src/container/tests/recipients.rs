@@ -73,7 +73,7 @@ fn open(bytes: &[u8], openers: &Openers) -> Result<RecipientKind, ContainerError
     Ok(unlocked.kind())
 }
 
-fn recipients_of(bytes: &[u8]) -> Vec<Recipient> {
+pub(super) fn recipients_of(bytes: &[u8]) -> Vec<Recipient> {
     Sealed::from_bytes("f", bytes).unwrap().header().recipients().to_vec()
 }
 

@@ -4,10 +4,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::headers::parts_of;
+use super::recipients::{PUBLIC_KEY, age_opener, age_recipient, recipients_of};
 use super::*;
 use crate::container::body::Body;
 use crate::container::preamble::Preamble;
-use crate::container::slot;
+use crate::container::{recipient, slot};
 use crate::fs::{Existing, SECRET};
 
 pub(super) fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
@@ -48,6 +50,50 @@ fn what_nothing_opens_counts_as_done_only_where_its_header_says_so() {
     let change = RecipientChange { add: Vec::new(), ..from_to(2, 3) };
     let nobody = Rewrite::recipients(&path, &kek(9), &change, false, &Silent);
     assert!(matches!(nobody, Err(ContainerError::NoKey { .. })));
+}
+
+/// Whoever knows the data key, or made the file, can write a header that names someone
+/// who cannot open it; a rewrap to them must not lock the owner out and say "done".
+#[test]
+fn who_is_named_is_only_believed_where_it_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let parts = parts_of(sealed(10));
+    let key_id = kek(2).id();
+    let age = || age_recipient(PUBLIC_KEY);
+    let named = |kind, key_id, blob| {
+        let recipient = Recipient { kind, key_id, blob };
+        let slot = parts.slot(|body| body.recipients.push(recipient));
+        put(dir.path(), &parts.with_slots(&slot, &slot))
+    };
+    let junk = vec![7; recipient::KEY_BLOB];
+    for (kind, blob) in [
+        (RecipientKind::Key, junk.clone()),
+        (RecipientKind::Age, b"age-encryption.org/v1".to_vec()),
+        (RecipientKind::External, vec![1]),
+    ] {
+        let path = named(kind, key_id, blob);
+        let rewritten = rewrite(&path, &from_to(1, 2)).unwrap();
+        assert_eq!((rewritten.added, rewritten.removed), (vec![key_id], vec![kek(1).id()]), "{kind:?}");
+        let after = std::fs::read(&path).unwrap();
+        assert_eq!(opens(&after, 2).unwrap(), plaintext(10), "{kind:?}");
+        assert_eq!(recipients_of(&after).len(), 1, "{kind:?}");
+    }
+    // A right blob of another data key opens nothing either.
+    let other = Recipient::wrap(&kek(2), &parts.preamble, &crate::crypto::random::secret());
+    let path = named(RecipientKind::Key, key_id, other.blob);
+    assert_eq!(rewrite(&path, &from_to(1, 2)).unwrap().added, [key_id]);
+    assert_eq!(opens(&std::fs::read(&path).unwrap(), 2).unwrap(), plaintext(10));
+
+    // For age nothing here can tell, so it is wrapped for them in any case.
+    let to_age = RecipientChange { add: vec![age()], ..from_to(1, 2) };
+    let id = age().key_id().unwrap();
+    for kind in [RecipientKind::Age, RecipientKind::Key] {
+        let path = named(kind, id, junk.clone());
+        assert_eq!(rewrite(&path, &to_age).unwrap().added, [id]);
+        let after = std::fs::read(&path).unwrap();
+        assert_eq!(recipients_of(&after).len(), 1);
+        assert!(Sealed::from_bytes("f", &after).unwrap().unlock(&age_opener()).is_ok());
+    }
 }
 
 #[test]
