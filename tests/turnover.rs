@@ -156,8 +156,14 @@ fn age_recipients_are_added_without_their_identity_and_removed_by_their_name() {
     assert!(opens(&sandbox, "-i identity"));
     let list = model(&sandbox, "recipient list m.sealed");
     assert!(list.contains("age") && list.contains("key"), "{list}");
-    let said = sandbox.fails(1, words(&format!("model {add}")));
+    let said = sandbox.fails(1, words("model recipient add m.sealed -i identity --new-key-file k1"));
     assert!(said.contains("already"), "{said}");
+    // Whether the header's word for age is true cannot be seen without the identity.
+    model(&sandbox, &add);
+    assert!(opens(&sandbox, "-i identity") && opens(&sandbox, "--key-file k1"));
+    let list = model(&sandbox, "recipient list m.sealed --format json");
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list["recipients"].as_array().unwrap().len(), 2, "{list}");
     // Whoever has the identity may take the key away, or itself.
     let removed = sandbox.run(words(&format!("model recipient remove m.sealed -i identity {RECIPIENT}")));
     assert!(removed.status.success(), "{}", text(&removed.stderr));

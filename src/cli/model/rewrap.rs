@@ -32,7 +32,7 @@ compromised is refused, unless --rewrap-only --insecure.
 
 Recipients that no option names stay. Files that are done are skipped, so an interrupted run is simply
 run again. Of those that nothing here opens any more (they are for age or a command now), their
-headers tell.
+headers tell; where something does, the data key is wrapped for age or a command again.
 That also mends a header slot that was torn, with the same key as --key-file and --new-key-file
 where no recipient shall change.")]
 pub(super) struct Rewrap {
