@@ -11,7 +11,7 @@ use crate::command::{CommandError, Program};
 use crate::container::body::Body;
 use crate::container::preamble::Preamble;
 use crate::container::slot::tests::checksum_again;
-use crate::container::{passphrase, slot};
+use crate::container::{age_key, passphrase, slot};
 use crate::crypto::argon2id::Cost;
 use crate::error::{Diagnose, Kind};
 use crate::secret::SecretBytes;
@@ -139,6 +139,42 @@ fn a_forged_header_has_a_command_run_once_at_most() {
     assert!(matches!(error(1), ContainerError::Command { .. }));
     assert!(matches!(fault(error(50)), Fault::SlotMalformed { .. }));
     assert_eq!(std::fs::read(&runs).unwrap().len(), 1);
+}
+
+#[test]
+fn a_command_is_given_no_blob_that_none_made() {
+    let bytes = sealed_for(&[Wrapper::External(command("a", WRAP))]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let runs = directory.path().join("runs");
+    let opener = command_opener("a", &format!("echo >> '{}'; exit 1", runs.display()));
+    let preamble = Preamble { slot_len: 65_536, ..Preamble::parse(&bytes).unwrap() };
+    let opened = |length| {
+        let recipient = Recipient { blob: vec![1; length], ..recipients_of(&bytes)[0].clone() };
+        opener.others.unwrap("f", &recipient, &preamble).unwrap_err()
+    };
+    for length in [0, 8193, 60_000] {
+        assert!(matches!(fault(opened(length)), Fault::Wrapping(_)), "{length}");
+        assert!(!runs.exists(), "{length}");
+    }
+    for length in [1, 8192] {
+        assert!(matches!(opened(length), ContainerError::Command { .. }), "{length}");
+    }
+    assert_eq!(std::fs::read(&runs).unwrap().len(), 2);
+}
+
+#[test]
+fn the_header_of_an_age_blob_is_bounded_before_it_is_parsed() {
+    let bounded = |stanzas: &str| {
+        let blob = format!("age-encryption.org/v1\n{stanzas}--- {}\nnonce and payload", "m".repeat(43));
+        age_key::is_bounded(blob.as_bytes())
+    };
+    let rest = 22 + 48;
+    assert!(bounded("-> x\n\n") && !bounded(&"-> x\n\n".repeat(33)) && bounded(&"-> x\n\n".repeat(32)));
+    assert!(bounded(&format!("-> {}\n", "x".repeat(16_384 - rest - 4))));
+    assert!(!bounded(&format!("-> {}\n", "x".repeat(16_384 - rest - 3))));
+    // Lines of a body count as bytes only; what does not end is too long.
+    assert!(bounded(&format!("-> x\n{}", "abc\n".repeat(4000))) && !bounded(&"abc\n".repeat(4100)));
+    assert!(!age_key::is_bounded(b"age-encryption.org/v1\n-> x\n\n--- m"));
 }
 
 #[test]
@@ -272,8 +308,10 @@ fn what_a_command_does_wrong_is_told_apart() {
     let error = |line: &str| open(&bytes, &command_opener("a", line)).unwrap_err();
     assert!(matches!(error("exit 3"), ContainerError::Command { source: CommandError::Failed { .. }, .. }));
     assert_eq!(error("exit 3").kind(), Kind::Credential);
-    assert!(matches!(error("yes"), ContainerError::Command { source: CommandError::Flooded { .. }, .. }));
-    assert!(matches!(error("printf short"), ContainerError::CommandAnswer { .. }));
+    // An answer of another length says that the file is wrong, or that the command is.
+    for line in ["yes", "printf short", "head -c 63 /dev/zero", "head -c 65 /dev/zero", ":"] {
+        assert!(matches!(fault(error(line)), Fault::Answer(_)), "{line}");
+    }
     assert!(matches!(fault(error("head -c 64 /dev/zero")), Fault::Foreign(_)));
     // The right key, but it failed all the same.
     let failing = format!("{UNWRAP}; exit 1");

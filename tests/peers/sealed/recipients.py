@@ -131,7 +131,11 @@ class External:
         return EXTERNAL, self.key_id, blob
 
     def unwrap(self, p, identifier, blob):
-        return unbound(p, self.ask("unwrap", blob)) if identifier == self.key_id else None
+        if identifier != self.key_id:
+            return None
+        if not 1 <= len(blob) <= MOST_ANSWER:
+            raise Refused("wrapping", "length of a command's blob")
+        return unbound(p, self.ask("unwrap", blob))
 
 
 def unwrap(p, recipients, openers):
