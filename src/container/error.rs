@@ -68,8 +68,8 @@ pub enum ContainerError {
     CommandKey,
     #[error("cannot {operation} a data key with key '{key}'")]
     Command { operation: &'static str, key: String, source: CommandError },
-    #[error("the answer of the command for key '{key}' {what}")]
-    CommandAnswer { key: String, what: &'static str },
+    #[error("the answer of the command for key '{key}' is no wrapped key")]
+    CommandAnswer { key: String },
     #[error("'{name}' is no regular file, so it cannot be loaded into memory")]
     NotRegular { name: String },
     #[error("'{name}' does not fit into memory: it needs {bytes} bytes")]
@@ -140,6 +140,8 @@ pub enum Fault {
     Wrapping(KeyId),
     #[error("what key {0} wrapped is not for this file")]
     Foreign(KeyId),
+    #[error("the answer of the command for key {0} has not the 64 bytes that were wrapped")]
+    Answer(KeyId),
     #[error("its passphrase recipient has a wrong length")]
     PassphraseLength,
     #[error("its passphrase would take {memory} KiB of memory, {passes} passes, {lanes} lanes: not allowed")]
@@ -216,6 +218,9 @@ impl Fault {
             | Self::MetadataForged
             | Self::MetadataMalformed(_) => {
                 "someone changed the header; restore the file from a copy you trust"
+            }
+            Self::Answer(_) => {
+                "does the command open other files? Else run it by hand: it must give back what was wrapped, as it was"
             }
             Self::Size { .. } | Self::Digest => "whoever sealed it gave wrong metadata; encrypt it anew",
             Self::Unsigned => "whoever made it can sign it with `sealserve model sign`",
@@ -310,9 +315,7 @@ impl Diagnose for ContainerError {
             }
             Self::CommandKey => "pass the name that the command knows the key by",
             Self::Command { source, .. } => return source.hint(),
-            Self::CommandAnswer { .. } => {
-                "run the command by hand: it must give back what was wrapped, as it was"
-            }
+            Self::CommandAnswer { .. } => "run the command by hand: it must encrypt what it gets",
             Self::NotRegular { .. } => "copy it into a file first",
             Self::TooLarge { .. } => "decrypt it as a stream, or use a machine with more memory",
             Self::KeyLength { .. } | Self::KeyEncoding { .. } => {
