@@ -139,6 +139,30 @@ fn a_new_version_of_a_commands_key_is_taken_under_its_old_name() {
 }
 
 #[test]
+fn a_strangers_file_does_not_become_ones_own_unnoticed() {
+    let sandbox = sandbox();
+    let to_key = "-i identity --new-key-file k2";
+    for (verb, options, unknown) in [
+        ("rewrap", to_key, true),
+        ("rewrap --dry-run", to_key, true),
+        ("recipient add", to_key, true),
+        ("rewrap --quiet", to_key, true),
+        ("rewrap", "-i identity -r", false),
+    ] {
+        model(&sandbox, &format!("encrypt --force m.onnx -r {RECIPIENT}"));
+        let to = if options.ends_with("-r") { RECIPIENT } else { "" };
+        let done = sandbox.run(words(&format!("model {verb} m.sealed --format json {options} {to}")));
+        let (said, warned) = (text(&done.stdout), text(&done.stderr));
+        let document: Value = serde_json::from_str(&said).unwrap();
+        let row = document.get("files").map_or(&document, |files| &files[0]);
+        assert_eq!(row["of_unknown_origin"], unknown, "{verb}: {said}");
+        let warned =
+            warned.contains("warning: nothing shows who made 'm.sealed'") && warned.contains("reencrypt");
+        assert_eq!(warned, unknown, "{verb}");
+    }
+}
+
+#[test]
 fn an_identity_is_replaced_and_others_stay() {
     let sandbox = sandbox();
     model(&sandbox, &format!("encrypt m.onnx --key-file k1 -r {RECIPIENT}"));

@@ -15,7 +15,7 @@ use super::open::{Sealed, Unlocked};
 use super::openers::{KeySource, Others};
 use super::preamble::REGION;
 use super::recipient::Recipient;
-use super::signature::Statement;
+use super::signature::{SignaturePolicy, Statement};
 use super::slot::{self, Slot};
 use super::stream::ReadAt;
 use super::wrapper::Wrapper;
@@ -57,6 +57,10 @@ pub struct Rewritten {
     pub healed: bool,
     /// Names that the file has; what is written shows under each of them.
     pub links: u64,
+    /// Whether a server demands no signature of it any more, or would not, though nothing
+    /// here shows who made it: what opened it is public (see [`SignaturePolicy::demands`]),
+    /// and who was added is not. Signatures that it has were not verified.
+    pub of_unknown_origin: bool,
     /// Whether it was opened. Where nothing opened it, all this is what its header
     /// says, and nothing was to be done.
     pub authentic: bool,
@@ -128,13 +132,27 @@ impl Rewrite {
         let whole = header.is_whole();
         let changed = !(added.is_empty() && removed.is_empty() && whole);
         let (recipients, links) = (body.recipients.clone(), rewrite.links);
+        let opened_by = rewrite.unlocked.kind();
         let generation = match (changed, dry_run) {
             (false, _) => header.generation(),
             (true, true) => rewrite.rehearse(body)?,
             (true, false) => rewrite.commit(body)?,
         };
         let healed = changed && !whole;
-        Ok(Rewritten { changed, added, removed, recipients, generation, healed, links, authentic: true })
+        let policy = SignaturePolicy::default();
+        let is_free = |new: &Recipient| added.contains(&new.key_id) && !policy.demands(new.kind);
+        let of_unknown_origin = policy.demands(opened_by) && recipients.iter().any(is_free);
+        Ok(Rewritten {
+            changed,
+            added,
+            removed,
+            recipients,
+            generation,
+            healed,
+            links,
+            of_unknown_origin,
+            authentic: true,
+        })
     }
 
     /// What is to be said of a file that nothing opens any more, if an earlier run is
@@ -160,6 +178,7 @@ impl Rewrite {
             generation: header.generation(),
             healed: false,
             links,
+            of_unknown_origin: false,
             authentic: false,
         }))
     }

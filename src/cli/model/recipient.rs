@@ -132,8 +132,9 @@ impl Add {
         for recipient in changed.recipients.iter().filter(is_new) {
             context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
         }
-        let (file, dry_run) = (self.file, self.dry_run);
-        written(context.output.document(&Changed::<true> { file, dry_run, header: changed.into() }))
+        let (file, dry_run, header) = (self.file, self.dry_run, changed.into());
+        RewrittenDocument::warn_of_origin(context, [(file.as_path(), Some(&header))].into_iter());
+        written(context.output.document(&Changed::<true> { file, dry_run, header }))
     }
 }
 

@@ -96,6 +96,36 @@ fn who_is_named_is_only_believed_where_it_opens() {
     }
 }
 
+/// A stranger's file for age must be signed to be served; one that a key opens need not be.
+#[test]
+fn a_file_that_anyone_could_have_made_is_named_when_it_gets_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let both = || {
+        let mut openers = age_opener();
+        openers.keys.push(kek(1));
+        openers
+    };
+    let key = || Wrapper::Key(kek(2));
+    let age = || age_recipient(PUBLIC_KEY);
+    let told = |sealed_for: &[Wrapper], openers: Openers, add: Wrapper, dry_run| {
+        let mut out = Vec::new();
+        let spec = SealSpec { recipients: sealed_for, metadata: &metadata() };
+        seal(Named::new("m", &b"model"[..]), Named::new("o", &mut out), &spec, &Silent).unwrap();
+        let change = RecipientChange { add: vec![add], ..RecipientChange::default() };
+        let path = put(dir.path(), &out);
+        let rewritten = Rewrite::recipients(&path, &openers, &change, dry_run, &Silent).unwrap();
+        assert_eq!(rewritten.added.len(), 1);
+        rewritten.of_unknown_origin
+    };
+    for dry_run in [true, false] {
+        assert!(told(&[age()], age_opener(), key(), dry_run));
+    }
+    // It stays in need of a signature, or a holder of a key made it.
+    assert!(!told(&[age()], age_opener(), age(), false));
+    assert!(!told(&[age(), kek(1).into()], both(), key(), false));
+    assert!(!told(&[kek(1).into()], both(), age(), false));
+}
+
 #[test]
 fn a_rewrap_replaces_the_key_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
