@@ -73,7 +73,7 @@ impl External {
         preamble: &Preamble,
     ) -> Result<Secret<32>, ContainerError> {
         // No command gave such a blob, so none is bothered with it.
-        if !(1..=MOST_WRAPPED).contains(&recipient.blob.len()) {
+        if !is_possible(&recipient.blob) {
             return Err(Fault::of(file)(Fault::Wrapping(recipient.key_id)));
         }
         let opened = match self.ask("unwrap", &recipient.blob, BOUND_KEY) {
@@ -100,6 +100,11 @@ impl External {
             source,
         })
     }
+}
+
+/// Whether a command can have answered with `blob`.
+pub(super) fn is_possible(blob: &[u8]) -> bool {
+    (1..=MOST_WRAPPED).contains(&blob.len())
 }
 
 /// Whether `blob` has the key inside, as it is or in a common text form.

@@ -156,8 +156,8 @@ impl Rewrite {
     }
 
     /// What is to be said of a file that nothing opens any more, if an earlier run is
-    /// why: whoever is to be added stands in its header, none who is to be removed does,
-    /// and it is whole. A passphrase has no id to be known by.
+    /// why: whoever is to be added, by age or a command, stands in its header, none who is
+    /// to be removed does, and it is whole. A key or a passphrase would have opened it.
     fn done_before(
         path: &Path,
         change: &RecipientChange,
@@ -167,7 +167,7 @@ impl Rewrite {
         let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
         let sealed = Sealed::of(path, file)?;
         let header = sealed.header();
-        let is_there = |wrapper: &Wrapper| wrapper.key_id().is_some_and(|id| header.has_recipient(&id));
+        let is_there = |wrapper: &Wrapper| header.recipients().iter().any(|one| wrapper.is_named_by(one));
         let all = !change.add.is_empty() && change.add.iter().all(is_there);
         let gone = !change.remove.iter().any(|id| header.has_recipient(id));
         Ok((all && gone && header.is_whole()).then(|| Rewritten {

@@ -1,8 +1,8 @@
 //! Whom a data key can be wrapped for.
 
-use super::age_key::AgeRecipient;
+use super::age_key::{self, AgeRecipient};
 use super::error::ContainerError;
-use super::external::External;
+use super::external::{self, External};
 use super::kek::Kek;
 use super::names::{KeyId, RecipientKind};
 use super::passphrase::Passphrase;
@@ -62,6 +62,17 @@ impl Wrapper {
             _ => None,
         };
         unwrapped.is_some_and(|found| secret::equal(found.expose(), data_key.expose()))
+    }
+
+    /// Whether `recipient` says that it is what this makes, and may be, of a file that
+    /// nothing opens. A key and a passphrase are at hand to try, so no label stands for them.
+    pub(super) fn is_named_by(&self, recipient: &Recipient) -> bool {
+        let possible = match self {
+            Self::Key(_) | Self::Passphrase(_) => false,
+            Self::Age(_) => age_key::is_bounded(&recipient.blob),
+            Self::External(_) => external::is_possible(&recipient.blob),
+        };
+        possible && self.kind() == recipient.kind && self.key_id() == Some(recipient.key_id)
     }
 
     /// Wraps `data_key`.

@@ -19,7 +19,7 @@ use crate::secret::SecretBytes;
 pub(super) const SECRET_KEY: &str =
     "AGE-SECRET-KEY-1DAJXYSHSNF33AZW0WZJ3YKGEE7E3NEGXTRQF9ZYTPXDEJV790GRQD8SU8S";
 pub(super) const PUBLIC_KEY: &str = "age1ljjadzfn5um0rnx746f3c27kr2ycvd9ae0yly8mjy3w5eqt35y7qdxsrz5";
-const OTHER_KEY: &str = "age1ham87kew7qcfc5nrk8qrvcpyqnt6cljn5r3w5mgs37k0yuwzyvhsyh92ze";
+pub(super) const OTHER_KEY: &str = "age1ham87kew7qcfc5nrk8qrvcpyqnt6cljn5r3w5mgs37k0yuwzyvhsyh92ze";
 
 pub(super) fn nobody() -> Arc<dyn Person> {
     Arc::new(Nobody)

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::headers::parts_of;
-use super::recipients::{PUBLIC_KEY, age_opener, age_recipient, recipients_of};
+use super::recipients::{OTHER_KEY, PUBLIC_KEY, age_opener, age_recipient, recipients_of};
 use super::*;
 use crate::container::body::Body;
 use crate::container::preamble::Preamble;
@@ -38,18 +38,34 @@ pub(super) fn opens(bytes: &[u8], key: u8) -> Result<Vec<u8>, ContainerError> {
 #[test]
 fn what_nothing_opens_counts_as_done_only_where_its_header_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let path = put(dir.path(), &sealed_with(b"model", &[kek(1), kek(3)], &metadata()));
-    let stranger = |old: u8, new: u8| Rewrite::recipients(&path, &kek(9), &from_to(old, new), false, &Silent);
-    let done = stranger(2, 3).unwrap();
+    let parts = parts_of(sealed(10));
+    let age = age_recipient(PUBLIC_KEY);
+    let blob = age.wrap(&parts.preamble, &parts.data_key).unwrap().blob;
+    let named = |kind, blob: &[u8]| {
+        let recipient = Recipient { kind, key_id: age.key_id().unwrap(), blob: blob.to_vec() };
+        let slot = parts.slot(|body| body.recipients.push(recipient));
+        put(dir.path(), &parts.with_slots(&slot, &slot))
+    };
+    let stranger = |path: &Path, old: u8, add: Vec<Wrapper>| {
+        let change = RecipientChange { add, ..from_to(old, 0) };
+        Rewrite::recipients(path, &kek(9), &change, false, &Silent)
+    };
+    let refused = |done| matches!(done, Err(ContainerError::NoKey { .. }));
+    let path = named(RecipientKind::Age, &blob);
+    let done = stranger(&path, 2, vec![age.clone()]).unwrap();
     assert_eq!((done.changed, done.authentic, done.generation), (false, false, 1));
     // One who is to go is still there, or one who is to come is not.
-    for (old, new) in [(1, 3), (2, 4)] {
-        assert!(matches!(stranger(old, new), Err(ContainerError::NoKey { .. })), "{old} {new}");
-    }
+    assert!(refused(stranger(&path, 1, vec![age.clone()])));
+    assert!(refused(stranger(&path, 2, vec![age.clone(), age_recipient(OTHER_KEY)])));
     // That nobody is to come is no sign of an earlier run.
-    let change = RecipientChange { add: Vec::new(), ..from_to(2, 3) };
-    let nobody = Rewrite::recipients(&path, &kek(9), &change, false, &Silent);
-    assert!(matches!(nobody, Err(ContainerError::NoKey { .. })));
+    assert!(refused(stranger(&path, 2, Vec::new())));
+    // A key that is to come would open it, whatever the header says.
+    assert!(refused(stranger(&path, 2, vec![kek(1).into()])));
+    // Nor is a label of another kind a sign, or one of a blob that no run has written.
+    let path = named(RecipientKind::External, &blob);
+    assert!(refused(stranger(&path, 2, vec![age.clone()])));
+    let path = named(RecipientKind::Age, b"x");
+    assert!(refused(stranger(&path, 2, vec![age])));
 }
 
 /// Whoever knows the data key, or made the file, can write a header that names someone
