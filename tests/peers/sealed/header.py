@@ -5,7 +5,7 @@ import hmac
 import struct
 
 from .primitive import CHUNK, LABEL, PREFIX, TAG, Refused, expand
-from .recipients import AGE, EXTERNAL, KEK, KEY_BLOB, PASSPHRASE
+from .recipients import AGE, EXTERNAL, KEK, KEY_BLOB, PASSPHRASE, passphrase_cost
 
 MAGIC = b"\x89SEALED\n"
 REGION = 4096
@@ -89,6 +89,8 @@ class Body:
             identifier, blob = fields.take(16), fields.prefixed()
             if kind == KEK and len(blob) != KEY_BLOB:
                 raise Refused("slot-malformed", "length of a wrapped key")
+            if kind == PASSPHRASE:
+                passphrase_cost(blob)
             recipients.append((kind, identifier, blob))
         if not recipients:
             raise Refused("slot-malformed", "no recipient")

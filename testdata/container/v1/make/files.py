@@ -83,6 +83,10 @@ def invalid_preambles():
     invalid("cut-preamble", "header-truncated", "it ends inside the preamble", data[:4095])
     invalid("cut-slot", "header-truncated", "it ends inside slot B", data[: PAYLOAD - 1])
     invalid("version", "version", "version 2", patched(data, 8, b"\0\2"))
+    cut = patched(data, 8, b"\0\2")[: PAYLOAD - 1]
+    invalid("version-cut", "version", "version 2, and it ends inside slot B", cut)
+    cut = patched(data, 8, b"\0\2")[:4095]
+    invalid("version-cut-preamble", "header-truncated", "version 2, and it ends inside the preamble", cut)
     invalid("suite", "suite", "suite 2", patched(data, 10, b"\0\2"))
     invalid("flags", "flags", "a flag that is not defined", patched(data, 12, b"\x80\0\0\0"))
     for slot in (0, 4096, 8193, 69632):

@@ -5,7 +5,7 @@ import struct
 
 from common import PHRASES, SIGNERS, Parts, flipped, invalid, make, recipient, valid
 from sealed import age
-from sealed.recipients import AGE, Passphrase, bound
+from sealed.recipients import AGE, PASSPHRASE, Passphrase, bound
 from sealed.vectors import double
 
 CHEAP = (8, 1, 1)
@@ -126,6 +126,14 @@ def invalid_passphrases():
     ):
         reason = "{} KiB, {} passes, {} lanes".format(*cost)
         blob(name, "slot-malformed", reason, lambda b, cost=cost: struct.pack(">III", *cost) + b[12:])
+    reason = "an impossible cost, seen before a key is looked for"
+    blob("cost-no-key", "slot-malformed", reason, lambda b: bytes(12) + b[12:], key="a")
+    one = Parts("phrase-stale", make("phrase-stale"))
+    one.body.generation = 2
+    new = one.slot()
+    one.body.generation, one.body.recipients = 1, [(PASSPHRASE, bytes(16), bytes(116))]
+    reason = "an impossible cost in the older slot"
+    invalid("phrase-stale", "slot-malformed", reason, one.with_slots(new, one.slot()))
     # At this cost it was really wrapped.
     data = make("phrase-lanes-17", keys=[phrase("phrase", (136, 1, 17))])
     invalid("phrase-lanes-17", "slot-malformed", "136 KiB, 1 passes, 17 lanes", data, key="phrase")
