@@ -10,6 +10,9 @@ use crate::crypto::argon2id::OutOfMemory;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
 
+/// Of those that a header names, so many are listed in a message.
+const MOST_LISTED: usize = 8;
+
 /// Why a model could not be sealed, or a sealed one not be opened.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
@@ -38,7 +41,7 @@ pub enum ContainerError {
     NotInPlace { name: String },
     #[error("'{name}' holds its payload itself, so another file cannot be it")]
     NotDetached { name: String },
-    #[error("no key opens '{name}', which is sealed for {}; {}", list(recipients), tried_text(tried))]
+    #[error("no key opens '{name}', which is sealed for {}; {}", some(recipients), tried_text(tried))]
     NoKey { name: String, recipients: Vec<String>, tried: Vec<String>, kinds: Vec<RecipientKind> },
     #[error("the passphrase does not open '{name}'")]
     WrongPassphrase { name: String },
@@ -172,7 +175,7 @@ pub enum Fault {
     Digest,
     #[error("nobody has signed it")]
     Unsigned,
-    #[error("no trusted signer has signed it; it is signed by {}", list(.0))]
+    #[error("no trusted signer has signed it; it is signed by {}", some(.0))]
     Untrusted(Vec<SignerId>),
     #[error("the signature of {0} is not one of this file")]
     SignatureForged(SignerId),
@@ -371,6 +374,14 @@ fn missing_key(kinds: &[RecipientKind]) -> String {
 
 fn list(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A header from a stranger may name thousands.
+fn some(items: &[impl ToString]) -> String {
+    match items.len().saturating_sub(MOST_LISTED) {
+        0 => list(items),
+        more => format!("{} and {more} more", list(&items[..MOST_LISTED])),
+    }
 }
 
 fn tried_text(tried: &[String]) -> String {

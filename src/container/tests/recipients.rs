@@ -195,6 +195,21 @@ fn strangers_are_refused() {
 }
 
 #[test]
+fn a_header_does_not_fill_the_screen() {
+    let bytes = sealed_for(&[age_recipient(PUBLIC_KEY)]).unwrap();
+    let said = |count: u8| {
+        let recipient =
+            |id| Recipient { kind: RecipientKind::Age, key_id: KeyId([id; 16]), blob: Vec::new() };
+        let bytes = forged(&bytes, (0..count).map(recipient).collect());
+        open(&bytes, &Openers::default()).unwrap_err().to_string()
+    };
+    assert!(said(8).contains(&format!("{}; none", KeyId([7; 16]))), "{}", said(8));
+    assert!(said(100).contains(&format!("{} and 92 more; none", KeyId([7; 16]))), "{}", said(100));
+    let untrusted = |count| Fault::Untrusted((0..count).map(|id| SignerId([id; 16])).collect()).to_string();
+    assert!(untrusted(9).ends_with(" and 1 more") && !untrusted(8).contains("more"));
+}
+
+#[test]
 fn a_wrong_passphrase_is_a_refused_credential() {
     let bytes = sealed_for(&[Wrapper::Passphrase(passphrase("correct horse battery"))]).unwrap();
     for wrong in ["correct horse batterz", "correct horse battery ", "x"] {
@@ -225,7 +240,17 @@ fn nobody_is_a_recipient_twice() {
 #[test]
 fn weak_passphrases_are_refused_and_what_is_no_passphrase() {
     let parse = |text: &str| Passphrase::parse(&SecretBytes::from(text.to_owned()));
-    for bad in ["", "\n", "\r\n", "two\nlines of text", "tab\tinside it", &"x".repeat(1025)] {
+    for bad in [
+        "",
+        "\n",
+        "\r\n",
+        "\r",
+        "ends in a CR\r",
+        "two ends\n\n",
+        "two\nlines of text",
+        "tab\tinside it",
+        &"x".repeat(1025),
+    ] {
         assert!(matches!(parse(bad), Err(ContainerError::Passphrase { .. })), "{bad:?}");
     }
     for weak in [
