@@ -34,6 +34,16 @@ def valid_vectors():
     digest = hashlib.sha256(plaintext(100)).hexdigest()
     said = metadata(size=100, sha256=digest, licence={"unknown": [1, None]})
     valid("metadata-all", "size, SHA-256, and a member that no reader knows", make("metadata-all", said=said))
+    known = json.dumps(metadata())[:-1]
+    unknown = [
+        '"x": 1, "x": 2',
+        '"y": {"name": 1, "name": 2, "text": "\\ud800"}',
+        '"z": %s%s' % ("[" * 63, "]" * 63),
+        '"é": ["[[[\\"{{", 1e999, -0, 123456789012345678901234567890]',
+    ]
+    said = ", ".join([known.replace("2026-01-02T03:04:05Z", "yesterday"), *unknown]) + "}"
+    text = "a time that is none, and unknown members: two of one name, 64 deep, numbers of any size"
+    valid("metadata-unknown", text, make("metadata-unknown", said=said.encode()))
     valid("metadata-least", "neither size nor SHA-256", make("metadata-least", said=metadata()))
     longest = {name: "é" * 127 + "x" for name in ("name", "version", "media_type", "created")}
     valid("metadata-longest", "each field has 255 bytes", make("metadata-longest", said=longest))
@@ -203,6 +213,14 @@ def invalid_metadata():
         ("name-long", "a name of 256 bytes", metadata(name="x" * 256)),
         ("name-control", "a control character", metadata(name="a\u0085b")),
         ("version-number", "a version that is a number", metadata(version=1)),
+        ("unknown-utf8", "an unknown member that is not UTF-8", text[:-1].encode() + b', "x": "\xff"}'),
+        ("unknown-nan", "an unknown member that is not a number", text[:-1].encode() + b', "x": NaN}'),
+        ("unknown-infinity", "infinity", text[:-1].encode() + b', "x": -Infinity}'),
+        ("unknown-surrogate", "half a character in a name", text[:-1].encode() + b', "\\ud800": 1}'),
+        ("unknown-deep", "65 deep", text[:-1].encode() + b', "x": ' + b"[" * 64 + b"]" * 64 + b"}"),
+        ("unknown-deepest", "3,000 deep", text[:-1].encode() + b', "x": ' + b"[" * 2999 + b"]" * 2999 + b"}"),
+        ("name-surrogate", "half a character", text.encode().replace(b"vector", b"\\ud800")),
+        ("size-minus-0", "a size of -0", text[:-1].encode() + b', "size": -0}'),
         ("size-negative", "a negative size", metadata(size=-1)),
         ("size-float", "a size with a fraction", metadata(size=100.0)),
         ("sha256-short", "a SHA-256 of 62 digits", metadata(sha256="0" * 62)),
