@@ -42,6 +42,7 @@ pub struct RecipientChange {
 
 /// What became of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a report of facts, none of which follows from others")]
 pub struct Rewritten {
     /// Whether the header was rewritten, or would be; not where all was done before.
     pub changed: bool,
