@@ -299,7 +299,7 @@ fn bad_commands_are_told_apart_and_leave_nothing() {
     for (options, code, says) in [
         ("--unwrap-command ./denied --command-key a", 4, "./denied: access denied\nerror: cannot unwrap"),
         ("--unwrap-command ./hangs --command-key a --command-timeout 1s", 1, "took longer than 1 seconds"),
-        ("--unwrap-command ./floods --command-key a", 1, "answered with more than 64 bytes"),
+        ("--unwrap-command ./floods --command-key a", 1, "has not the 64 bytes"),
         ("--unwrap-command ./other --command-key a", 1, "is not for this file"),
         ("--unwrap-command ./absent --command-key a", 1, "cannot run './absent'"),
         ("--unwrap-command ./m.onnx --command-key a", 1, "cannot run './m.onnx'"),
@@ -311,6 +311,12 @@ fn bad_commands_are_told_apart_and_leave_nothing() {
         let said = sandbox.fails(code, words(&format!("model decrypt m.sealed -o out {options}")));
         assert!(said.contains(says), "{options}: {said}");
         assert!(!sandbox.path("cwd/out").exists());
+    }
+    // Checked, and the answer is no: by the document, such a file is refused.
+    script(&sandbox, "short", "#!/bin/sh\nhead -c 63 /dev/zero\n");
+    for command in ["floods", "short", "other"] {
+        let options = format!("model verify m.sealed --unwrap-command ./{command} --command-key a");
+        sandbox.fails(3, words(&options));
     }
     script(&sandbox, "clear", "#!/bin/sh\nexec cat\n");
     for (command, code) in [("clear", 1), ("denied", 4), ("floods", 1)] {

@@ -139,6 +139,30 @@ fn a_new_version_of_a_commands_key_is_taken_under_its_old_name() {
 }
 
 #[test]
+fn a_strangers_file_does_not_become_ones_own_unnoticed() {
+    let sandbox = sandbox();
+    let to_key = "-i identity --new-key-file k2";
+    for (verb, options, unknown) in [
+        ("rewrap", to_key, true),
+        ("rewrap --dry-run", to_key, true),
+        ("recipient add", to_key, true),
+        ("rewrap --quiet", to_key, true),
+        ("rewrap", "-i identity -r", false),
+    ] {
+        model(&sandbox, &format!("encrypt --force m.onnx -r {RECIPIENT}"));
+        let to = if options.ends_with("-r") { RECIPIENT } else { "" };
+        let done = sandbox.run(words(&format!("model {verb} m.sealed --format json {options} {to}")));
+        let (said, warned) = (text(&done.stdout), text(&done.stderr));
+        let document: Value = serde_json::from_str(&said).unwrap();
+        let row = document.get("files").map_or(&document, |files| &files[0]);
+        assert_eq!(row["of_unknown_origin"], unknown, "{verb}: {said}");
+        let warned =
+            warned.contains("warning: nothing shows who made 'm.sealed'") && warned.contains("reencrypt");
+        assert_eq!(warned, unknown, "{verb}");
+    }
+}
+
+#[test]
 fn an_identity_is_replaced_and_others_stay() {
     let sandbox = sandbox();
     model(&sandbox, &format!("encrypt m.onnx --key-file k1 -r {RECIPIENT}"));
@@ -156,8 +180,14 @@ fn age_recipients_are_added_without_their_identity_and_removed_by_their_name() {
     assert!(opens(&sandbox, "-i identity"));
     let list = model(&sandbox, "recipient list m.sealed");
     assert!(list.contains("age") && list.contains("key"), "{list}");
-    let said = sandbox.fails(1, words(&format!("model {add}")));
+    let said = sandbox.fails(1, words("model recipient add m.sealed -i identity --new-key-file k1"));
     assert!(said.contains("already"), "{said}");
+    // Whether the header's word for age is true cannot be seen without the identity.
+    model(&sandbox, &add);
+    assert!(opens(&sandbox, "-i identity") && opens(&sandbox, "--key-file k1"));
+    let list = model(&sandbox, "recipient list m.sealed --format json");
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list["recipients"].as_array().unwrap().len(), 2, "{list}");
     // Whoever has the identity may take the key away, or itself.
     let removed = sandbox.run(words(&format!("model recipient remove m.sealed -i identity {RECIPIENT}")));
     assert!(removed.status.success(), "{}", text(&removed.stderr));

@@ -20,6 +20,12 @@ use crate::secret::{Secret, SecretBytes};
 /// The most that a passphrase of an identity file may cost: 2^20 rounds of scrypt, 1 GiB.
 const MOST_WORK: u8 = 20;
 
+/// Bytes of a blob's own header, which every byte of it may make a reader go over again,
+/// and the stanzas in it, each of which may be tried with every identity. A stanza of a
+/// post-quantum key has 2 KiB.
+const MOST_HEADER: usize = 16 * 1024;
+const MOST_STANZAS: usize = 32;
+
 /// Whoever answers what age and its plugins ask.
 pub trait Person: Send + Sync {
     /// Shows a message, such as that a key is to be touched.
@@ -147,6 +153,10 @@ impl AgeRecipient {
             writer.finish().map(drop)
         };
         write(&mut blob).map_err(|source| failed(source.into()))?;
+        if !is_bounded(&blob) {
+            let what = "its stanzas have more than 16 KiB, which no reader takes";
+            return Err(failed(std::io::Error::other(what).into()));
+        }
         Ok(Recipient { kind: RecipientKind::Age, key_id: self.key_id(), blob })
     }
 }
@@ -223,7 +233,10 @@ impl AgeIdentities {
         preamble: &Preamble,
     ) -> Result<Option<Secret<32>>, ContainerError> {
         let damaged = || Fault::of(file)(Fault::Wrapping(recipient.key_id));
-        let decryptor = Decryptor::new(&recipient.blob[..]).map_err(|_| damaged())?;
+        if !is_bounded(&recipient.blob) {
+            return Err(damaged());
+        }
+        let decryptor = Decryptor::new_buffered(&recipient.blob[..]).map_err(|_| damaged())?;
         let identities = self.0.iter().map(|identity| {
             let identity: &dyn age::Identity = &**identity;
             identity
@@ -252,6 +265,19 @@ impl fmt::Debug for AgeIdentities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AgeIdentities({}, redacted)", self.0.len())
     }
+}
+
+/// Whether `blob` has an age header of a size that may be parsed: what parses it begins
+/// anew with each line.
+pub(super) fn is_bounded(blob: &[u8]) -> bool {
+    let mut stanzas = 0;
+    for line in blob[..blob.len().min(MOST_HEADER)].split_inclusive(|byte| *byte == b'\n') {
+        stanzas += usize::from(line.starts_with(b"-> "));
+        if line.starts_with(b"---") {
+            return stanzas <= MOST_STANZAS && line.ends_with(b"\n");
+        }
+    }
+    false
 }
 
 /// A mistyped recipient may be anything: a part of it tells which.

@@ -81,6 +81,11 @@ impl Body {
         if recipients.len() > 1 && recipients.iter().any(|r| r.kind == RecipientKind::Passphrase) {
             return Err(malformed("a passphrase is not its only recipient"));
         }
+        // Else one label would stand for two readers, and whoever is asked for one of them,
+        // a command for example, for as many as fit.
+        if has_twice(recipients.iter().map(|recipient| recipient.key_id)) {
+            return Err(malformed("two recipients have one key id"));
+        }
 
         let metadata = fields.prefixed().ok_or_else(short)?.to_vec();
         if !MESSAGE_LENGTHS.contains(&metadata.len()) {
@@ -91,7 +96,10 @@ impl Body {
         if !rest.is_empty() {
             return Err(malformed("a signature record is cut short"));
         }
-        let signatures = records.iter().map(SignatureRecord::from_bytes).collect();
+        let signatures: Vec<_> = records.iter().map(SignatureRecord::from_bytes).collect();
+        if has_twice(signatures.iter().map(|record| record.signer)) {
+            return Err(malformed("two signature records are of one signer"));
+        }
 
         if !fields.0.is_empty() {
             return Err(malformed("its body is longer than its fields"));
@@ -108,6 +116,12 @@ impl SignatureRecord {
         record.signature.copy_from_slice(signature);
         record
     }
+}
+
+fn has_twice<T: Ord>(items: impl Iterator<Item = T>) -> bool {
+    let mut items: Vec<_> = items.collect();
+    items.sort_unstable();
+    items.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn length(length: usize) -> Result<[u8; 2], ContainerError> {
@@ -225,8 +239,20 @@ pub(super) mod tests {
             assert!(malformed(&body).contains(what), "{what}: {}", malformed(&body));
         }
         let mut two = good.clone();
-        two.recipients.push(Recipient { blob: passphrase_blob(), ..recipient(RecipientKind::Passphrase) });
+        let phrase = recipient(RecipientKind::Passphrase);
+        two.recipients.push(Recipient { key_id: KeyId([2; 16]), blob: passphrase_blob(), ..phrase });
         assert!(malformed(&two.encode().unwrap()).contains("only recipient"));
+        // Of another kind, too.
+        for kind in [RecipientKind::Key, RecipientKind::Age] {
+            let mut two = good.clone();
+            two.recipients.push(recipient(kind));
+            assert!(malformed(&two.encode().unwrap()).contains("one key id"));
+        }
+        let mut two = good.clone();
+        two.signatures = [4, 5].map(|byte| SignatureRecord::from_bytes(&[byte; SIGNATURE])).to_vec();
+        assert!(Body::parse(SlotName::B, &two.encode().unwrap()).is_ok());
+        two.signatures[1].signer = two.signatures[0].signer;
+        assert!(malformed(&two.encode().unwrap()).contains("one signer"));
         let mut cut = with(|_| ());
         let end = cut.len();
         cut[end - 1] = 79;

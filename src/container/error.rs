@@ -10,6 +10,9 @@ use crate::crypto::argon2id::OutOfMemory;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
 
+/// Of those that a header names, so many are listed in a message.
+const MOST_LISTED: usize = 8;
+
 /// Why a model could not be sealed, or a sealed one not be opened.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
@@ -38,7 +41,7 @@ pub enum ContainerError {
     NotInPlace { name: String },
     #[error("'{name}' holds its payload itself, so another file cannot be it")]
     NotDetached { name: String },
-    #[error("no key opens '{name}', which is sealed for {}; {}", list(recipients), tried_text(tried))]
+    #[error("no key opens '{name}', which is sealed for {}; {}", some(recipients), tried_text(tried))]
     NoKey { name: String, recipients: Vec<String>, tried: Vec<String>, kinds: Vec<RecipientKind> },
     #[error("the passphrase does not open '{name}'")]
     WrongPassphrase { name: String },
@@ -68,8 +71,8 @@ pub enum ContainerError {
     CommandKey,
     #[error("cannot {operation} a data key with key '{key}'")]
     Command { operation: &'static str, key: String, source: CommandError },
-    #[error("the answer of the command for key '{key}' {what}")]
-    CommandAnswer { key: String, what: &'static str },
+    #[error("the answer of the command for key '{key}' is no wrapped key")]
+    CommandAnswer { key: String },
     #[error("'{name}' is no regular file, so it cannot be loaded into memory")]
     NotRegular { name: String },
     #[error("'{name}' does not fit into memory: it needs {bytes} bytes")]
@@ -140,6 +143,8 @@ pub enum Fault {
     Wrapping(KeyId),
     #[error("what key {0} wrapped is not for this file")]
     Foreign(KeyId),
+    #[error("the answer of the command for key {0} has not the 64 bytes that were wrapped")]
+    Answer(KeyId),
     #[error("its passphrase recipient has a wrong length")]
     PassphraseLength,
     #[error("its passphrase would take {memory} KiB of memory, {passes} passes, {lanes} lanes: not allowed")]
@@ -170,7 +175,7 @@ pub enum Fault {
     Digest,
     #[error("nobody has signed it")]
     Unsigned,
-    #[error("no trusted signer has signed it; it is signed by {}", list(.0))]
+    #[error("no trusted signer has signed it; it is signed by {}", some(.0))]
     Untrusted(Vec<SignerId>),
     #[error("the signature of {0} is not one of this file")]
     SignatureForged(SignerId),
@@ -216,6 +221,9 @@ impl Fault {
             | Self::MetadataForged
             | Self::MetadataMalformed(_) => {
                 "someone changed the header; restore the file from a copy you trust"
+            }
+            Self::Answer(_) => {
+                "does the command open other files? Else run it by hand: it must give back what was wrapped, as it was"
             }
             Self::Size { .. } | Self::Digest => "whoever sealed it gave wrong metadata; encrypt it anew",
             Self::Unsigned => "whoever made it can sign it with `sealserve model sign`",
@@ -308,9 +316,7 @@ impl Diagnose for ContainerError {
             }
             Self::CommandKey => "pass the name that the command knows the key by",
             Self::Command { source, .. } => return source.hint(),
-            Self::CommandAnswer { .. } => {
-                "run the command by hand: it must give back what was wrapped, as it was"
-            }
+            Self::CommandAnswer { .. } => "run the command by hand: it must encrypt what it gets",
             Self::NotRegular { .. } => "copy it into a file first",
             Self::TooLarge { .. } => "decrypt it as a stream, or use a machine with more memory",
             Self::KeyLength { .. } | Self::KeyEncoding { .. } => {
@@ -366,6 +372,14 @@ fn missing_key(kinds: &[RecipientKind]) -> String {
 
 fn list(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A header from a stranger may name thousands.
+fn some(items: &[impl ToString]) -> String {
+    match items.len().saturating_sub(MOST_LISTED) {
+        0 => list(items),
+        more => format!("{} and {more} more", list(&items[..MOST_LISTED])),
+    }
 }
 
 fn tried_text(tried: &[String]) -> String {

@@ -10,7 +10,7 @@ use super::error::{ContainerError, Fault};
 use super::names::{KeyId, RecipientKind};
 use super::preamble::{LABEL, Preamble};
 use super::recipient::{BOUND_KEY, Recipient, bind, unbind};
-use crate::command::{Program, Question};
+use crate::command::{CommandError, Program, Question};
 use crate::crypto::digest::sha256;
 use crate::secret::{Secret, SecretBytes};
 
@@ -60,7 +60,7 @@ impl External {
         let blob = wrapped.expose().to_vec();
         // `cat` is no encryption, nor is base64.
         if blob.is_empty() || holds(&blob, data_key) {
-            return Err(ContainerError::CommandAnswer { key: self.name.clone(), what: "is no wrapped key" });
+            return Err(ContainerError::CommandAnswer { key: self.name.clone() });
         }
         Ok(Recipient { kind: RecipientKind::External, key_id: self.key_id(), blob })
     }
@@ -72,13 +72,17 @@ impl External {
         recipient: &Recipient,
         preamble: &Preamble,
     ) -> Result<Secret<32>, ContainerError> {
-        let opened = self.ask("unwrap", &recipient.blob, BOUND_KEY)?;
-        if opened.len() != BOUND_KEY {
-            return Err(ContainerError::CommandAnswer {
-                key: self.name.clone(),
-                what: "has not the 64 bytes that were wrapped",
-            });
+        // No command gave such a blob, so none is bothered with it.
+        if !is_possible(&recipient.blob) {
+            return Err(Fault::of(file)(Fault::Wrapping(recipient.key_id)));
         }
+        let opened = match self.ask("unwrap", &recipient.blob, BOUND_KEY) {
+            Ok(opened) if opened.len() == BOUND_KEY => opened,
+            Ok(_) | Err(ContainerError::Command { source: CommandError::Flooded { .. }, .. }) => {
+                return Err(Fault::of(file)(Fault::Answer(recipient.key_id)));
+            }
+            Err(error) => return Err(error),
+        };
         unbind(preamble, opened.expose()).ok_or(Fault::Foreign(recipient.key_id)).map_err(Fault::of(file))
     }
 
@@ -96,6 +100,11 @@ impl External {
             source,
         })
     }
+}
+
+/// Whether a command can have answered with `blob`.
+pub(super) fn is_possible(blob: &[u8]) -> bool {
+    (1..=MOST_WRAPPED).contains(&blob.len())
 }
 
 /// Whether `blob` has the key inside, as it is or in a common text form.

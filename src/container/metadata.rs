@@ -16,6 +16,8 @@ pub const ONNX: &str = "application/x-onnx";
 
 /// Most bytes of JSON.
 const MAX_JSON: usize = 16 * 1024;
+/// Most arrays and objects inside each other.
+const MAX_DEPTH: usize = 64;
 /// Most bytes of one field.
 const MAX_FIELD: usize = 255;
 /// The lengths that encrypted metadata can have: that of no more than
@@ -78,17 +80,42 @@ impl Metadata {
     ) -> Result<(Self, Digest), Fault> {
         let json = cobblestone::open(data_key, &preamble.context("meta"), message)
             .map_err(|_| Fault::MetadataForged)?;
-        // serde would take an array for an object without names.
-        if !json.expose().trim_ascii_start().starts_with(b"{") {
-            return Err(Fault::MetadataMalformed("they are no JSON object".to_owned()));
+        let malformed = |what: &str| Fault::MetadataMalformed(what.to_owned());
+        // serde does not look into strings that it ignores.
+        let text = std::str::from_utf8(json.expose()).map_err(|_| malformed("they are not UTF-8"))?;
+        if !is_shallow(text) {
+            return Err(malformed("they are nested too deep"));
         }
-        let metadata: Self = serde_json::from_slice(json.expose())
-            .map_err(|error| Fault::MetadataMalformed(error.to_string()))?;
+        // serde would take an array for an object without names.
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(malformed("they are no JSON object"));
+        }
+        let metadata: Self = serde_json::from_str(text).map_err(|error| malformed(&error.to_string()))?;
         match metadata.invalid_field() {
             None => Ok((metadata, sha256(&[json.expose()]))),
             Some(field) => Err(Fault::MetadataMalformed(format!("its {field} is not acceptable"))),
         }
     }
+}
+
+/// Whether arrays and objects are nested no deeper than any parser bears. What is no JSON
+/// is found by who parses it.
+fn is_shallow(json: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return false;
+        }
+    }
+    true
 }
 
 /// Encrypts metadata that [`Metadata::encode`] made.
@@ -174,6 +201,27 @@ mod tests {
     fn fields_of_later_versions_are_ignored() {
         let json = r#"{"name":"a","version":"1","media_type":"t","created":"c","licence":{"x":[1]}}"#;
         assert_eq!(decode(json.as_bytes()).unwrap().name, "a");
+    }
+
+    #[test]
+    fn what_is_ignored_is_text_of_some_depth_all_the_same() {
+        let with = |more: &[u8]| {
+            let known = br#"{"name":"a","version":"1","media_type":"t","created":"c","x":"#;
+            decode(&[&known[..], more, b"}"].concat())
+        };
+        let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let brackets = format!(r#""{}""#, r#"[\""#.repeat(100));
+        for fine in [&deep(63), &brackets, r#""\ud800""#, "1e999", r#"{"name":1,"name":2},"x":[]"#] {
+            assert!(with(fine.as_bytes()).is_ok(), "{fine}");
+        }
+        for bad in [deep(64).as_bytes(), b"\"\xff\"", b"{\"\xff\":1}", b"NaN", b"\"\x01\""] {
+            assert!(
+                matches!(with(bad), Err(Fault::MetadataMalformed(_))),
+                "{}",
+                String::from_utf8_lossy(bad)
+            );
+        }
+        assert!(with(&b"[".repeat(10_000)).is_err());
     }
 
     #[test]

@@ -25,8 +25,8 @@ impl Passphrase {
     /// Reads one from `contents`, which may end in a newline.
     pub fn parse(contents: &SecretBytes) -> Result<Self, ContainerError> {
         let line = contents.expose();
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let ends = [&b"\r\n"[..], b"\n"];
+        let line = ends.iter().find_map(|end| line.strip_suffix(*end)).unwrap_or(line);
         let refused = |what| Err(ContainerError::Passphrase { what });
         if line.is_empty() {
             return refused("is empty");

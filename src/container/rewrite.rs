@@ -15,7 +15,7 @@ use super::open::{Sealed, Unlocked};
 use super::openers::{KeySource, Others};
 use super::preamble::REGION;
 use super::recipient::Recipient;
-use super::signature::Statement;
+use super::signature::{SignaturePolicy, Statement};
 use super::slot::{self, Slot};
 use super::stream::ReadAt;
 use super::wrapper::Wrapper;
@@ -25,9 +25,10 @@ use crate::progress::Progress;
 /// What becomes of a file's recipients. Who is not named stays.
 #[derive(Debug, Clone, Default)]
 pub struct RecipientChange {
-    /// They can open it from now on. Who can already is left as it is; but where a
-    /// command is removed and added, its key may have a new version under the old
-    /// name, so the data key is wrapped anew.
+    /// They can open it from now on. Whose key or passphrase opens it already is left as
+    /// it is. For age and for commands the data key is wrapped anew: that the header
+    /// names them does not say that they can open it, and a command's key may have a new
+    /// version under the old name.
     pub add: Vec<Wrapper>,
     /// They no longer can, unless they are added. Who could not anyway is no error.
     pub remove: Vec<KeyId>,
@@ -41,6 +42,7 @@ pub struct RecipientChange {
 
 /// What became of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a report of facts, none of which follows from others")]
 pub struct Rewritten {
     /// Whether the header was rewritten, or would be; not where all was done before.
     pub changed: bool,
@@ -56,6 +58,10 @@ pub struct Rewritten {
     pub healed: bool,
     /// Names that the file has; what is written shows under each of them.
     pub links: u64,
+    /// Whether a server demands no signature of it any more, or would not, though nothing
+    /// here shows who made it: what opened it is public (see [`SignaturePolicy::demands`]),
+    /// and who was added is not. Signatures that it has were not verified.
+    pub of_unknown_origin: bool,
     /// Whether it was opened. Where nothing opened it, all this is what its header
     /// says, and nothing was to be done.
     pub authentic: bool,
@@ -127,18 +133,32 @@ impl Rewrite {
         let whole = header.is_whole();
         let changed = !(added.is_empty() && removed.is_empty() && whole);
         let (recipients, links) = (body.recipients.clone(), rewrite.links);
+        let opened_by = rewrite.unlocked.kind();
         let generation = match (changed, dry_run) {
             (false, _) => header.generation(),
             (true, true) => rewrite.rehearse(body)?,
             (true, false) => rewrite.commit(body)?,
         };
         let healed = changed && !whole;
-        Ok(Rewritten { changed, added, removed, recipients, generation, healed, links, authentic: true })
+        let policy = SignaturePolicy::default();
+        let is_free = |new: &Recipient| added.contains(&new.key_id) && !policy.demands(new.kind);
+        let of_unknown_origin = policy.demands(opened_by) && recipients.iter().any(is_free);
+        Ok(Rewritten {
+            changed,
+            added,
+            removed,
+            recipients,
+            generation,
+            healed,
+            links,
+            of_unknown_origin,
+            authentic: true,
+        })
     }
 
     /// What is to be said of a file that nothing opens any more, if an earlier run is
-    /// why: whoever is to be added stands in its header, none who is to be removed does,
-    /// and it is whole. A passphrase has no id to be known by.
+    /// why: whoever is to be added, by age or a command, stands in its header, none who is
+    /// to be removed does, and it is whole. A key or a passphrase would have opened it.
     fn done_before(
         path: &Path,
         change: &RecipientChange,
@@ -148,7 +168,7 @@ impl Rewrite {
         let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
         let sealed = Sealed::of(path, file)?;
         let header = sealed.header();
-        let is_there = |wrapper: &Wrapper| wrapper.key_id().is_some_and(|id| header.has_recipient(&id));
+        let is_there = |wrapper: &Wrapper| header.recipients().iter().any(|one| wrapper.is_named_by(one));
         let all = !change.add.is_empty() && change.add.iter().all(is_there);
         let gone = !change.remove.iter().any(|id| header.has_recipient(id));
         Ok((all && gone && header.is_whole()).then(|| Rewritten {
@@ -159,6 +179,7 @@ impl Rewrite {
             generation: header.generation(),
             healed: false,
             links,
+            of_unknown_origin: false,
             authentic: false,
         }))
     }
@@ -193,7 +214,7 @@ impl Rewrite {
     ) -> Result<(Vec<KeyId>, Vec<KeyId>), ContainerError> {
         let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
         let name = &self.unlocked.input().name;
-        let is_for = |wrapper: &Wrapper, recipient: &_| wrapper.is_for(name, recipient, preamble);
+        let opens = |wrapper: &Wrapper, recipient: &_| wrapper.opens(name, recipient, preamble, data_key);
         let (mut leaving, mut staying) = (Vec::new(), Vec::new());
         for recipient in body.recipients.drain(..) {
             let named = change.remove.contains(&recipient.key_id);
@@ -202,14 +223,15 @@ impl Rewrite {
                     Some(openers) => openers.open(name, &recipient, preamble)?,
                     None => false,
                 };
-            let again = recipient.kind != RecipientKind::External
-                && change.add.iter().any(|wrapper| is_for(wrapper, &recipient));
-            let stays = !leaves || again;
+            let again = change.add.iter().any(|wrapper| opens(wrapper, &recipient));
+            // What has the label of someone new makes room for what is theirs.
+            let replaced = change.add.iter().any(|wrapper| wrapper.key_id() == Some(recipient.key_id));
+            let stays = again || !(leaves || replaced);
             if stays { staying.push(recipient) } else { leaving.push(recipient) }
         }
         let mut added = Vec::new();
         for wrapper in &change.add {
-            if !staying.iter().any(|recipient| is_for(wrapper, recipient)) {
+            if !staying.iter().any(|recipient| opens(wrapper, recipient)) {
                 let recipient = wrapper.wrap(preamble, data_key)?;
                 added.push(recipient.key_id);
                 staying.push(recipient);

@@ -1,14 +1,14 @@
 //! Whom a data key can be wrapped for.
 
-use super::age_key::AgeRecipient;
+use super::age_key::{self, AgeRecipient};
 use super::error::ContainerError;
-use super::external::External;
+use super::external::{self, External};
 use super::kek::Kek;
 use super::names::{KeyId, RecipientKind};
 use super::passphrase::Passphrase;
 use super::preamble::Preamble;
 use super::recipient::Recipient;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// Whom a data key is wrapped for.
 #[derive(Debug, Clone)]
@@ -44,14 +44,35 @@ impl Wrapper {
         }
     }
 
-    /// Whether `recipient` is what this makes. That a passphrase is the same takes trying it.
-    pub(super) fn is_for(&self, file: &str, recipient: &Recipient, preamble: &Preamble) -> bool {
-        match self {
-            Self::Passphrase(own) => {
-                recipient.kind == RecipientKind::Passphrase && own.unwrap(file, recipient, preamble).is_ok()
+    /// Whether `recipient` gives its holder `data_key`. Its label proves nothing: whoever
+    /// wrote the header chose it. For age and for commands that is all that could be
+    /// asked here, so it is no.
+    pub(super) fn opens(
+        &self,
+        file: &str,
+        recipient: &Recipient,
+        preamble: &Preamble,
+        data_key: &Secret<32>,
+    ) -> bool {
+        let unwrapped = match (self, recipient.kind) {
+            (Self::Key(kek), RecipientKind::Key) if kek.id() == recipient.key_id => {
+                recipient.unwrap(kek, preamble).ok()
             }
-            other => other.key_id() == Some(recipient.key_id),
-        }
+            (Self::Passphrase(own), RecipientKind::Passphrase) => own.unwrap(file, recipient, preamble).ok(),
+            _ => None,
+        };
+        unwrapped.is_some_and(|found| secret::equal(found.expose(), data_key.expose()))
+    }
+
+    /// Whether `recipient` says that it is what this makes, and may be, of a file that
+    /// nothing opens. A key and a passphrase are at hand to try, so no label stands for them.
+    pub(super) fn is_named_by(&self, recipient: &Recipient) -> bool {
+        let possible = match self {
+            Self::Key(_) | Self::Passphrase(_) => false,
+            Self::Age(_) => age_key::is_bounded(&recipient.blob),
+            Self::External(_) => external::is_possible(&recipient.blob),
+        };
+        possible && self.kind() == recipient.kind && self.key_id() == Some(recipient.key_id)
     }
 
     /// Wraps `data_key`.

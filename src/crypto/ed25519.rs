@@ -48,7 +48,7 @@ impl SigningKey {
     /// The one key in a PEM text.
     pub fn from_pem(text: &[u8]) -> Result<Self, NotAKey> {
         let blocks = pem::decode_all("PRIVATE KEY", text).ok_or(NotAKey)?;
-        let mut keys = blocks.into_iter().map(SecretBytes::from);
+        let mut keys = blocks.into_iter();
         match (keys.next(), keys.next()) {
             (Some(pkcs8), None) => Self::from_pkcs8(pkcs8),
             _ => Err(NotAKey),
@@ -95,7 +95,7 @@ impl PublicKey {
     /// The keys in a PEM text: at least one, and nothing but Ed25519.
     pub fn from_pem(text: &[u8]) -> Result<Vec<Self>, NotAKey> {
         let blocks = pem::decode_all("PUBLIC KEY", text).filter(|blocks| !blocks.is_empty());
-        blocks.ok_or(NotAKey)?.iter().map(|der| Self::from_spki(der)).collect()
+        blocks.ok_or(NotAKey)?.iter().map(|der| Self::from_spki(der.expose())).collect()
     }
 
     fn from_spki(der: &[u8]) -> Result<Self, NotAKey> {

@@ -15,10 +15,10 @@ pub fn encode(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// Every block of `label` in `text`; `None` where one is malformed. What stands
+/// Every block of `label` in `text`, wiped where it is dropped; `None` where one is malformed. What stands
 /// between blocks is explanation, says the RFC, and blocks of other labels are
 /// not looked at.
-pub fn decode_all(label: &str, text: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub fn decode_all(label: &str, text: &[u8]) -> Option<Vec<SecretBytes>> {
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let mut blocks = Vec::new();
@@ -33,7 +33,7 @@ pub fn decode_all(label: &str, text: &[u8]) -> Option<Vec<Vec<u8>>> {
                 line => body.expose_mut().extend_from_slice(line),
             }
         }
-        blocks.push(BASE64.decode(body.expose()).ok()?);
+        blocks.push(SecretBytes::from(BASE64.decode(body.expose()).ok()?));
     }
     Some(blocks)
 }
@@ -48,10 +48,14 @@ mod tests {
             let der: Vec<u8> = (0..length).collect();
             let text = encode("PUBLIC KEY", &der);
             assert!(text.lines().all(|line| line.len() <= LINE));
-            assert_eq!(decode_all("PUBLIC KEY", text.as_bytes()).unwrap(), [&der[..]]);
+            let decoded = |label, text: &str| {
+                let blocks = decode_all(label, text.as_bytes()).unwrap();
+                blocks.iter().map(|block| block.expose().to_vec()).collect::<Vec<_>>()
+            };
+            assert_eq!(decoded("PUBLIC KEY", &text), [&der[..]]);
             let twice = format!("of ann\r\n{}of bob\n{text}", text.replace('\n', "\r\n"));
-            assert_eq!(decode_all("PUBLIC KEY", twice.as_bytes()).unwrap(), [&der[..], &der]);
-            assert_eq!(decode_all("PRIVATE KEY", text.as_bytes()).unwrap(), [[0; 0]; 0]);
+            assert_eq!(decoded("PUBLIC KEY", &twice), [&der[..], &der]);
+            assert_eq!(decoded("PRIVATE KEY", &text), [[0; 0]; 0]);
         }
     }
 
@@ -64,7 +68,7 @@ mod tests {
             text.replace('M', "*"),
             text.replace("\n-----END", "=\n-----END"),
         ] {
-            assert_eq!(decode_all("PUBLIC KEY", bad.as_bytes()), None, "{bad}");
+            assert!(decode_all("PUBLIC KEY", bad.as_bytes()).is_none(), "{bad}");
         }
     }
 

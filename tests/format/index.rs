@@ -102,10 +102,7 @@ pub(crate) fn code(error: &ContainerError) -> &'static str {
         ContainerError::Fault { fault, .. } => fault_code(fault),
         ContainerError::Archive { fault, .. } => archive_code(fault),
         ContainerError::NoKey { .. } => "no-key",
-        // What a command answers is known to be wrong by its length, too.
-        ContainerError::WrongPassphrase { .. }
-        | ContainerError::Command { .. }
-        | ContainerError::CommandAnswer { .. } => "wrapping",
+        ContainerError::WrongPassphrase { .. } => "wrapping",
         ContainerError::PayloadElsewhere { .. } => "payload-elsewhere",
         ContainerError::NotDetached { .. } => "payload-here",
         other => panic!("{other:?}"),
@@ -127,7 +124,7 @@ fn fault_code(fault: &Fault) -> &'static str {
         }
         Fault::RecipientType(_) => "recipient-type",
         Fault::SlotsDisagree(_) => "slots-disagree",
-        Fault::Wrapping(_) | Fault::Foreign(_) => "wrapping",
+        Fault::Wrapping(_) | Fault::Foreign(_) | Fault::Answer(_) => "wrapping",
         Fault::SlotForged(_) => "slot-forged",
         Fault::MetadataForged => "metadata-forged",
         Fault::MetadataMalformed(_) => "metadata-malformed",

@@ -52,10 +52,10 @@ fn check_names(members: &Members) {
     for (name, _) in members {
         assert_eq!(check_name(name), Ok(()));
         assert!(!name.starts_with('/') && name.split('/').all(|part| !["", ".", ".."].contains(&part)));
-        assert!(files.insert(name.to_lowercase()), "{name} is there twice");
+        assert!(files.insert(name.to_ascii_lowercase()), "{name} is there twice");
     }
     for (name, _) in members {
-        let inside = |(at, _)| files.contains(&name[..at].to_lowercase());
+        let inside = |(at, _)| files.contains(&name[..at].to_ascii_lowercase());
         assert!(!name.match_indices('/').any(inside), "{name} is in a file");
     }
 }

@@ -128,8 +128,7 @@ fn key(bytes: &[u8]) {
 
 fn passphrase(bytes: &[u8]) {
     let Ok(phrase) = Passphrase::parse(&SecretBytes::from(bytes.to_vec())) else { return };
-    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
     assert!((1..=1024).contains(&line.len()) && !line.iter().any(u8::is_ascii_control));
     if phrase.require_strong().is_ok() {
         assert!(line.len() >= 12 && line.trim_ascii() == line);

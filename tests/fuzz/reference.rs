@@ -1,6 +1,7 @@
 //! A second reader of headers, from `docs/file-format.md` alone: it says whether a file
 //! has one, and what that says, for the comparison with the first.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use sealserve::crypto::digest::sha256;
@@ -57,9 +58,15 @@ impl Body {
             && signatures.len().is_multiple_of(80)
             && (72..=16_472).contains(&metadata.len())
             && !recipients.is_empty()
+            && all_differ(recipients.iter().map(|recipient| &recipient.key_id[..]))
+            && all_differ(body[signatures.clone()].chunks(80).map(|record| &record[..16]))
             && recipients.iter().all(right);
         well.then_some(Self { generation, recipients, metadata, signatures })
     }
+}
+
+fn all_differ<'a>(ids: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+    ids.clone().collect::<HashSet<_>>().len() == ids.count()
 }
 
 /// Whether a passphrase costs as much as RFC 9106 demands, and no more than gigabytes

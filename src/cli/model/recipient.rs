@@ -132,8 +132,10 @@ impl Add {
         for recipient in changed.recipients.iter().filter(is_new) {
             context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
         }
+        let header = changed.into();
+        RewrittenDocument::warn_of_origin(context, [(self.file.as_path(), Some(&header))].into_iter());
         let (file, dry_run) = (self.file.into(), self.dry_run);
-        written(context.output.document(&Changed::<true> { file, dry_run, header: changed.into() }))
+        written(context.output.document(&Changed::<true> { file, dry_run, header }))
     }
 }
 

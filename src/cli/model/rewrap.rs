@@ -1,6 +1,7 @@
 //! `model rewrap`.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
@@ -32,7 +33,7 @@ compromised is refused, unless --rewrap-only --insecure.
 
 Recipients that no option names stay. Files that are done are skipped, so an interrupted run is simply
 run again. Of those that nothing here opens any more (they are for age or a command now), their
-headers tell.
+headers tell; where something does, the data key is wrapped for age or a command again.
 That also mends a header slot that was torn, with the same key as --key-file and --new-key-file
 where no recipient shall change.")]
 pub(super) struct Rewrap {
@@ -71,15 +72,48 @@ pub(super) struct RewrittenDocument {
     healed: bool,
     /// Names of the file; all of them show the change.
     links: u64,
+    /// Whether a server demands no signature of it any more, though nothing here shows
+    /// who made it.
+    of_unknown_origin: bool,
     /// Not, where nothing opened the file, and its header says that all was done before.
     authentic: bool,
 }
 
 impl From<Rewritten> for RewrittenDocument {
     fn from(rewritten: Rewritten) -> Self {
-        let Rewritten { generation, added, removed, recipients, healed, links, authentic, .. } = rewritten;
-        let recipients = recipients.into_iter().map(|recipient| recipient.key_id).collect();
-        Self { generation, added, removed, recipients, healed, links, authentic }
+        Self {
+            generation: rewritten.generation,
+            added: rewritten.added,
+            removed: rewritten.removed,
+            recipients: rewritten.recipients.into_iter().map(|recipient| recipient.key_id).collect(),
+            healed: rewritten.healed,
+            links: rewritten.links,
+            of_unknown_origin: rewritten.of_unknown_origin,
+            authentic: rewritten.authentic,
+        }
+    }
+}
+
+impl RewrittenDocument {
+    /// Warns of those of `files` that anyone could have made and that a server takes now.
+    pub(super) fn warn_of_origin<'a>(
+        context: &Context,
+        files: impl Iterator<Item = (&'a Path, Option<&'a Self>)>,
+    ) {
+        let unknown = |file: Option<&Self>| file.is_some_and(|file| file.of_unknown_origin);
+        let mut found = files.filter(|(_, file)| unknown(*file)).map(|(path, _)| path);
+        let Some(first) = found.next() else { return };
+        let others = match found.count() {
+            0 => String::new(),
+            n => format!(" and of {n} more"),
+        };
+        context.output.warn(&format!(
+            "nothing shows who made '{}'{others}: for age, and for a command that wraps with a public key, anyone \
+             can make a file and keep its data key, and of what a key or a passphrase opens `serve` demands no \
+             signature. `sealserve model verify --trusted-signer FILE` tells who signed it; `sealserve model \
+             reencrypt` and `sealserve model sign` make it yours",
+            first.display()
+        ));
     }
 }
 
@@ -111,6 +145,7 @@ impl Rewrap {
                 "{told} of those skipped were not opened: that they are done is what their headers say"
             ));
         }
+        RewrittenDocument::warn_of_origin(context, document.rows.each());
         document.rows.conclude(context, "rewrapped")?;
         written(said)
     }

@@ -9,6 +9,7 @@
 //! - Memory is constant, whatever the length of the members: what grows with their number
 //!   has a bound, by that and by the length and the parts of their names.
 
+mod alike;
 mod block;
 mod list;
 mod manifest;

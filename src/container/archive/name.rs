@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{ArchiveFault, MAX_MEMBERS};
+use super::{ArchiveFault, MAX_MEMBERS, alike};
 
 /// Name of the last entry, which tells what is in the archive.
 pub const MANIFEST: &str = ".sealserve-manifest.json";
@@ -47,7 +47,7 @@ pub(super) struct Names {
     last: String,
     count: usize,
     /// Every name and every directory that names imply: by the directory it is in and
-    /// its last part in lower case.
+    /// its last part, folded.
     taken: HashMap<(u32, Box<str>), Taken>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Names {
 struct Taken {
     /// Its number, if it is a directory; that of all is 0.
     directory: Option<u32>,
-    /// As it is spelled, if that is not in lower case.
+    /// As it is spelled, if that is not how it is folded.
     spelling: Option<Box<str>>,
 }
 
@@ -76,7 +76,7 @@ impl Names {
         let (mut directory, mut at) = (0, 0);
         for part in name.split('/') {
             let is_file = at + part.len() == name.len();
-            let lower = part.to_lowercase();
+            let lower = alike::folded(part);
             let next = u32::try_from(self.taken.len() + 1).map_err(|_| ArchiveFault::TooMany)?;
             let taken = self.taken.entry((directory, lower.as_str().into())).or_insert_with(|| Taken {
                 directory: (!is_file).then_some(next),
@@ -145,6 +145,11 @@ mod tests {
             (&["a/B", "a/b/c"], false),
             (&["a/B/c", "a/b"], false),
             (&["a/É/x", "a/é/y"], false),
+            (&["ΟΔΟΣ", "οδος"], false),
+            (&["οδος", "οδοσ"], false),
+            // Whose case some versions of Unicode know, and others do not.
+            (&["\u{264}", "\u{a7cb}"], true),
+            (&["\u{19b}", "\u{a7dc}"], true),
             (&[MANIFEST], false),
         ] {
             let mut taken = Names::default();

@@ -218,11 +218,15 @@ fn metadata_of_another_file_are_refused() {
 #[test]
 fn other_recipients_are_listed_and_do_not_disturb() {
     let parts = parts();
-    let recipient = |kind| Recipient { kind, key_id: KeyId([6; 16]), blob: b"opaque".to_vec() };
+    let recipient = |kind: RecipientKind| {
+        let key_id = KeyId([kind.number().to_be_bytes()[1]; 16]);
+        Recipient { kind, key_id, blob: b"opaque".to_vec() }
+    };
     let mixed = parts.slot(|body| {
         body.recipients.insert(0, recipient(RecipientKind::Age));
         body.recipients.push(recipient(RecipientKind::External));
-        body.signatures = vec![SignatureRecord { signer: SignerId([8; 16]), signature: [9; 64] }; 2];
+        let record = |byte| SignatureRecord { signer: SignerId([byte; 16]), signature: [9; 64] };
+        body.signatures = vec![record(7), record(8)];
     });
     let bytes = parts.with_slots(&mixed, &mixed);
     assert_eq!(memory(&bytes).unwrap(), plaintext(100));

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::command::{CommandError, Program};
+use crate::container::body::Body;
 use crate::container::preamble::Preamble;
 use crate::container::slot::tests::checksum_again;
-use crate::container::{passphrase, slot};
+use crate::container::{age_key, passphrase, slot};
 use crate::crypto::argon2id::Cost;
 use crate::error::{Diagnose, Kind};
 use crate::secret::SecretBytes;
@@ -18,7 +19,7 @@ use crate::secret::SecretBytes;
 pub(super) const SECRET_KEY: &str =
     "AGE-SECRET-KEY-1DAJXYSHSNF33AZW0WZJ3YKGEE7E3NEGXTRQF9ZYTPXDEJV790GRQD8SU8S";
 pub(super) const PUBLIC_KEY: &str = "age1ljjadzfn5um0rnx746f3c27kr2ycvd9ae0yly8mjy3w5eqt35y7qdxsrz5";
-const OTHER_KEY: &str = "age1ham87kew7qcfc5nrk8qrvcpyqnt6cljn5r3w5mgs37k0yuwzyvhsyh92ze";
+pub(super) const OTHER_KEY: &str = "age1ham87kew7qcfc5nrk8qrvcpyqnt6cljn5r3w5mgs37k0yuwzyvhsyh92ze";
 
 pub(super) fn nobody() -> Arc<dyn Person> {
     Arc::new(Nobody)
@@ -72,18 +73,18 @@ fn open(bytes: &[u8], openers: &Openers) -> Result<RecipientKind, ContainerError
     Ok(unlocked.kind())
 }
 
-/// A file that holds the recipients of another one.
-fn transplanted(from: &[u8], to: &[u8]) -> Vec<u8> {
-    let parse = |bytes: &[u8]| {
-        let preamble = Preamble::parse(bytes).unwrap();
-        let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
-        (preamble, slot.body)
-    };
-    let ((_, donor), (preamble, mut body)) = (parse(from), parse(to));
-    body.recipients = donor.recipients;
+pub(super) fn recipients_of(bytes: &[u8]) -> Vec<Recipient> {
+    Sealed::from_bytes("f", bytes).unwrap().header().recipients().to_vec()
+}
+
+/// The file with other recipients, by somebody who has no key of it.
+fn forged(bytes: &[u8], recipients: Vec<Recipient>) -> Vec<u8> {
+    let preamble = Preamble::parse(bytes).unwrap();
+    let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
+    let body = Body { recipients, ..slot.body };
     // The MAC is made with a wrong key: the data key is checked before it.
     let slot = slot::write(&preamble, &body.encode().unwrap(), &Secret::from_fn(|key| key.fill(3))).unwrap();
-    [&to[..SLOT_A], &slot, &slot, &to[PAYLOAD..]].concat()
+    [&bytes[..SLOT_A], &slot, &slot, &bytes[PAYLOAD..]].concat()
 }
 
 #[test]
@@ -125,6 +126,57 @@ fn an_opener_that_fails_does_not_hide_one_that_works() {
     assert!(matches!(fault(error), Fault::Foreign(_)));
 }
 
+/// Whoever can write a header must not have a command run as often as it has room for.
+#[test]
+fn a_forged_header_has_a_command_run_once_at_most() {
+    let bytes = sealed_for(&[Wrapper::External(command("a", WRAP))]).unwrap();
+    let first = &recipients_of(&bytes)[0];
+    let directory = tempfile::tempdir().unwrap();
+    let runs = directory.path().join("runs");
+    let opener = command_opener("a", &format!("echo >> '{}'; exit 1", runs.display()));
+    let copies = |count| (0..count).map(|i| Recipient { blob: vec![i; 8], ..first.clone() }).collect();
+    let error = |count| open(&forged(&bytes, copies(count)), &opener).unwrap_err();
+    assert!(matches!(error(1), ContainerError::Command { .. }));
+    assert!(matches!(fault(error(50)), Fault::SlotMalformed { .. }));
+    assert_eq!(std::fs::read(&runs).unwrap().len(), 1);
+}
+
+#[test]
+fn a_command_is_given_no_blob_that_none_made() {
+    let bytes = sealed_for(&[Wrapper::External(command("a", WRAP))]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let runs = directory.path().join("runs");
+    let opener = command_opener("a", &format!("echo >> '{}'; exit 1", runs.display()));
+    let preamble = Preamble { slot_len: 65_536, ..Preamble::parse(&bytes).unwrap() };
+    let opened = |length| {
+        let recipient = Recipient { blob: vec![1; length], ..recipients_of(&bytes)[0].clone() };
+        opener.others.unwrap("f", &recipient, &preamble).unwrap_err()
+    };
+    for length in [0, 8193, 60_000] {
+        assert!(matches!(fault(opened(length)), Fault::Wrapping(_)), "{length}");
+        assert!(!runs.exists(), "{length}");
+    }
+    for length in [1, 8192] {
+        assert!(matches!(opened(length), ContainerError::Command { .. }), "{length}");
+    }
+    assert_eq!(std::fs::read(&runs).unwrap().len(), 2);
+}
+
+#[test]
+fn the_header_of_an_age_blob_is_bounded_before_it_is_parsed() {
+    let bounded = |stanzas: &str| {
+        let blob = format!("age-encryption.org/v1\n{stanzas}--- {}\nnonce and payload", "m".repeat(43));
+        age_key::is_bounded(blob.as_bytes())
+    };
+    let rest = 22 + 48;
+    assert!(bounded("-> x\n\n") && !bounded(&"-> x\n\n".repeat(33)) && bounded(&"-> x\n\n".repeat(32)));
+    assert!(bounded(&format!("-> {}\n", "x".repeat(16_384 - rest - 4))));
+    assert!(!bounded(&format!("-> {}\n", "x".repeat(16_384 - rest - 3))));
+    // Lines of a body count as bytes only; what does not end is too long.
+    assert!(bounded(&format!("-> x\n{}", "abc\n".repeat(4000))) && !bounded(&"abc\n".repeat(4100)));
+    assert!(!age_key::is_bounded(b"age-encryption.org/v1\n-> x\n\n--- m"));
+}
+
 #[test]
 fn strangers_are_refused() {
     let bytes = sealed_for(&[age_recipient(OTHER_KEY), Wrapper::External(command("a", WRAP))]).unwrap();
@@ -140,6 +192,21 @@ fn strangers_are_refused() {
         assert_eq!(error.kind(), Kind::Credential);
         assert!(error.hint().unwrap().contains("--age-identity"));
     }
+}
+
+#[test]
+fn a_header_does_not_fill_the_screen() {
+    let bytes = sealed_for(&[age_recipient(PUBLIC_KEY)]).unwrap();
+    let said = |count: u8| {
+        let recipient =
+            |id| Recipient { kind: RecipientKind::Age, key_id: KeyId([id; 16]), blob: Vec::new() };
+        let bytes = forged(&bytes, (0..count).map(recipient).collect());
+        open(&bytes, &Openers::default()).unwrap_err().to_string()
+    };
+    assert!(said(8).contains(&format!("{}; none", KeyId([7; 16]))), "{}", said(8));
+    assert!(said(100).contains(&format!("{} and 92 more; none", KeyId([7; 16]))), "{}", said(100));
+    let untrusted = |count| Fault::Untrusted((0..count).map(|id| SignerId([id; 16])).collect()).to_string();
+    assert!(untrusted(9).ends_with(" and 1 more") && !untrusted(8).contains("more"));
 }
 
 #[test]
@@ -173,7 +240,17 @@ fn nobody_is_a_recipient_twice() {
 #[test]
 fn weak_passphrases_are_refused_and_what_is_no_passphrase() {
     let parse = |text: &str| Passphrase::parse(&SecretBytes::from(text.to_owned()));
-    for bad in ["", "\n", "\r\n", "two\nlines of text", "tab\tinside it", &"x".repeat(1025)] {
+    for bad in [
+        "",
+        "\n",
+        "\r\n",
+        "\r",
+        "ends in a CR\r",
+        "two ends\n\n",
+        "two\nlines of text",
+        "tab\tinside it",
+        &"x".repeat(1025),
+    ] {
         assert!(matches!(parse(bad), Err(ContainerError::Passphrase { .. })), "{bad:?}");
     }
     for weak in [
@@ -205,7 +282,7 @@ fn a_wrapped_key_of_another_file_is_refused() {
         let kind = wrapper.kind();
         let make = || sealed_for(std::slice::from_ref(&wrapper)).unwrap();
         let (one, other) = (make(), make());
-        match open(&transplanted(&one, &other), &openers).unwrap_err() {
+        match open(&forged(&other, recipients_of(&one)), &openers).unwrap_err() {
             ContainerError::WrongPassphrase { .. } => assert_eq!(kind, RecipientKind::Passphrase),
             error => assert!(matches!(fault(error), Fault::Foreign(_)), "{kind:?}"),
         }
@@ -256,8 +333,10 @@ fn what_a_command_does_wrong_is_told_apart() {
     let error = |line: &str| open(&bytes, &command_opener("a", line)).unwrap_err();
     assert!(matches!(error("exit 3"), ContainerError::Command { source: CommandError::Failed { .. }, .. }));
     assert_eq!(error("exit 3").kind(), Kind::Credential);
-    assert!(matches!(error("yes"), ContainerError::Command { source: CommandError::Flooded { .. }, .. }));
-    assert!(matches!(error("printf short"), ContainerError::CommandAnswer { .. }));
+    // An answer of another length says that the file is wrong, or that the command is.
+    for line in ["yes", "printf short", "head -c 63 /dev/zero", "head -c 65 /dev/zero", ":"] {
+        assert!(matches!(fault(error(line)), Fault::Answer(_)), "{line}");
+    }
     assert!(matches!(fault(error("head -c 64 /dev/zero")), Fault::Foreign(_)));
     // The right key, but it failed all the same.
     let failing = format!("{UNWRAP}; exit 1");

@@ -4,10 +4,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::headers::parts_of;
+use super::recipients::{OTHER_KEY, PUBLIC_KEY, age_opener, age_recipient, recipients_of};
 use super::*;
 use crate::container::body::Body;
 use crate::container::preamble::Preamble;
-use crate::container::slot;
+use crate::container::{recipient, slot};
 use crate::fs::{Existing, SECRET};
 
 pub(super) fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
@@ -36,18 +38,108 @@ pub(super) fn opens(bytes: &[u8], key: u8) -> Result<Vec<u8>, ContainerError> {
 #[test]
 fn what_nothing_opens_counts_as_done_only_where_its_header_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let path = put(dir.path(), &sealed_with(b"model", &[kek(1), kek(3)], &metadata()));
-    let stranger = |old: u8, new: u8| Rewrite::recipients(&path, &kek(9), &from_to(old, new), false, &Silent);
-    let done = stranger(2, 3).unwrap();
+    let parts = parts_of(sealed(10));
+    let age = age_recipient(PUBLIC_KEY);
+    let blob = age.wrap(&parts.preamble, &parts.data_key).unwrap().blob;
+    let named = |kind, blob: &[u8]| {
+        let recipient = Recipient { kind, key_id: age.key_id().unwrap(), blob: blob.to_vec() };
+        let slot = parts.slot(|body| body.recipients.push(recipient));
+        put(dir.path(), &parts.with_slots(&slot, &slot))
+    };
+    let stranger = |path: &Path, old: u8, add: Vec<Wrapper>| {
+        let change = RecipientChange { add, ..from_to(old, 0) };
+        Rewrite::recipients(path, &kek(9), &change, false, &Silent)
+    };
+    let refused = |done| matches!(done, Err(ContainerError::NoKey { .. }));
+    let path = named(RecipientKind::Age, &blob);
+    let done = stranger(&path, 2, vec![age.clone()]).unwrap();
     assert_eq!((done.changed, done.authentic, done.generation), (false, false, 1));
     // One who is to go is still there, or one who is to come is not.
-    for (old, new) in [(1, 3), (2, 4)] {
-        assert!(matches!(stranger(old, new), Err(ContainerError::NoKey { .. })), "{old} {new}");
-    }
+    assert!(refused(stranger(&path, 1, vec![age.clone()])));
+    assert!(refused(stranger(&path, 2, vec![age.clone(), age_recipient(OTHER_KEY)])));
     // That nobody is to come is no sign of an earlier run.
-    let change = RecipientChange { add: Vec::new(), ..from_to(2, 3) };
-    let nobody = Rewrite::recipients(&path, &kek(9), &change, false, &Silent);
-    assert!(matches!(nobody, Err(ContainerError::NoKey { .. })));
+    assert!(refused(stranger(&path, 2, Vec::new())));
+    // A key that is to come would open it, whatever the header says.
+    assert!(refused(stranger(&path, 2, vec![kek(1).into()])));
+    // Nor is a label of another kind a sign, or one of a blob that no run has written.
+    let path = named(RecipientKind::External, &blob);
+    assert!(refused(stranger(&path, 2, vec![age.clone()])));
+    let path = named(RecipientKind::Age, b"x");
+    assert!(refused(stranger(&path, 2, vec![age])));
+}
+
+/// Whoever knows the data key, or made the file, can write a header that names someone
+/// who cannot open it; a rewrap to them must not lock the owner out and say "done".
+#[test]
+fn who_is_named_is_only_believed_where_it_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let parts = parts_of(sealed(10));
+    let key_id = kek(2).id();
+    let age = || age_recipient(PUBLIC_KEY);
+    let named = |kind, key_id, blob| {
+        let recipient = Recipient { kind, key_id, blob };
+        let slot = parts.slot(|body| body.recipients.push(recipient));
+        put(dir.path(), &parts.with_slots(&slot, &slot))
+    };
+    let junk = vec![7; recipient::KEY_BLOB];
+    for (kind, blob) in [
+        (RecipientKind::Key, junk.clone()),
+        (RecipientKind::Age, b"age-encryption.org/v1".to_vec()),
+        (RecipientKind::External, vec![1]),
+    ] {
+        let path = named(kind, key_id, blob);
+        let rewritten = rewrite(&path, &from_to(1, 2)).unwrap();
+        assert_eq!((rewritten.added, rewritten.removed), (vec![key_id], vec![kek(1).id()]), "{kind:?}");
+        let after = std::fs::read(&path).unwrap();
+        assert_eq!(opens(&after, 2).unwrap(), plaintext(10), "{kind:?}");
+        assert_eq!(recipients_of(&after).len(), 1, "{kind:?}");
+    }
+    // A right blob of another data key opens nothing either.
+    let other = Recipient::wrap(&kek(2), &parts.preamble, &crate::crypto::random::secret());
+    let path = named(RecipientKind::Key, key_id, other.blob);
+    assert_eq!(rewrite(&path, &from_to(1, 2)).unwrap().added, [key_id]);
+    assert_eq!(opens(&std::fs::read(&path).unwrap(), 2).unwrap(), plaintext(10));
+
+    // For age nothing here can tell, so it is wrapped for them in any case.
+    let to_age = RecipientChange { add: vec![age()], ..from_to(1, 2) };
+    let id = age().key_id().unwrap();
+    for kind in [RecipientKind::Age, RecipientKind::Key] {
+        let path = named(kind, id, junk.clone());
+        assert_eq!(rewrite(&path, &to_age).unwrap().added, [id]);
+        let after = std::fs::read(&path).unwrap();
+        assert_eq!(recipients_of(&after).len(), 1);
+        assert!(Sealed::from_bytes("f", &after).unwrap().unlock(&age_opener()).is_ok());
+    }
+}
+
+/// A stranger's file for age must be signed to be served; one that a key opens need not be.
+#[test]
+fn a_file_that_anyone_could_have_made_is_named_when_it_gets_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let both = || {
+        let mut openers = age_opener();
+        openers.keys.push(kek(1));
+        openers
+    };
+    let key = || Wrapper::Key(kek(2));
+    let age = || age_recipient(PUBLIC_KEY);
+    let told = |sealed_for: &[Wrapper], openers: Openers, add: Wrapper, dry_run| {
+        let mut out = Vec::new();
+        let spec = SealSpec { recipients: sealed_for, metadata: &metadata() };
+        seal(Named::new("m", &b"model"[..]), Named::new("o", &mut out), &spec, &Silent).unwrap();
+        let change = RecipientChange { add: vec![add], ..RecipientChange::default() };
+        let path = put(dir.path(), &out);
+        let rewritten = Rewrite::recipients(&path, &openers, &change, dry_run, &Silent).unwrap();
+        assert_eq!(rewritten.added.len(), 1);
+        rewritten.of_unknown_origin
+    };
+    for dry_run in [true, false] {
+        assert!(told(&[age()], age_opener(), key(), dry_run));
+    }
+    // It stays in need of a signature, or a holder of a key made it.
+    assert!(!told(&[age()], age_opener(), age(), false));
+    assert!(!told(&[age(), kek(1).into()], both(), key(), false));
+    assert!(!told(&[kek(1).into()], both(), age(), false));
 }
 
 #[test]

@@ -180,9 +180,16 @@ fn another_files_signature_is_refused() {
     let slot = parts.slot(|body| body.signatures = vec![record.clone()]);
     let forged = Err(Fault::SignatureForged(case.signer.id()));
     assert_eq!(opened(&parts.with_slots(&slot, &slot), &case.trusted()), forged);
-    // Nor is it outweighed by a right one, of the same signer or of another.
+    // Nor is it outweighed by a right one of another; of the same signer there is one.
+    let second = Signer::generate();
+    case.sign(std::slice::from_ref(&second)).unwrap();
+    let parts = parts_of(case.bytes());
+    let slot = parts.slot(|body| body.signatures[0] = record.clone());
+    let both = [second.public(), case.signer.public()];
+    assert_eq!(opened(&parts.with_slots(&slot, &slot), &both), forged);
     let slot = parts.slot(|body| body.signatures.push(record.clone()));
-    assert_eq!(opened(&parts.with_slots(&slot, &slot), &case.trusted()), forged);
+    let malformed = fault(Sealed::from_bytes("f", parts.with_slots(&slot, &slot)).unwrap_err());
+    assert!(matches!(malformed, Fault::SlotMalformed { .. }), "{malformed}");
 }
 
 #[test]

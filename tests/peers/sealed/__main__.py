@@ -27,6 +27,7 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def recipient(text, reads):
         return Kek(bytes.fromhex(Path(value).read_text().strip()))
     if kind == "passphrase":
         path, _, cost = value.partition(":")
-        line = Path(path).read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+        line = re.sub(rb"\r?\n\Z", b"", Path(path).read_bytes())
         return Passphrase(line, *([tuple(map(int, cost.split(",")))] if cost else []))
     if kind == "age":
         return Age(identities=age.read_identities(Path(value).read_text())) if reads else Age(value)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import (
@@ -15,6 +16,7 @@ from . import primitive
 
 VERSION = b"age-encryption.org/v1"
 CHUNK, TAG = 65536, 16
+MOST_HEADER, MOST_STANZAS = 16384, 32
 LETTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
@@ -138,6 +140,9 @@ def encrypt(recipient, plaintext, stanzas=None):
 def parse(data):
     """Stanzas, the header that is authenticated, its MAC, and what follows."""
     rest, stanzas = data, []
+    end = re.search(rb"^---.*\n", data[:MOST_HEADER], re.MULTILINE)
+    if not end or len(re.findall(rb"^-> ", data[: end.end()], re.MULTILINE)) > MOST_STANZAS:
+        raise Broken("the header is too long")
 
     def line():
         nonlocal rest

@@ -157,15 +157,34 @@ def check_name(name):
     return text
 
 
+SECOND = [(0x100, 0x12E), (0x132, 0x136), (0x139, 0x147), (0x14A, 0x176), (0x179, 0x17D), (0x460, 0x480), (0x48A, 0x4BE), (0x4C1, 0x4CD), (0x4D0, 0x52E), (0x1E00, 0x1E94), (0x1EA0, 0x1EFE)]
+BLOCKS = {
+    32: [(0x41, 0x5A), (0xC0, 0xD6), (0xD8, 0xDE), (0x391, 0x3A1), (0x3A3, 0x3AB), (0x410, 0x42F), (0xFF21, 0xFF3A)],
+    37: [(0x388, 0x38A)],
+    48: [(0x531, 0x556)],
+    63: [(0x38E, 0x38F)],
+    80: [(0x400, 0x40F)],
+}
+FOLDED = {c: c + 1 for first, last in SECOND for c in range(first, last + 1, 2)}
+for distance, blocks in BLOCKS.items():
+    FOLDED |= {c: c + distance for first, last in blocks for c in range(first, last + 1)}
+FOLDED |= {0xB5: 0x3BC, 0x178: 0xFF, 0x17F: 0x73, 0x386: 0x3AC, 0x38C: 0x3CC, 0x3C2: 0x3C3, 0x4C0: 0x4CF, 0x1E9E: 0xDF, 0x2126: 0x3C9, 0x212A: 0x6B, 0x212B: 0xE5}
+
+
+def fold(name):
+    return name.translate(FOLDED)
+
+
 class Names:
-    """All names so far, and the directories that they imply, in lower case; with each its
-    own spelling, and whether it is a file."""
+    """All names so far, and the directories that they imply, folded; with each its own
+    spelling, and whether it is a file."""
 
     def __init__(self):
         self.last, self.count, self.taken = b"", 0, {}
 
     def add(self, name):
-        if name.lower() == MANIFEST:
+        # Of bytes, this is the case of ASCII.
+        if name.encode().lower() == MANIFEST.encode():
             raise Refused("archive-name", "that of the manifest")
         if name.encode() <= self.last:
             raise Refused("archive-order", name)
@@ -175,7 +194,7 @@ class Names:
         parts = name.split("/")
         for path in ["/".join(parts[:i]) for i in range(1, len(parts))] + [name]:
             own = (path, path == name)
-            if self.taken.setdefault(path.lower(), own) != own:
+            if self.taken.setdefault(fold(path), own) != own:
                 raise Refused("archive-alike", name)
 
 

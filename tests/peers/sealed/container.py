@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import unicodedata
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -33,6 +34,9 @@ from .primitive import (
     seal_message,
 )
 from .recipients import unwrap
+
+MOST_DEPTH = 64
+KNOWN = ("name", "version", "media_type", "created", "size", "sha256")
 
 
 class Sealed:
@@ -142,21 +146,49 @@ def statement(p, metadata, payload):
     return LABEL + b"sign\0" + p + hashlib.sha256(metadata).digest() + payload
 
 
-def parse_metadata(text):
-    def once(pairs):
-        names = [name for name, _ in pairs]
-        for name in ("name", "version", "media_type", "created", "size", "sha256"):
-            if names.count(name) > 1:
-                raise Refused("metadata-malformed", f"{name} is there twice")
-        return dict(pairs)
+class Members(list):
+    """Those of an object, in order."""
 
+
+def constant(text):
+    raise ValueError(f"{text} is no JSON")
+
+
+def integer(digits):
+    """What is no size is none of its own kind."""
+    return int(digits) if digits.isdigit() and len(digits) <= 20 else float(digits)
+
+
+def require_shallow(text):
+    depth = 0
+    for character in re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL):
+        depth += (character in "[{") - (character in "]}")
+        if depth > MOST_DEPTH:
+            raise ValueError("nested too deep")
+
+
+def parse_metadata(text):
     try:
-        metadata = json.loads(text.decode("utf-8"), object_pairs_hook=once)
+        text = text.decode("utf-8")
+        require_shallow(text)
+        hooks = {"object_pairs_hook": Members, "parse_constant": constant, "parse_int": integer}
+        members = json.loads(text, **hooks)
+        if not isinstance(members, Members):
+            raise ValueError("no object")
+        names = [name for name, _ in members]
+        # A surrogate alone cannot be encoded, neither in a name nor in a value below.
+        "".join(names).encode()
+        check_metadata(names, metadata := dict(members))
+        return {name: metadata[name] for name in KNOWN if name in metadata}
     except ValueError as error:
         raise Refused("metadata-malformed", str(error)) from None
-    if not isinstance(metadata, dict):
-        raise Refused("metadata-malformed", "no object")
-    for name in ("name", "version", "media_type", "created"):
+
+
+def check_metadata(names, metadata):
+    for name in KNOWN:
+        if names.count(name) > 1:
+            raise Refused("metadata-malformed", f"{name} is there twice")
+    for name in KNOWN[:4]:
         value = metadata.get(name)
         fits = isinstance(value, str) and 1 <= len(value.encode()) <= 255
         if not fits or any(unicodedata.category(c) == "Cc" for c in value):
@@ -167,7 +199,6 @@ def parse_metadata(text):
     digits = isinstance(sha256, str) and len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")
     if sha256 is not None and not digits:
         raise Refused("metadata-malformed", "sha256")
-    return metadata
 
 
 # Writing

@@ -5,7 +5,7 @@ import hmac
 import struct
 
 from .primitive import CHUNK, LABEL, PREFIX, TAG, Refused, expand
-from .recipients import AGE, EXTERNAL, KEK, KEY_BLOB, PASSPHRASE
+from .recipients import AGE, EXTERNAL, KEK, KEY_BLOB, PASSPHRASE, passphrase_cost
 
 MAGIC = b"\x89SEALED\n"
 REGION = 4096
@@ -89,11 +89,15 @@ class Body:
             identifier, blob = fields.take(16), fields.prefixed()
             if kind == KEK and len(blob) != KEY_BLOB:
                 raise Refused("slot-malformed", "length of a wrapped key")
+            if kind == PASSPHRASE:
+                passphrase_cost(blob)
             recipients.append((kind, identifier, blob))
         if not recipients:
             raise Refused("slot-malformed", "no recipient")
         if len(recipients) > 1 and any(kind == PASSPHRASE for kind, _, _ in recipients):
             raise Refused("slot-malformed", "a passphrase is not alone")
+        if len({identifier for _, identifier, _ in recipients}) < len(recipients):
+            raise Refused("slot-malformed", "two recipients have one key id")
         metadata = fields.prefixed()
         if not PREFIX + TAG <= len(metadata) <= PREFIX + CHUNK + 2 * TAG:
             raise Refused("slot-malformed", "length of the metadata")
@@ -101,6 +105,8 @@ class Body:
         if len(records) % 80:
             raise Refused("slot-malformed", "a signature record is cut short")
         signatures = [(records[i : i + 16], records[i + 16 : i + 80]) for i in range(0, len(records), 80)]
+        if len({signer for signer, _ in signatures}) < len(signatures):
+            raise Refused("slot-malformed", "two records of one signer")
         if fields.data:
             raise Refused("slot-malformed", "the body is longer than its fields")
         return cls(generation, recipients, metadata, signatures)

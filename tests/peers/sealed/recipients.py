@@ -30,6 +30,17 @@ def unbound(p, data):
     return data[:32]
 
 
+def passphrase_cost(blob):
+    """Memory, passes and lanes, which are looked at as soon as the slot is parsed."""
+    if len(blob) != 12 + KEY_BLOB:
+        raise Refused("slot-malformed", "length of a passphrase's blob")
+    memory, passes, lanes = cost = struct.unpack(">III", blob[:12])
+    allowed = 1 <= lanes <= 16 and 8 * lanes <= memory <= MOST_MEMORY
+    if not allowed or passes < 1 or memory * passes > MOST_WRITTEN:
+        raise Refused("slot-malformed", f"cost of a passphrase: {cost}")
+    return cost
+
+
 class Kek:
     """Type 1: a key of 32 bytes."""
 
@@ -71,12 +82,7 @@ class Passphrase:
         return PASSPHRASE, salt, blob
 
     def unwrap(self, p, identifier, blob):
-        if len(blob) != 12 + KEY_BLOB:
-            raise Refused("slot-malformed", "length of a passphrase's blob")
-        memory, passes, lanes = cost = struct.unpack(">III", blob[:12])
-        allowed = 1 <= lanes <= 16 and 8 * lanes <= memory <= MOST_MEMORY
-        if not allowed or passes < 1 or memory * passes > MOST_WRITTEN:
-            raise Refused("slot-malformed", f"cost of a passphrase: {cost}")
+        cost = passphrase_cost(blob)
         dek = open_message(self.key(identifier, cost), wrap_context(p, PASSPHRASE, identifier), blob[12:])
         if dek is None or len(dek) != 32:
             raise Refused("wrapping")
@@ -131,7 +137,11 @@ class External:
         return EXTERNAL, self.key_id, blob
 
     def unwrap(self, p, identifier, blob):
-        return unbound(p, self.ask("unwrap", blob)) if identifier == self.key_id else None
+        if identifier != self.key_id:
+            return None
+        if not 1 <= len(blob) <= MOST_ANSWER:
+            raise Refused("wrapping", "length of a command's blob")
+        return unbound(p, self.ask("unwrap", blob))
 
 
 def unwrap(p, recipients, openers):

@@ -51,6 +51,10 @@ def valid_archives():
         {n: n.encode() for n in tree},
         "dir/model.onnx",
     )
+    # In case by some Unicode, not by the table; or no pair at all.
+    apart = ["\u0264", "\ua7cb", "\u019b", "\ua7dc", "ა", "Ა", "\U00010400", "\U00010428", "ß", "ss"]
+    apart += ["ı", "i", "İ", "×", "÷", "Ⅰ", "ⅰ", "ά", "ᾴ", "\u1f08", "\u1f00", "Ł", "l", "ð", "đ", "ﬀ", "ff"]
+    valid("apart", "names that are not alike", graph | {n: n.encode() for n in apart})
     hidden = {
         ".hidden": b"",
         "...": b"",
@@ -246,6 +250,16 @@ def invalid_members():
         ("directory-case", "the same in another case", [("A/b", b""), ("a", b"")]),
         ("case-sharp-s", "ẞ and ß", [("ß", b""), ("ẞ", b"")]),
         ("case-kelvin", "the sign for Kelvin and k", [("k", b""), ("\u212a", b"")]),
+        ("case-sigma", "a sigma at a word's end, and a capital", [("ΟΔΟΣ", b""), ("οδος", b"")]),
+        ("case-sigmas", "the two small sigmas", [("οδος", b""), ("οδοσ", b"")]),
+        ("case-long-s", "the long s", [("s", b""), ("ſ", b"")]),
+        ("case-micro", "the sign for micro, and a capital mu", [("µ", b""), ("Μ", b"")]),
+        ("case-ohm", "the sign for Ohm", [("ω", b""), ("\u2126", b"")]),
+        ("case-y", "Ÿ and ÿ", [("ÿ", b""), ("Ÿ", b"")]),
+        ("case-last-pair", "Ỿ and ỿ", [("Ỿ", b""), ("ỿ", b"")]),
+        ("case-cyrillic", "Ѐ and ѐ", [("Ѐ", b""), ("ѐ", b"")]),
+        ("case-armenian", "Ֆ and ֆ", [("Ֆ", b""), ("ֆ", b"")]),
+        ("case-wide", "Ｚ and ｚ", [("Ｚ", b""), ("ｚ", b"")]),
         ("directories", "directories that differ in case", [("A/x", b""), ("a/y", b"")]),
         ("directory-deep", "a file where another has a directory above", [("a/B", b""), ("a/b/c/d", b"")]),
     ):

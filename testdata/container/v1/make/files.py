@@ -34,6 +34,16 @@ def valid_vectors():
     digest = hashlib.sha256(plaintext(100)).hexdigest()
     said = metadata(size=100, sha256=digest, licence={"unknown": [1, None]})
     valid("metadata-all", "size, SHA-256, and a member that no reader knows", make("metadata-all", said=said))
+    known = json.dumps(metadata())[:-1]
+    unknown = [
+        '"x": 1, "x": 2',
+        '"y": {"name": 1, "name": 2, "text": "\\ud800"}',
+        '"z": %s%s' % ("[" * 63, "]" * 63),
+        '"é": ["[[[\\"{{", 1e999, -0, 123456789012345678901234567890]',
+    ]
+    said = ", ".join([known.replace("2026-01-02T03:04:05Z", "yesterday"), *unknown]) + "}"
+    text = "a time that is none, and unknown members: two of one name, 64 deep, numbers of any size"
+    valid("metadata-unknown", text, make("metadata-unknown", said=said.encode()))
     valid("metadata-least", "neither size nor SHA-256", make("metadata-least", said=metadata()))
     longest = {name: "é" * 127 + "x" for name in ("name", "version", "media_type", "created")}
     valid("metadata-longest", "each field has 255 bytes", make("metadata-longest", said=longest))
@@ -83,6 +93,10 @@ def invalid_preambles():
     invalid("cut-preamble", "header-truncated", "it ends inside the preamble", data[:4095])
     invalid("cut-slot", "header-truncated", "it ends inside slot B", data[: PAYLOAD - 1])
     invalid("version", "version", "version 2", patched(data, 8, b"\0\2"))
+    cut = patched(data, 8, b"\0\2")[: PAYLOAD - 1]
+    invalid("version-cut", "version", "version 2, and it ends inside slot B", cut)
+    cut = patched(data, 8, b"\0\2")[:4095]
+    invalid("version-cut-preamble", "header-truncated", "version 2, and it ends inside the preamble", cut)
     invalid("suite", "suite", "suite 2", patched(data, 10, b"\0\2"))
     invalid("flags", "flags", "a flag that is not defined", patched(data, 12, b"\x80\0\0\0"))
     for slot in (0, 4096, 8193, 69632):
@@ -118,6 +132,13 @@ def invalid_slots():
     malformed("blob-long", "a wrapped key of 105 bytes", recipients(lambda r: [(1, r[0][1], r[0][2] + b"x")]))
     mixed = recipients(lambda r: [*r, (2, bytes(16), b"passphrase")])
     malformed("passphrase-mixed", "a passphrase beside a key", mixed)
+    twice = recipients(lambda r: [*r, KEYS["a"].wrap(parts().p, bytes(32))])
+    malformed("recipient-twice", "one key twice", twice)
+    for kind, name in ((wrapping.AGE, "age"), (wrapping.EXTERNAL, "command")):
+        labelled = recipients(lambda r, kind=kind: [*r, (kind, r[0][1], b"opaque")])
+        malformed(f"recipient-twice-{name}", "another recipient under the key id of a key", labelled)
+    several = recipients(lambda r: [*r, *[(wrapping.EXTERNAL, bytes(16), b"%d" % i) for i in range(20)]])
+    malformed("recipient-twice-many", "a command's key twenty times", several)
     malformed("metadata-short", "metadata of 71 bytes", lambda body: setattr(body, "metadata", bytes(71)))
     long = lambda body: setattr(body, "metadata", bytes(16473))  # noqa: E731
     one = Parts("metadata-long", make("metadata-long", slot=65536))
@@ -192,6 +213,14 @@ def invalid_metadata():
         ("name-long", "a name of 256 bytes", metadata(name="x" * 256)),
         ("name-control", "a control character", metadata(name="a\u0085b")),
         ("version-number", "a version that is a number", metadata(version=1)),
+        ("unknown-utf8", "an unknown member that is not UTF-8", text[:-1].encode() + b', "x": "\xff"}'),
+        ("unknown-nan", "an unknown member that is not a number", text[:-1].encode() + b', "x": NaN}'),
+        ("unknown-infinity", "infinity", text[:-1].encode() + b', "x": -Infinity}'),
+        ("unknown-surrogate", "half a character in a name", text[:-1].encode() + b', "\\ud800": 1}'),
+        ("unknown-deep", "65 deep", text[:-1].encode() + b', "x": ' + b"[" * 64 + b"]" * 64 + b"}"),
+        ("unknown-deepest", "3,000 deep", text[:-1].encode() + b', "x": ' + b"[" * 2999 + b"]" * 2999 + b"}"),
+        ("name-surrogate", "half a character", text.encode().replace(b"vector", b"\\ud800")),
+        ("size-minus-0", "a size of -0", text[:-1].encode() + b', "size": -0}'),
         ("size-negative", "a negative size", metadata(size=-1)),
         ("size-float", "a size with a fraction", metadata(size=100.0)),
         ("sha256-short", "a SHA-256 of 62 digits", metadata(sha256="0" * 62)),
@@ -259,8 +288,9 @@ def invalid_signatures():
     signature("moved", "signature-forged", "another file's signature", one.with_slots(one.slot()))
     one = parts()
     one.body.signatures *= 2
+    signature("twice", "slot-malformed", "one record twice", one.with_slots(one.slot()))
     one.body.signatures[1] = (one.body.signatures[0][0], bytes(64))
-    signature("second", "signature-forged", "a second record is wrong", one.with_slots(one.slot()))
+    signature("second", "slot-malformed", "a second record of one signer", one.with_slots(one.slot()))
     changed = parts().with_metadata(metadata(size=100, version="2"))
     signature("metadata", "signature-forged", "the metadata are others", changed)
     same = parts().with_payload(plaintext(100))

@@ -5,7 +5,7 @@ import struct
 
 from common import PHRASES, SIGNERS, Parts, flipped, invalid, make, recipient, valid
 from sealed import age
-from sealed.recipients import AGE, Passphrase, bound
+from sealed.recipients import AGE, PASSPHRASE, Passphrase, bound
 from sealed.vectors import double
 
 CHEAP = (8, 1, 1)
@@ -60,6 +60,14 @@ def valid_vectors():
         stranger = age.x25519_stanza(file_key, age.decode_text("age", recipient("bob").text))
         return age.stanza([b"x-grease", b"a", b"b"], bytes(48)) + stranger + own + age.stanza([b"last"], b"")
 
+    for name, what, stanzas in (
+        ("age-stanzas-32", "age, with 32 stanzas", lambda _, own: filler(0) * 31 + own),
+        ("age-header-16384", "age, whose header has 16,384 bytes", long_header(16384)),
+    ):
+        one = Parts(name, make(name, keys=["alice"], slot=65536), "alice")
+        one.body.recipients = [(kind, identifier, age.encrypt(ALICE, bound(one.p, one.dek), stanzas))]
+        valid(name, what, one.with_slots(one.slot()), ("alice",))
+
     one = Parts("age-stanzas", make("age-stanzas", keys=["alice"]), "alice")
     one.body.recipients = [(kind, identifier, age.encrypt(ALICE, bound(one.p, one.dek), grease))]
     valid(
@@ -70,10 +78,25 @@ def valid_vectors():
     )
 
 
-def changed(name, refused, reason, of, change, key=None):
+def filler(length):
+    """A stanza that nobody knows, with an argument of this length."""
+    return age.stanza([b"filler", *([b"x" * length] if length else [])], b"")
+
+
+def long_header(length):
+    """Stanzas that give a header of this length."""
+
+    def stanzas(_, own):
+        rest = len(age.VERSION + b"\n" + own + filler(1) + b"--- " + age.b64(bytes(32)) + b"\n") - 1
+        return filler(length - rest) + own
+
+    return stanzas
+
+
+def changed(name, refused, reason, of, change, key=None, slot=None):
     """A file for `of` whose recipient gets the id and the blob that `change` makes;
     checksum and MAC are right."""
-    one = Parts(name, make(name, keys=[phrase(of) if of in PHRASES else of]), of)
+    one = Parts(name, make(name, keys=[phrase(of) if of in PHRASES else of], slot=slot), of)
     kind, identifier, blob = one.body.recipients[0]
     one.body.recipients = [(kind, *change(one, identifier, blob))]
     invalid(name, refused, reason, one.with_slots(one.slot()), key=key or of)
@@ -103,6 +126,14 @@ def invalid_passphrases():
     ):
         reason = "{} KiB, {} passes, {} lanes".format(*cost)
         blob(name, "slot-malformed", reason, lambda b, cost=cost: struct.pack(">III", *cost) + b[12:])
+    reason = "an impossible cost, seen before a key is looked for"
+    blob("cost-no-key", "slot-malformed", reason, lambda b: bytes(12) + b[12:], key="a")
+    one = Parts("phrase-stale", make("phrase-stale"))
+    one.body.generation = 2
+    new = one.slot()
+    one.body.generation, one.body.recipients = 1, [(PASSPHRASE, bytes(16), bytes(116))]
+    reason = "an impossible cost in the older slot"
+    invalid("phrase-stale", "slot-malformed", reason, one.with_slots(new, one.slot()))
     # At this cost it was really wrapped.
     data = make("phrase-lanes-17", keys=[phrase("phrase", (136, 1, 17))])
     invalid("phrase-lanes-17", "slot-malformed", "136 KiB, 1 passes, 17 lanes", data, key="phrase")
@@ -143,14 +174,15 @@ def armored(blob):
 
 
 def invalid_age():
-    def blob(name, refused, reason, change, key="alice"):
-        changed(f"age-{name}", refused, reason, "alice", lambda one, i, b: (i, change(one, b)), key=key)
+    def blob(name, refused, reason, change, key="alice", **more):
+        by = lambda one, i, b: (i, change(one, b))  # noqa: E731
+        changed(f"age-{name}", refused, reason, "alice", by, key=key, **more)
 
     def content(name, reason, make_content):
         blob(name, "wrapping", reason, lambda one, _: age.encrypt(ALICE, make_content(one)))
 
-    def header(name, refused, reason, stanzas):
-        blob(name, refused, reason, lambda one, _: age.encrypt(ALICE, bound(one.p, one.dek), stanzas))
+    def header(name, refused, reason, stanzas, **more):
+        blob(name, refused, reason, lambda one, _: age.encrypt(ALICE, bound(one.p, one.dek), stanzas), **more)
 
     blob("nobody", "no-key", "another identity", lambda _, b: b, "nobody")
     for length in (0, 32, 63):
@@ -212,6 +244,12 @@ def invalid_age():
     )
     scrypt = age.stanza([b"scrypt", age.b64(bytes(16)), b"10"], bytes(32))
     header("scrypt", "no-key", "a passphrase of age's opens nothing", lambda *_: scrypt)
+    for name, reason, stanzas in (
+        ("stanzas-33", "33 stanzas", lambda _, own: filler(0) * 32 + own),
+        ("header-16385", "a header of 16,385 bytes", long_header(16385)),
+        ("stanzas-many", "as many stanzas as fit", lambda _, own: b"-> a\n\n" * 3000 + own),
+    ):
+        header(name, "wrapping", reason, stanzas, slot=65536)
     header("unknown", "no-key", "only a stanza of an unknown type", lambda *_: age.stanza([b"x"], bytes(32)))
 
     name = "age-first-broken"
@@ -273,6 +311,16 @@ def invalid_external():
         lambda one: bound(one.p, bytes(32)),
     )
     blob("no-key", "no-key", "another key's name", lambda one: bound(one.p, one.dek), "kms/2")
+    for length in (0, 8193):
+        reason = f"{length} bytes, which no command gave"
+        changed(
+            f"command-blob-{length}",
+            "wrapping",
+            reason,
+            "kms/1",
+            lambda _, i, b, length=length: (i, b.ljust(length, b"\0")[:length]),
+            slot=65536,
+        )
     changed("command-id", "no-key", "another key id", "kms/1", lambda _, i, b: (flipped(i, 15), b))
 
 
