@@ -428,3 +428,55 @@ fn a_revoked_model_key_names_its_files_and_the_next_command() {
     let nothing = revoke(&["--compromised"]);
     assert_eq!((&nothing["files"], nothing.get("next")), (&serde_json::json!([]), None));
 }
+
+#[test]
+fn where_the_keyring_does_not_open_no_key_counts_as_one_that_has_not_leaked() {
+    let sandbox = home();
+    sandbox.ok(["key", "export", "model-1", "-o", "old"]);
+    sandbox.ok(["key", "revoke", "model-1", "--compromised"]);
+    sandbox.ok(["key", "create", "--use", "model", "--out", "new"]);
+    let sealed = sandbox.home().join("models/one.sealed");
+    let before = fs::read(&sealed).unwrap();
+    let sealed = sealed.to_str().unwrap();
+    let files = ["--key-file", "old", "--new-key-file", "new", sealed];
+    let rewrap = [&["model", "rewrap"], &files[..]].concat();
+    let with = |verb: &[&str], more: &[&str]| {
+        sandbox.run([&["--root-key", "absent", "model"], verb, &files, more].concat())
+    };
+    let said = |output: &Output| text(&output.stderr);
+    for more in [&[][..], &["--dry-run"]] {
+        let refused = with(&["rewrap"], more);
+        assert_eq!(refused.status.code(), Some(4), "{}", said(&refused));
+        let parts = ["whether a key leaked is not known\ncause: ", "hint: pass --root-key"];
+        assert!(parts.iter().all(|part| said(&refused).contains(part)), "{}", said(&refused));
+    }
+    // A keyring that somebody spoilt tells as little.
+    let keyring = sandbox.home().join("keyring.json");
+    let good = fs::read(&keyring).unwrap();
+    fs::write(&keyring, "{}").unwrap();
+    assert!(sandbox.fails(4, &rewrap).contains("not known"));
+    fs::write(&keyring, good).unwrap();
+    assert!(!sandbox.fails(4, &rewrap).contains("not known"));
+    assert!(fs::read(sealed).unwrap() == before);
+    // What gives a file a new data key, or only adds to who opens it, does not ask.
+    assert!(with(&["reencrypt"], &["--dry-run"]).status.success());
+    assert!(with(&["recipient", "add"], &[]).status.success());
+    // Who takes a key away is told.
+    let id = key_id(&sandbox, sealed);
+    let remove = ["model", "recipient", "remove", sealed, &id, "--key-file", "new", "--dry-run"];
+    let output = sandbox.run([&["--root-key", "absent"], &remove[..]].concat());
+    assert!(output.status.success() && said(&output).contains("not known"), "{}", said(&output));
+    // Forgone, and where there is no home at all.
+    assert!(with(&["rewrap"], &["--rewrap-only", "--insecure", "--dry-run"]).status.success());
+    for absent in ["nowhere", "old/nowhere"] {
+        let output = sandbox.run([&["--home", absent], &rewrap[..], &["--dry-run"]].concat());
+        assert!(output.status.success() && !said(&output).contains("not known"), "{}", said(&output));
+    }
+}
+
+/// The id of the first recipient.
+fn key_id(sandbox: &Sandbox, sealed: &str) -> String {
+    let list = sandbox.ok(["model", "recipient", "list", sealed, "--format", "json"]);
+    let list: Value = serde_json::from_str(&list).unwrap();
+    list["recipients"][0]["key_id"].as_str().unwrap().to_owned()
+}

@@ -1,6 +1,7 @@
 //! What a verb opens files with. Nothing is asked for, read or run before a file is
 //! seen to need it.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use clap::Args;
@@ -262,6 +263,16 @@ pub(super) fn check_sources<'a>(
         readers += usize::from(*source == Source::Stdin);
     }
     context.check_stdin(readers)
+}
+
+/// The keyring of the home, for who needs no home: none where there is none, and an error
+/// where there is one that does not open, which may hold anything.
+pub(super) fn keyring_if_any(context: &Context) -> Outcome<Option<Keyring>> {
+    let Ok(home) = context.home() else { return Ok(None) };
+    match home.keyring().symlink_metadata().map_err(|error| error.kind()) {
+        Err(ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        _ => Ok(Some(context.store()?.read()?)),
+    }
 }
 
 /// The keys of the home that may decrypt.

@@ -10,7 +10,7 @@ use super::files::{Inputs, Rows};
 use super::io::{is_dash, no_stream, sealed};
 use super::keys::check_sources;
 use super::rewrap::RewrittenDocument;
-use super::turnover::{NewKeys, OldKeys, key_id};
+use super::turnover::{NewKeys, OldKeys, UNKNOWN, key_id};
 use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
@@ -153,7 +153,11 @@ impl Remove {
         let change = RecipientChange { remove, ..RecipientChange::default() };
         let progress = context.output.unmeasured();
         let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
-        for key in changed.removed.iter().filter(|key| old.leaked.contains(key)) {
+        let leaked = old.leaked.unwrap_or_else(|_| {
+            context.output.warn(UNKNOWN);
+            Vec::new()
+        });
+        for key in changed.removed.iter().filter(|key| leaked.contains(key)) {
             context.output.warn(&format!(
                 "key {key} leaked, and whoever has it and a copy of '{0}' has its data key: run `sealserve model reencrypt '{0}'`",
                 self.file.display()

@@ -28,7 +28,8 @@ use crate::output::Document;
 The data key of a file stays the same. Whoever had the old key and any copy of the file may know
 it, so for a key that leaked this is not enough: use `sealserve model reencrypt`. A key that was
 revoked opens nothing else, and may be named here to move files off it; one that was revoked as
-compromised is refused, unless --rewrap-only --insecure.
+compromised is refused, unless --rewrap-only --insecure, and so is every key where the keyring of
+the home does not open.
 
 Recipients that no option names stay. Files that are done are skipped, so an interrupted run is simply
 run again. Of those that nothing here opens any more (they are for age or a command now), their
@@ -95,7 +96,8 @@ impl Rewrap {
     pub(super) fn run(self, context: &Context) -> Outcome {
         check_sources(self.old.sources().chain(self.new.sources()), context, self.files.stdin_readers())?;
         let (mut old, (new, _)) = (self.old.read(context)?, self.new.read(context, self.old.command())?);
-        let leaked = std::mem::take(&mut old.leaked);
+        let leaked = std::mem::replace(&mut old.leaked, Ok(Vec::new()));
+        let leaked = if self.leaked_too { Vec::new() } else { leaked? };
         let change = self.change(&old.openers.keys, leaked, new)?;
         let openers = old.or_done(&change.add);
         let files = self.files.find("rewrapped")?;
@@ -118,7 +120,6 @@ impl Rewrap {
         let named = self.old.are_named();
         let stays = |id: &KeyId| add.iter().any(|new| new.key_id() == Some(*id));
         let remove: Vec<KeyId> = old.iter().map(Kek::id).filter(|id| !stays(id)).collect();
-        let leaked = if self.leaked_too { Vec::new() } else { leaked };
         match leaked.iter().find(|id| named && remove.contains(id)) {
             Some(id) => Err(turnover::leaked(id).into()),
             None => Ok(RecipientChange { add, remove, remove_openers: true, leaked }),

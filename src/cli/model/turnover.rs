@@ -4,15 +4,17 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::keys::{CommandKey, OtherKeys, active_key, kek, read, usable};
+use super::keys::{CommandKey, OtherKeys, active_key, kek, keyring_if_any, read, usable};
 use super::recipients::{Public, new_passphrase};
-use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
+use crate::cli::{Outcome, Stop};
 use crate::container::{AgeRecipient, Kek, KeyId, Openers, Wrapper};
 use crate::error::Kind;
 use crate::keyring::{KeyUse, Keyring, KeyringError};
 use crate::output::Failure;
+
+pub(super) const UNKNOWN: &str = "the home's keyring cannot be read, so whether a key leaked is not known";
 
 /// The keys that files are sealed for. Nothing in the clear leaves a rotation, so
 /// a retired or revoked key may open a file for it.
@@ -53,8 +55,9 @@ pub(super) struct NewKeys {
 /// What opens files, and what is known of it.
 pub(super) struct Old {
     pub(super) openers: Openers,
-    /// Those of all the keyring's model keys that leaked.
-    pub(super) leaked: Vec<KeyId>,
+    /// Those of all the keyring's model keys that leaked; none without a keyring, and an
+    /// error where there is one that does not open.
+    pub(super) leaked: Outcome<Vec<KeyId>>,
 }
 
 impl OldKeys {
@@ -83,7 +86,7 @@ impl OldKeys {
         for id in &self.key_ids {
             keys.push(in_any_state(&keyring, id)?);
         }
-        Ok(Old { openers: Openers { keys, others }, leaked: leaks(&keyring) })
+        Ok(Old { openers: Openers { keys, others }, leaked: Ok(leaks(&keyring)) })
     }
 
     /// The command and the time that it has.
@@ -157,15 +160,17 @@ fn leaks(keyring: &Keyring) -> Vec<KeyId> {
 }
 
 /// Those of the home, for who needs no home: where there is none, nothing is known.
-fn known_leaks(context: &Context) -> Vec<KeyId> {
-    if !context.home().is_ok_and(|home| home.keyring().exists()) {
-        return Vec::new();
-    }
-    let Ok(keyring) = context.store().and_then(|store| Ok(store.read()?)) else {
-        context.output.warn("the home's keyring cannot be read, so whether a key leaked is not known");
-        return Vec::new();
-    };
-    leaks(&keyring)
+fn known_leaks(context: &Context) -> Outcome<Vec<KeyId>> {
+    keyring_if_any(context).map(|keyring| keyring.as_ref().map(leaks).unwrap_or_default()).map_err(unknown)
+}
+
+/// Why nobody can say whether a key leaked.
+fn unknown(stop: Stop) -> Stop {
+    let Stop::Failure(failure) = stop else { return stop };
+    let failure = failure.kind(Kind::Credential).context(UNKNOWN);
+    Stop::Failure(failure.hint(
+        "pass --root-key, or --home where these files belong to another one; --rewrap-only --insecure forgoes that",
+    ))
 }
 
 /// The model key that is called `id`, whatever became of it.
