@@ -31,9 +31,13 @@ fn recipe(section: &str) -> (String, BTreeMap<String, String>) {
 }
 
 /// Runs the recipe of `section` in a sandbox with `variables` and seals, verifies and
-/// opens a model with its script, under the key `key`; `stranger` is a key that is not there.
-fn run(sandbox: &Sandbox, section: &str, variables: &[(&str, String)], key: &str, stranger: &str) {
+/// opens a model with its script, under the key of the recipe, the first of `keys`. The
+/// second one is made in the same way, for a rewrap; the third is not there.
+fn run(sandbox: &Sandbox, section: &str, variables: &[(&str, String)], keys: [&str; 3]) {
+    let [key, next, stranger] = keys;
     let (setup, scripts) = recipe(section);
+    let lines = setup.lines().filter(|line| !line.starts_with("softhsm2-util "));
+    let second: String = lines.map(|line| format!("{}\n", line.replace(key, next))).collect();
     assert_eq!(scripts.len(), 1);
     let (name, script) = scripts.first_key_value().unwrap();
     let path = sandbox.write(&format!("cwd/{name}"), script);
@@ -45,11 +49,16 @@ fn run(sandbox: &Sandbox, section: &str, variables: &[(&str, String)], key: &str
         decrypt() {{ "$SEALSERVE" model decrypt model.sealed --unwrap-command ./{name} --command-key "$1"; }}
         encrypt {key}
         decrypt {key} | cmp - model.onnx
-        if encrypt {stranger} && decrypt {stranger} > /dev/null; then exit 8; fi
-        encrypt {key}
+        if encrypt {stranger}; then exit 8; fi
         cp model.sealed first
         encrypt {key}
         cmp first model.sealed && exit 9
+        {second}
+        if decrypt {next} > /dev/null; then exit 7; fi
+        "$SEALSERVE" model rewrap --unwrap-command ./{name} --command-key {key} \
+            --wrap-command ./{name} --new-command-key {next} model.sealed
+        decrypt {next} | cmp - model.onnx
+        if decrypt {key} > /dev/null; then exit 6; fi
         echo opened
         "#
     );
@@ -93,7 +102,7 @@ fn a_pkcs11_token_keeps_the_key() {
     let conf = format!("directories.tokendir = {}\n", sandbox.path("tokens").display());
     let conf = sandbox.write("softhsm2.conf", conf);
     let variables = [("SOFTHSM2_CONF", conf.display().to_string())];
-    run(&sandbox, "PKCS#11", &variables, "01", "7f");
+    run(&sandbox, "PKCS#11", &variables, ["01", "02", "7f"]);
 }
 
 #[test]
@@ -118,7 +127,7 @@ fn a_tpm_keeps_the_key() {
     ]));
     wait_until("the TPM is there", || Path::new(&at("sock")).exists());
     let variables = [("TPM2TOOLS_TCTI", format!("swtpm:path={}", at("sock")))];
-    run(&sandbox, "TPM 2.0", &variables, "0x81010001", "0x81010002");
+    run(&sandbox, "TPM 2.0", &variables, ["0x81010001", "0x81010002", "0x81010003"]);
 }
 
 #[test]
@@ -147,7 +156,7 @@ fn aws_kms_keeps_the_key() {
         ("AWS_SECRET_ACCESS_KEY", "double".into()),
         ("AWS_DEFAULT_REGION", "eu-central-1".into()),
     ];
-    run(&sandbox, "AWS KMS", &variables, "alias/models", "alias/strangers");
+    run(&sandbox, "AWS KMS", &variables, ["alias/models", "alias/others", "alias/strangers"]);
 }
 
 #[test]
