@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
 use support::{Sandbox, python_with, repository, text, wait_until};
@@ -125,7 +125,8 @@ fn a_tpm_keeps_the_key() {
         "--flags",
         "not-need-init,startup-clear",
     ]));
-    wait_until("the TPM is there", || Path::new(&at("sock")).exists());
+    // The socket's file is there before anybody listens.
+    wait_until("the TPM answers", || UnixStream::connect(at("sock")).is_ok());
     let variables = [("TPM2TOOLS_TCTI", format!("swtpm:path={}", at("sock")))];
     run(&sandbox, "TPM 2.0", &variables, ["0x81010001", "0x81010002", "0x81010003"]);
 }
@@ -136,22 +137,27 @@ fn aws_kms_keeps_the_key() {
     let sandbox = Sandbox::new();
     let python = python_with(&repository().join("tests/custody/requirements.txt"));
     let bin = python.parent().unwrap();
-    // Port 0 would be told in its log alone; a free one is found by asking for one.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut moto = sandbox.program(bin.join("moto_server"));
     let log = File::create(sandbox.path("moto.log")).unwrap();
     let _moto = Service(
-        moto.args(["-H", "127.0.0.1", "-p", &port.to_string()])
+        moto.args(["-H", "127.0.0.1", "-p", "0"])
+            .env("PYTHONUNBUFFERED", "1")
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap(),
     );
-    wait_until("moto answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    // Which port it got stands in its log, once it listens.
+    let url = || {
+        let log = fs::read_to_string(sandbox.path("moto.log")).unwrap();
+        let at = log.find("http://127.0.0.1:")?;
+        log[at..].split_once(char::is_whitespace).map(|(url, _)| url.to_owned())
+    };
+    wait_until("moto listens", || url().is_some());
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let variables = [
         ("PATH", path),
-        ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
+        ("AWS_ENDPOINT_URL", url().unwrap()),
         ("AWS_ACCESS_KEY_ID", "double".into()),
         ("AWS_SECRET_ACCESS_KEY", "double".into()),
         ("AWS_DEFAULT_REGION", "eu-central-1".into()),
