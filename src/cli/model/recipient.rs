@@ -1,5 +1,6 @@
 //! `model recipient`: add, remove, list.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -123,7 +124,8 @@ impl Add {
         let change = RecipientChange { add, ..RecipientChange::default() };
         let progress = context.output.unmeasured();
         let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
-        if let Some(key) = there.filter(|_| changed.added.is_empty()) {
+        // One that another run added, and that run was interrupted, was to be completed.
+        if let Some(key) = there.filter(|_| !changed.changed) {
             let name = self.file.display().to_string();
             return Err(ContainerError::AlreadyRecipient { name, key }.into());
         }
@@ -132,6 +134,7 @@ impl Add {
         for recipient in changed.recipients.iter().filter(is_new) {
             context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
         }
+        tell_of_mending(context, &self.file, changed.healed, self.dry_run);
         let (file, dry_run) = (self.file, self.dry_run);
         written(context.output.document(&Changed::<true> { file, dry_run, header: changed.into() }))
     }
@@ -141,7 +144,7 @@ impl Remove {
     fn run(self, context: &Context) -> Outcome {
         refuse_stream(&self.file)?;
         check_sources(self.keys.sources(), context, 0)?;
-        let remove: Vec<_> =
+        let remove: BTreeSet<_> =
             self.recipients.iter().map(|name| key_id(context, name)).collect::<Outcome<_>>()?;
         // Fails early, and before a key is asked for: all that is named must be there.
         let sealed = Sealed::open(&self.file)?;
@@ -150,25 +153,37 @@ impl Remove {
             return Err(ContainerError::NotRecipient { name, key: *key }.into());
         }
         let old = self.keys.read(context)?;
-        let change = RecipientChange { remove, ..RecipientChange::default() };
+        let change = RecipientChange { remove: remove.into_iter().collect(), ..RecipientChange::default() };
         let progress = context.output.unmeasured();
         let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
         let leaked = old.leaked.unwrap_or_else(|_| {
             context.output.warn(UNKNOWN);
             Vec::new()
         });
-        for key in changed.removed.iter().filter(|key| leaked.contains(key)) {
+        // Also those that only the slot had which an interrupted run left behind.
+        for key in change.remove.iter().filter(|key| leaked.contains(key)) {
             context.output.warn(&format!(
                 "key {key} leaked, and whoever has it and a copy of '{0}' has its data key: run `sealserve model reencrypt '{0}'`",
                 self.file.display()
             ));
         }
-        for key in &changed.removed {
+        for key in &change.remove {
             let would = if self.dry_run { "would no longer let" } else { "no longer lets" };
             context.output.note(&format!("'{}' {would} key {key} open it", self.file.display()));
         }
+        tell_of_mending(context, &self.file, changed.healed, self.dry_run);
         let (file, dry_run) = (self.file, self.dry_run);
         written(context.output.document(&Changed::<false> { file, dry_run, header: changed.into() }))
+    }
+}
+
+/// Says that a slot which an interrupted run left behind is as it should be.
+fn tell_of_mending(context: &Context, file: &Path, healed: bool, dry_run: bool) {
+    if healed {
+        let is = if dry_run { "would be" } else { "is" };
+        context
+            .output
+            .note(&format!("the header of '{}', which was left unfinished, {is} whole", file.display()));
     }
 }
 
