@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use support::{Sandbox, python_with, repository, text, wait_until};
@@ -16,7 +17,7 @@ fn recipe(section: &str) -> (String, BTreeMap<String, String>) {
     let page = fs::read_to_string(repository().join("docs/key-custody.md")).unwrap();
     let after = page.split_once(&format!("\n## {section}\n")).unwrap().1;
     let section = after.split("\n## ").next().unwrap();
-    assert!(section.contains("**Run**"), "it is said to run");
+    assert!(section.contains("**Run"), "it is said to run");
     let (mut setup, mut scripts) = (String::new(), BTreeMap::new());
     for block in section.split("\n```sh\n").skip(1) {
         let code = block.split("\n```").next().unwrap();
@@ -68,6 +69,48 @@ fn run(sandbox: &Sandbox, section: &str, variables: &[(&str, String)], keys: [&s
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(text(&output.stdout).ends_with("opened\n"), "{}", text(&output.stdout));
+}
+
+/// Runs lines of a recipe for `model.onnx`, which has no script of its own, with the built
+/// binary as `sealserve`; they leave what they decrypted as `copy.onnx`.
+fn run_lines(sandbox: &Sandbox, lines: &str) {
+    sandbox.write("cwd/model.onnx", vec![3; 50_000]);
+    let _ = fs::remove_file(sandbox.path("cwd/model.sealed"));
+    let binary = Path::new(env!("CARGO_BIN_EXE_sealserve")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let lines = format!("umask 022\nset -euo pipefail\n{lines}\ncmp model.onnx copy.onnx");
+    let output = sandbox.program("bash").args(["-c", &lines]).env("PATH", path).output().unwrap();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+#[test]
+fn a_passphrase_comes_from_a_file() {
+    run_lines(&Sandbox::new(), &recipe("A passphrase").0);
+}
+
+#[test]
+#[ignore = "needs age and script"]
+fn an_identity_opens_what_its_recipient_got_and_can_be_encrypted_itself() {
+    require("age-keygen");
+    require("script");
+    let sandbox = Sandbox::new();
+    let (lines, _) = recipe("age");
+    // The last line asks at the terminal, twice.
+    let (lines, encrypt) = lines.trim_end().rsplit_once('\n').unwrap();
+    run_lines(&sandbox, lines);
+    let typed = "correct horse battery staple\n".repeat(2);
+    let typed = sandbox.write("typed", typed);
+    let asked = sandbox
+        .program("script")
+        .args(["-qec", encrypt, "/dev/null"])
+        .stdin(File::open(typed).unwrap())
+        .output()
+        .unwrap();
+    assert!(asked.status.success(), "{}", text(&asked.stdout));
+    // It is taken, and only its passphrase is wanting.
+    let decrypt = ["--no-input", "model", "decrypt", "model.sealed", "-i", "identity.age"];
+    let said = sandbox.fails(4, decrypt);
+    assert!(said.contains("Failed to decrypt an encrypted key"), "{said}");
 }
 
 /// A service that ends with its test.
@@ -177,5 +220,5 @@ fn every_recipe_says_whether_it_runs() {
         assert!(section.starts_with("**Not run.**"), "{name}");
     }
     // Every other block of shell is one that a test above runs.
-    assert_eq!(page.matches("\n```sh\n").count(), 6);
+    assert_eq!(page.matches("\n```sh\n").count(), 9);
 }
