@@ -330,9 +330,9 @@ mod tests {
         let error = ask(&line, b"", 9, Duration::from_secs(2)).unwrap_err();
         assert!(matches!(error, CommandError::TimedOut { .. }), "{error}");
         let pids = std::fs::read_to_string(pids).unwrap();
-        for pid in pids.split_whitespace() {
-            gone(pid);
-        }
+        let pids: Vec<_> = pids.split_whitespace().collect();
+        assert_eq!(pids.len(), 2, "it had started both: {pids:?}");
+        pids.into_iter().for_each(gone);
     }
 
     #[test]
@@ -350,7 +350,9 @@ mod tests {
     fn gone(pid: &str) {
         let path = format!("/proc/{pid}/stat");
         let ended = |stat: String| stat.rsplit(')').next().unwrap().trim().starts_with(['Z', 'X']);
+        let deadline = Instant::now() + PATIENCE;
         while std::fs::read_to_string(&path).is_ok_and(|stat| !ended(stat)) {
+            assert!(Instant::now() < deadline, "{pid} is still there");
             thread::sleep(Duration::from_millis(10));
         }
     }

@@ -529,6 +529,7 @@ fn a_command_is_killed_when_its_time_is_up_with_what_it_started() {
     let options = "model decrypt m.sealed --unwrap-command ./hangs --command-key a --command-timeout 2s";
     sandbox.fails(1, words(options));
     let pid = fs::read_to_string(sandbox.path("cwd/pid")).unwrap();
+    assert!(pid.trim().parse::<u32>().is_ok(), "it had started: {pid:?}");
     let alive =
         || Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status().unwrap().success();
     let zombie =
