@@ -419,12 +419,25 @@ fn a_revoked_model_key_names_its_files_and_the_next_command() {
     // The printed command is one that a shell takes as it stands.
     let binary = Path::new(env!("CARGO_BIN_EXE_sealserve")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
-    let output = sandbox.program("bash").args(["-c", next]).env("PATH", path).output().unwrap();
+    let output = sandbox.program("bash").args(["-c", next]).env("PATH", &path).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     for file in &files {
         sandbox.ok(["model".as_ref(), "verify".as_ref(), file.as_os_str()]);
     }
     assert!(fs::read(&files[1]).unwrap()[16..32] != before[16..32], "a new artifact");
+    // Where no other key is active, one is made first.
+    sandbox.encrypt(&sandbox.path("m.onnx"), "three");
+    let keys: Value = serde_json::from_str(&sandbox.ok(["key", "list", "--format", "json"])).unwrap();
+    let keys = keys["keys"].as_array().unwrap();
+    let active = keys.iter().find(|key| key["use"] == "model" && key["state"] == "active").unwrap();
+    let last = ["key", "revoke", active["id"].as_str().unwrap(), "--compromised", "--format", "json"];
+    let output = sandbox.run(last);
+    assert!(text(&output.stderr).contains("`sealserve key create --use model`"), "{}", text(&output.stderr));
+    let last: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let next = last["next"].as_str().unwrap();
+    let output = sandbox.program("bash").args(["-c", next]).env("PATH", path).output().unwrap();
+    assert!(output.status.success(), "{next}: {}", text(&output.stderr));
+    sandbox.ok(["model", "verify", models.join("three.sealed").to_str().unwrap()]);
     let nothing = revoke(&["--compromised"]);
     assert_eq!((&nothing["files"], nothing.get("next")), (&serde_json::json!([]), None));
 }
