@@ -28,7 +28,7 @@ pub enum CommandError {
     #[error("cannot talk to '{program}'")]
     Talk { program: String, source: io::Error },
     #[error("'{program}' ended with {status}")]
-    Failed { program: String, status: ExitStatus },
+    Failed { program: String, status: ExitStatus, silent: bool },
     #[error("'{program}' took longer than {} seconds, and was killed", limit.as_secs_f64())]
     TimedOut { program: String, limit: Duration },
     #[error("'{program}' answered with more than {limit} bytes, and was killed")]
@@ -49,7 +49,10 @@ impl Diagnose for CommandError {
             match self {
                 Self::Start { .. } => "check the path, and that it may be executed; no shell reads it",
                 Self::Talk { .. } => return None,
-                Self::Failed { .. } => "what it said on standard error stands above",
+                Self::Failed { silent: false, .. } => "what it said on standard error stands above",
+                Self::Failed { .. } => {
+                    "it said nothing on standard error; run it by hand, with the same variables SEALSERVE_…"
+                }
                 Self::TimedOut { .. } => {
                     "it has no terminal and no more input; allow it more time, or run it by hand"
                 }
@@ -105,9 +108,9 @@ impl Program {
         // It has not been reaped yet, so the number still means this group.
         let _ = rustix::process::kill_process_group(group, Signal::KILL);
         let status = child.wait().map_err(|source| self.talk_error(source))?;
-        let answer = talked?;
+        let (answer, silent) = talked?;
         if !status.success() {
-            return Err(CommandError::Failed { program: self.path.clone(), status });
+            return Err(CommandError::Failed { program: self.path.clone(), status, silent });
         }
         Ok(answer)
     }
@@ -146,7 +149,8 @@ impl Program {
         }))
     }
 
-    /// Listens until it has ended, has answered and is silent.
+    /// Listens until it has ended, has answered and is silent. Returns its answer, and
+    /// whether it said nothing else.
     fn follow(
         &self,
         group: Pid,
@@ -154,14 +158,14 @@ impl Program {
         question: &Question<'_>,
         deadline: Instant,
         hear: fn(&str),
-    ) -> Result<SecretBytes, CommandError> {
-        let (mut answer, mut exited, mut silent) = (None, false, false);
+    ) -> Result<(SecretBytes, bool), CommandError> {
+        let (mut answer, mut exited, mut silent, mut said) = (None, false, false, false);
         loop {
             if exited
                 && silent
                 && let Some(answer) = answer
             {
-                return Ok(answer);
+                return Ok((answer, !said));
             }
             match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Answer(Ok(bytes))) if bytes.len() > question.limit => {
@@ -169,7 +173,10 @@ impl Program {
                 }
                 Ok(Event::Answer(Ok(bytes))) => answer = Some(bytes),
                 Ok(Event::Answer(Err(source))) => return Err(self.talk_error(source)),
-                Ok(Event::Said(line)) => hear(&format!("{self}: {line}")),
+                Ok(Event::Said(line)) => {
+                    said |= !line.trim().is_empty();
+                    hear(&format!("{self}: {line}"));
+                }
                 Ok(Event::Silent) => silent = true,
                 Ok(Event::Exited) => {
                     exited = true;
@@ -301,6 +308,9 @@ mod tests {
         assert!(matches!(error, CommandError::Failed { .. }), "{error}");
         assert_eq!(error.kind(), Kind::Credential);
         assert!(error.to_string().contains('7'));
+        assert!(error.hint().unwrap().contains("said nothing"), "{error:?}");
+        let error = ask("echo denied >&2; exit 7", b"", 100, PATIENCE).unwrap_err();
+        assert!(error.hint().unwrap().contains("stands above"), "{error:?}");
         let error = ask("kill -9 $$", b"", 100, PATIENCE).unwrap_err();
         assert!(matches!(error, CommandError::Failed { .. }), "{error}");
     }

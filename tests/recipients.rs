@@ -121,6 +121,22 @@ fn weak_passphrases_encrypt_nothing() {
     assert!(!sandbox.path("cwd/m.sealed").exists());
 }
 
+/// What a shell opened for the program is called by its name: nothing else can be run.
+#[test]
+fn a_descriptor_of_a_file_that_others_may_read_is_refused_by_the_files_name() {
+    let sandbox = sandbox();
+    encrypt(&sandbox, "--passphrase phrase");
+    fs::set_permissions(sandbox.path("cwd/phrase"), fs::Permissions::from_mode(0o644)).unwrap();
+    let file = fs::canonicalize(sandbox.path("cwd/phrase")).unwrap();
+    for from in ["fd:3", "/dev/fd/3"] {
+        let line = format!("$SEALSERVE model decrypt m.sealed -o out --passphrase {from} 3< phrase");
+        let output = bash(&sandbox, &line);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains(&format!("`chmod 600 {}`", file.display())), "{said}");
+    }
+}
+
 #[test]
 fn a_passphrase_stays_alone() {
     let sandbox = sandbox();
@@ -293,11 +309,14 @@ fn bad_commands_are_told_apart_and_leave_nothing() {
     let sandbox = sandbox();
     encrypt(&sandbox, "--wrap-command ./kms --command-key a");
     script(&sandbox, "denied", "#!/bin/sh\necho 'access denied' >&2\nexit 1\n");
+    script(&sandbox, "silent", "#!/bin/sh\nexit 1\n");
     script(&sandbox, "hangs", "#!/bin/sh\nexec sleep 1000\n");
     script(&sandbox, "floods", "#!/bin/sh\nexec yes\n");
     script(&sandbox, "other", "#!/bin/sh\nhead -c 64 /dev/zero\n");
     for (options, code, says) in [
         ("--unwrap-command ./denied --command-key a", 4, "./denied: access denied\nerror: cannot unwrap"),
+        ("--unwrap-command ./denied --command-key a", 4, "hint: what it said on standard error stands above"),
+        ("--unwrap-command ./silent --command-key a", 4, "hint: it said nothing on standard error"),
         ("--unwrap-command ./hangs --command-key a --command-timeout 1s", 1, "took longer than 1 seconds"),
         ("--unwrap-command ./floods --command-key a", 1, "answered with more than 64 bytes"),
         ("--unwrap-command ./other --command-key a", 1, "is not for this file"),
