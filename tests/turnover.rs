@@ -88,9 +88,8 @@ fn a_passphrase_is_replaced_and_a_second_run_has_nothing_to_do() {
 fn a_passphrase_stays_alone() {
     let sandbox = sandbox();
     for (first, added) in [
-        ("--passphrase phrase", "--new-key-file k2"),
-        ("--passphrase phrase", "--new-passphrase other"),
-        ("--key-file k1", "--new-passphrase phrase"),
+        ("--passphrase phrase", "--new-key-file k2".to_owned()),
+        ("--passphrase phrase", format!("-r {RECIPIENT}")),
     ] {
         model(&sandbox, &format!("encrypt --force m.onnx {first}"));
         let before = fs::read(sandbox.path("cwd/m.sealed")).unwrap();
@@ -101,7 +100,48 @@ fn a_passphrase_stays_alone() {
     // Another recipient beside the key that goes would be one beside the passphrase.
     model(&sandbox, &format!("encrypt --force m.onnx --key-file k1 -r {RECIPIENT}"));
     let rewrap = "model rewrap m.sealed --key-file k1 --new-passphrase phrase";
-    assert!(sandbox.fails(2, words(rewrap)).contains("beside a passphrase"));
+    let said = sandbox.fails(2, words(rewrap));
+    assert!(said.contains("beside a passphrase") && said.contains("model recipient remove"), "{said}");
+    // As it says.
+    model(&sandbox, &format!("recipient remove m.sealed --key-file k1 {RECIPIENT}"));
+    sandbox.ok(words(rewrap));
+    assert!(opens(&sandbox, "--passphrase phrase") && !opens(&sandbox, "--key-file k1"));
+}
+
+/// What could never be done is no option.
+#[test]
+fn a_passphrase_is_never_added_to_others() {
+    let sandbox = sandbox();
+    model(&sandbox, "encrypt m.onnx --key-file k1");
+    for option in ["--new-passphrase phrase", "--ask-new-passphrase"] {
+        let said = sandbox.fails(2, words(&format!("model recipient add m.sealed --key-file k1 {option}")));
+        assert!(said.contains("unexpected argument"), "{said}");
+    }
+}
+
+#[test]
+fn the_key_of_a_command_is_removed_by_its_name() {
+    let sandbox = sandbox();
+    sandbox.ok(["init"]);
+    let sealed = "encrypt --force m.onnx --key-file k1 --wrap-command ./kms --command-key";
+    let remove =
+        |name: &str| sandbox.run(words(&format!("model recipient remove m.sealed --key-file k1 {name}")));
+    model(&sandbox, &format!("{sealed} alias/x"));
+    let other = text(&remove("alias/y").stderr);
+    assert!(other.contains("there is no key 'alias/y'"), "{other}");
+    let removed = remove("alias/x");
+    assert!(removed.status.success(), "{}", text(&removed.stderr));
+    assert!(
+        !opens(&sandbox, "--unwrap-command ./kms --command-key alias/x") && opens(&sandbox, "--key-file k1")
+    );
+    // A name of the keyring that the file does not know is in nobody's way, one of both is.
+    model(&sandbox, &format!("{sealed} model-1"));
+    assert!(remove("model-1 --dry-run").status.success());
+    model(&sandbox, &format!("{sealed} model-1 --key model-1"));
+    let both = remove("model-1");
+    let said = text(&both.stderr);
+    assert!(both.status.code() == Some(2) && said.contains("is two of the recipients"), "{said}");
+    assert!(opens(&sandbox, "--key model-1"));
 }
 
 #[test]

@@ -293,7 +293,7 @@ impl Diagnose for ContainerError {
             Self::Passphrase { .. } => "four or more random words, on one line, make a good one",
             Self::NotInPlace { .. } => "name the file by itself, with --payload OLD and --new-payload NEW",
             Self::PassphraseWithOthers { .. } => {
-                "a passphrase is a file's only recipient: `sealserve model rewrap` replaces it by others, or them by it"
+                "a passphrase is a file's only recipient: `sealserve model rewrap` replaces it by others; for a new one, first take all others but one away with `sealserve model recipient remove`"
             }
             Self::PassphraseNotAlone => "leave the other recipients out, or the passphrase",
             Self::OutOfMemory(_) => "use a machine with more memory",

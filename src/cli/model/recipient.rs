@@ -11,7 +11,7 @@ use super::files::{Inputs, Rows};
 use super::io::{is_dash, no_stream, sealed};
 use super::keys::check_sources;
 use super::rewrap::RewrittenDocument;
-use super::turnover::{NewKeys, OldKeys, UNKNOWN, key_id};
+use super::turnover::{MoreKeys, OldKeys, UNKNOWN, key_id};
 use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
@@ -57,7 +57,7 @@ struct Add {
     #[command(flatten)]
     keys: OldKeys,
     #[command(flatten)]
-    new: NewKeys,
+    new: MoreKeys,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -74,7 +74,8 @@ that matters, use `sealserve model reencrypt`.")]
 struct Remove {
     /// The encrypted file
     file: PathBuf,
-    /// Who shall not open it any more: key ids, public keys of age, or names of the keyring
+    /// Who shall not open it any more: key ids, public keys of age, names of the keyring, or names of
+    /// a command's keys
     #[arg(required = true, value_name = "KEY")]
     recipients: Vec<String>,
     #[command(flatten)]
@@ -119,7 +120,7 @@ impl Add {
     fn run(self, context: &Context) -> Outcome {
         refuse_stream(&self.file)?;
         check_sources(self.keys.sources().chain(self.new.sources()), context, 0)?;
-        let (old, (add, _)) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
+        let (old, add) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
         let there = add.first().and_then(Wrapper::key_id);
         let change = RecipientChange { add, ..RecipientChange::default() };
         let progress = context.output.unmeasured();
@@ -144,10 +145,10 @@ impl Remove {
     fn run(self, context: &Context) -> Outcome {
         refuse_stream(&self.file)?;
         check_sources(self.keys.sources(), context, 0)?;
-        let remove: BTreeSet<_> =
-            self.recipients.iter().map(|name| key_id(context, name)).collect::<Outcome<_>>()?;
         // Fails early, and before a key is asked for: all that is named must be there.
         let sealed = Sealed::open(&self.file)?;
+        let called = |name: &String| key_id(context, sealed.header(), name);
+        let remove: BTreeSet<_> = self.recipients.iter().map(called).collect::<Outcome<_>>()?;
         if let Some(key) = remove.iter().find(|id| !sealed.header().has_recipient(id)) {
             let name = self.file.display().to_string();
             return Err(ContainerError::NotRecipient { name, key: *key }.into());

@@ -161,7 +161,7 @@ fn tell_of_payloads(context: &Context, header: &Path, new: &Path, stale: Option<
     ));
     if let Some(stale) = stale {
         context.output.warn(&format!(
-            "'{}' belongs to no header any more, and opens with the old one: remove it and its copies",
+            "'{}' belongs to no header any more, but a copy of the old one still opens it: remove it and its copies",
             stale.display()
         ));
     }
