@@ -29,7 +29,7 @@ pub enum CommandError {
     Talk { program: String, source: io::Error },
     #[error("'{program}' ended with {status}")]
     Failed { program: String, status: ExitStatus, silent: bool },
-    #[error("'{program}' took longer than {} seconds, and was killed", limit.as_secs_f64())]
+    #[error("'{program}' took longer than {} s, and was killed", limit.as_secs_f64())]
     TimedOut { program: String, limit: Duration },
     #[error("'{program}' answered with more than {limit} bytes, and was killed")]
     Flooded { program: String, limit: usize },
@@ -47,6 +47,11 @@ impl Diagnose for CommandError {
     fn hint(&self) -> Option<String> {
         Some(
             match self {
+                Self::Start { program, .. } if program.contains(' ') => {
+                    let words: Vec<_> = program.split_whitespace().collect();
+                    let array = serde_json::to_string(&words).unwrap_or_default();
+                    return Some(format!("no shell reads it: to pass arguments, name it as '{array}'"));
+                }
                 Self::Start { .. } => "check the path, and that it may be executed; no shell reads it",
                 Self::Talk { .. } => return None,
                 Self::Failed { silent: false, .. } => "what it said on standard error stands above",
@@ -296,7 +301,9 @@ mod tests {
         let question = Question { variables: &[], input: b"", limit: 100, time: PATIENCE };
         assert_eq!(program.ask(&question, |_| ()).unwrap().expose(), b"a b|$HOME|*|");
         let spaces: Program = "printf a".parse().unwrap();
-        assert!(matches!(spaces.ask(&question, |_| ()), Err(CommandError::Start { .. })));
+        let error = spaces.ask(&question, |_| ()).unwrap_err();
+        assert!(matches!(error, CommandError::Start { .. }));
+        assert!(error.hint().unwrap().contains(r#"'["printf","a"]'"#), "{error:?}");
         for bad in ["", "[]", "[\"\"]", "[1]", "[\"a\"", "[\"a\\u0000\"]", "a\0b"] {
             assert_eq!(bad.parse::<Program>(), Err(ParseProgramError), "{bad:?}");
         }

@@ -185,21 +185,24 @@ fn typed(sandbox: &Sandbox, arguments: &str, answers: &[(&str, &str)]) -> (Strin
 fn a_passphrase_is_asked_for_twice_and_never_shown() {
     let sandbox = sandbox();
     let ask = "model encrypt --force m.onnx --ask-passphrase";
-    let twice = [("a passphrase: ", PHRASE), ("the same again: ", PHRASE)];
+    let twice = [("a passphrase for the model: ", PHRASE), ("the same again: ", PHRASE)];
     let (shown, code) = typed(&sandbox, ask, &twice);
     assert_eq!(code, Some(0), "{shown}");
     assert!(!shown.contains("horse"), "{shown}");
     assert!(decrypts(&sandbox, "--passphrase phrase"));
 
     // It is asked for once where a file has one, without any option.
-    let (shown, code) = typed(&sandbox, "model verify m.sealed", &[("the passphrase: ", PHRASE)]);
-    assert_eq!((code, shown.matches("passphrase: ").count()), (Some(0), 1), "{shown}");
+    let (shown, code) =
+        typed(&sandbox, "model verify m.sealed", &[("the passphrase of the model: ", PHRASE)]);
+    assert_eq!((code, shown.matches("passphrase of the model: ").count()), (Some(0), 1), "{shown}");
     assert!(!shown.contains("horse"), "{shown}");
-    let (shown, code) = typed(&sandbox, "model verify m.sealed", &[("the passphrase: ", "something else")]);
+    let (shown, code) =
+        typed(&sandbox, "model verify m.sealed", &[("the passphrase of the model: ", "something else")]);
     assert_eq!(code, Some(4), "{shown}");
 
     fs::remove_file(sandbox.path("cwd/m.sealed")).unwrap();
-    let differ = [("a passphrase: ", PHRASE), ("the same again: ", "correct horse battery stable")];
+    let differ =
+        [("a passphrase for the model: ", PHRASE), ("the same again: ", "correct horse battery stable")];
     let (shown, code) = typed(&sandbox, ask, &differ);
     assert!(code == Some(4) && shown.contains("the passphrases differ"), "{shown}");
     assert!(!sandbox.path("cwd/m.sealed").exists());
@@ -224,8 +227,8 @@ fn no_input_forbids_to_ask_and_names_the_option() {
     let sandbox = sandbox();
     encrypt(&sandbox, "--passphrase phrase");
     for (arguments, what) in [
-        ("model decrypt m.sealed --no-input", "the passphrase"),
-        ("model encrypt m.onnx --no-input --ask-passphrase -o other", "a passphrase"),
+        ("model decrypt m.sealed --no-input", "the passphrase of the model"),
+        ("model encrypt m.onnx --no-input --ask-passphrase -o other", "a passphrase for the model"),
     ] {
         let (shown, code) = typed(&sandbox, arguments, &[]);
         assert_eq!(code, Some(4), "{shown}");
@@ -317,7 +320,7 @@ fn bad_commands_are_told_apart_and_leave_nothing() {
         ("--unwrap-command ./denied --command-key a", 4, "./denied: access denied\nerror: cannot unwrap"),
         ("--unwrap-command ./denied --command-key a", 4, "hint: what it said on standard error stands above"),
         ("--unwrap-command ./silent --command-key a", 4, "hint: it said nothing on standard error"),
-        ("--unwrap-command ./hangs --command-key a --command-timeout 1s", 1, "took longer than 1 seconds"),
+        ("--unwrap-command ./hangs --command-key a --command-timeout 1s", 1, "took longer than 1 s,"),
         ("--unwrap-command ./floods --command-key a", 1, "answered with more than 64 bytes"),
         ("--unwrap-command ./other --command-key a", 1, "is not for this file"),
         ("--unwrap-command ./absent --command-key a", 1, "cannot run './absent'"),

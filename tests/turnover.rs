@@ -108,6 +108,35 @@ fn a_passphrase_stays_alone() {
     assert!(opens(&sandbox, "--passphrase phrase") && !opens(&sandbox, "--key-file k1"));
 }
 
+#[test]
+fn what_was_tried_is_listed_once() {
+    let sandbox = sandbox();
+    model(&sandbox, &format!("encrypt m.onnx -r {RECIPIENT}"));
+    let rewrap = "model rewrap m.sealed --key-file k1 --new-key-file k1 --new-key-file k2";
+    let said = sandbox.fails(4, words(rewrap));
+    let tried = said.split_once("; tried ").unwrap().1.lines().next().unwrap();
+    assert_eq!(tried.split(", ").count(), 2, "{said}");
+}
+
+#[test]
+fn where_there_is_no_home_keys_in_files_are_named() {
+    let sandbox = sandbox();
+    let said = sandbox.fails(1, words("model encrypt m.onnx"));
+    assert!(said.contains("sealserve init") && said.contains("--key-file FILE, which needs none"), "{said}");
+    model(&sandbox, "encrypt m.onnx --key-file k1");
+    let said = sandbox.fails(1, words("model decrypt m.sealed"));
+    assert!(said.contains("--key-file FILE, which needs none"), "{said}");
+    let said = sandbox.fails(1, words("model rewrap m.sealed --key-file k1"));
+    assert!(said.contains("--new-key-file FILE, which needs none"), "{said}");
+    // A home that is there is to be opened, and its revoked key not to be used.
+    sandbox.ok(["init"]);
+    let said = sandbox.fails(4, words("--root-key absent model encrypt m.onnx"));
+    assert!(!said.contains("--key-file"), "{said}");
+    sandbox.ok(["key", "revoke", "model-1"]);
+    let said = sandbox.fails(1, words("model encrypt m.onnx --key model-1"));
+    assert!(said.contains("hint: name another key"), "{said}");
+}
+
 /// What could never be done is no option.
 #[test]
 fn a_passphrase_is_never_added_to_others() {
@@ -197,10 +226,11 @@ fn age_recipients_are_added_without_their_identity_and_removed_by_their_name() {
     let list = model(&sandbox, "recipient list m.sealed");
     assert!(list.contains("age") && list.contains("key"), "{list}");
     let said = sandbox.fails(1, words(&format!("model {add}")));
-    assert!(said.contains("already"), "{said}");
+    assert!(said.contains("is sealed for recipient ") && said.contains(" already"), "{said}");
     // Whoever has the identity may take the key away, or itself.
     let removed = sandbox.run(words(&format!("model recipient remove m.sealed -i identity {RECIPIENT}")));
-    assert!(removed.status.success(), "{}", text(&removed.stderr));
+    let said = text(&removed.stderr);
+    assert!(removed.status.success() && said.contains("no longer lets age "), "{said}");
     assert!(!opens(&sandbox, "-i identity") && opens(&sandbox, "--key-file k1"));
 }
 

@@ -98,9 +98,9 @@ pub enum ContainerError {
     Leaked { name: String, key: KeyId },
     #[error("'{name}' has no other recipient: nobody could open it any more")]
     LastRecipient { name: String },
-    #[error("'{name}' is not sealed for key {key}")]
+    #[error("'{name}' is not sealed for recipient {key}")]
     NotRecipient { name: String, key: KeyId },
-    #[error("'{name}' is sealed for key {key} already")]
+    #[error("'{name}' is sealed for recipient {key} already")]
     AlreadyRecipient { name: String, key: KeyId },
     #[error("the header of '{name}' has no room for what is to be added")]
     NoRoom { name: String },

@@ -90,7 +90,7 @@ fn the_removal_of_a_recipient_survives_a_fault_at_every_call() {
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let old = list["recipients"][0]["key_id"].as_str().unwrap();
     let line = format!("model recipient remove models/a.sealed {old} --key-file new");
-    sweep(&case, &line, Some("is not sealed for key"), "new", Some("old"));
+    sweep(&case, &line, Some("is not sealed for recipient"), "new", Some("old"));
 }
 
 #[test]

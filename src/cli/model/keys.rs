@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
+use crate::cli::{Outcome, Stop};
 use crate::command::Program;
 use crate::config::Span;
 use crate::container::{External, Header, Kek, Openers, Others, Passphrase, RecipientKind};
@@ -224,7 +224,7 @@ impl OtherKeys {
     fn passphrase(&self, context: &Context) -> Outcome<Passphrase> {
         let contents = match &self.passphrase {
             Some(source) => source.read(PASSPHRASE)?,
-            None => context.ask_secret("the passphrase", "--passphrase FILE")?,
+            None => context.ask_secret("the passphrase of the model", "--passphrase FILE")?,
         };
         Ok(Passphrase::parse(&contents)?)
     }
@@ -277,14 +277,25 @@ pub(super) fn keyring_if_any(context: &Context) -> Outcome<Option<Keyring>> {
 
 /// The keys of the home that may decrypt.
 fn home_keys(context: &Context) -> Outcome<Vec<Kek>> {
-    let keyring = context.store()?.read()?;
-    let now = context.now();
+    let (keyring, now) = (home_keyring(context, "--key-file FILE")?, context.now());
     keyring.of(KeyUse::Model).filter(|key| key.state_at(now).is_accepted()).map(kek).collect()
 }
 
-/// The key of the home that encrypts.
-pub(super) fn active_key(context: &Context) -> Outcome<Kek> {
-    kek(context.store()?.read()?.active(KeyUse::Model)?)
+/// The key of the home that encrypts; `option` is what to pass instead.
+pub(super) fn active_key(context: &Context, option: &str) -> Outcome<Kek> {
+    kek(home_keyring(context, option)?.active(KeyUse::Model)?)
+}
+
+/// The keyring, for who named no key; where there is no home, `option` needs none.
+fn home_keyring(context: &Context, option: &str) -> Outcome<Keyring> {
+    context.store().and_then(|store| Ok(store.read()?)).map_err(|stop| match stop {
+        Stop::Failure(failure) if matches!(keyring_if_any(context), Ok(None)) => failure
+            .hint(format!(
+                "make a home with `sealserve init`, name one with --home, or pass {option}, which needs none"
+            ))
+            .into(),
+        other => other,
+    })
 }
 
 /// Reads a key file.

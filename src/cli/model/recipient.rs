@@ -67,7 +67,8 @@ struct Add {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model recipient remove digits.sealed partner
-  sealserve model recipient remove digits.sealed 86dd6d43955ba2184c12e94bb448b18f --key-file model.key
+  sealserve model recipient remove digits.sealed alias/partner --key-file model.key
+  sealserve model recipient remove digits.sealed 86dd6d43955ba2184c12e94bb448b18f
 
 Whoever had the key and any copy of the file may know its data key, which stays the same: where
 that matters, use `sealserve model reencrypt`.")]
@@ -153,6 +154,12 @@ impl Remove {
             let name = self.file.display().to_string();
             return Err(ContainerError::NotRecipient { name, key: *key }.into());
         }
+        let header = sealed.header();
+        let all: Vec<_> = header.recipients().iter().chain(header.stale_recipients()).cloned().collect();
+        let named = |id: &KeyId| {
+            let one = all.iter().find(|recipient| recipient.key_id == *id);
+            one.map_or_else(|| id.to_string(), ToString::to_string)
+        };
         let old = self.keys.read(context)?;
         let change = RecipientChange { remove: remove.into_iter().collect(), ..RecipientChange::default() };
         let progress = context.output.unmeasured();
@@ -170,7 +177,7 @@ impl Remove {
         }
         for key in &change.remove {
             let would = if self.dry_run { "would no longer let" } else { "no longer lets" };
-            context.output.note(&format!("'{}' {would} key {key} open it", self.file.display()));
+            context.output.note(&format!("'{}' {would} {} open it", self.file.display(), named(key)));
         }
         tell_of_mending(context, &self.file, changed.healed, self.dry_run);
         let (file, dry_run) = (self.file, self.dry_run);

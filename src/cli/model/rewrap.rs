@@ -17,8 +17,8 @@ use crate::output::Document;
 /// Replace what opens files by something else, in milliseconds whatever their size
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  sealserve model rewrap models/                        # from every key of the home to the active one
-  sealserve model rewrap --key model-1 models/          # from one key, also a retired or revoked one
+  sealserve model rewrap models/                     # from every key of the home to the active one
+  sealserve model rewrap --key model-1 models/       # from one key, also a retired or revoked one
   sealserve model rewrap --key-file old.key --new-key-file new.key digits.sealed
   sealserve model rewrap --passphrase old --ask-new-passphrase digits.sealed
   sealserve model rewrap --unwrap-command ./kms --command-key 2025 \\
@@ -31,11 +31,10 @@ revoked opens nothing else, and may be named here to move files off it; one that
 compromised is refused, unless --rewrap-only --insecure, and so is every key where the keyring of
 the home does not open.
 
-Recipients that no option names stay. Files that are done are skipped, so an interrupted run is simply
-run again. Of those that nothing here opens any more (they are for age or a command now), their
-headers tell.
-That also mends a header slot that was torn, with the same key as --key-file and --new-key-file
-where no recipient shall change.")]
+Recipients that no option names stay. Files that are done are skipped, so an interrupted run is
+simply run again. Of those that nothing here opens any more (they are for age or a command now),
+their headers tell. That also mends a header slot that was torn, with the same key as --key-file
+and --new-key-file where no recipient shall change.")]
 pub(super) struct Rewrap {
     #[command(flatten)]
     files: Files,
@@ -109,9 +108,9 @@ impl Rewrap {
         written(context.output.document(&document))?;
         let told = document.rows.each().filter(|(_, file)| file.is_some_and(|file| !file.authentic)).count();
         if told > 0 {
-            context.output.note(&format!(
-                "{told} of those skipped were not opened: that they are done is what their headers say"
-            ));
+            context
+                .output
+                .note(&format!("skipped unopened: {told}; that all was done before is what the header says"));
         }
         document.rows.conclude(context, "rewrapped")
     }

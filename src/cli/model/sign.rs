@@ -25,7 +25,7 @@ const PUBLIC_LIMIT: u64 = 1 << 20;
 
 /// Sign encrypted files in place: who holds the public half can tell who made them
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Examples, the first three in the home's directory:
   sealserve key create --use signer --id release
   sealserve key public --signer release -o pki/signer.pem
   sealserve model sign models/

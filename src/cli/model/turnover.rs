@@ -110,6 +110,7 @@ impl Old {
     pub(super) fn or_done(mut self, new: &[Wrapper]) -> Openers {
         for wrapper in new {
             match wrapper {
+                Wrapper::Key(kek) if self.openers.keys.iter().any(|old| old.id() == kek.id()) => {}
                 Wrapper::Key(kek) => self.openers.keys.push(kek.clone()),
                 Wrapper::Passphrase(phrase) => self.openers.others.passphrases.push(phrase.clone()),
                 Wrapper::Age(_) | Wrapper::External(_) => {}
@@ -143,7 +144,11 @@ impl MoreKeys {
     /// Those, or else the active key of the home.
     pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<Vec<Wrapper>> {
         let named = self.named(context, command)?;
-        if named.is_empty() { Ok(vec![Wrapper::Key(active_key(context)?)]) } else { Ok(named) }
+        if named.is_empty() {
+            Ok(vec![Wrapper::Key(active_key(context, "--new-key-file FILE")?)])
+        } else {
+            Ok(named)
+        }
     }
 }
 
@@ -161,7 +166,7 @@ impl NewKeys {
         all.extend(new_passphrase(context, source, asked, "--new-passphrase FILE")?);
         let default = all.is_empty();
         if default {
-            all.push(Wrapper::Key(active_key(context)?));
+            all.push(Wrapper::Key(active_key(context, "--new-key-file FILE")?));
         }
         Ok((all, default || !self.more.ids.is_empty()))
     }
