@@ -305,7 +305,7 @@ fn recipients_are_added_listed_and_removed() {
     assert!(!case.opens("models/a.sealed", "old") && case.opens("models/a.sealed", "new"));
     let gone = remove(&first, "new");
     assert_eq!(gone.status.code(), Some(1));
-    assert!(text(&gone.stderr).contains("is not sealed for key"), "{}", text(&gone.stderr));
+    assert!(text(&gone.stderr).contains("is not sealed for recipient"), "{}", text(&gone.stderr));
     let before = fs::read(&file).unwrap();
     let last = remove(&second, "new");
     assert_eq!(last.status.code(), Some(1));

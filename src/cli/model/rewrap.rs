@@ -110,7 +110,7 @@ impl Rewrap {
         if told > 0 {
             context
                 .output
-                .note(&format!("skipped unopened: {told}; that all was done before is what the header says"));
+                .note(&format!("skipped unopened: {told}; that they are done is what their headers say"));
         }
         document.rows.conclude(context, "rewrapped")
     }
