@@ -1273,7 +1273,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__recipient__subcmd__add)
-            opts="-i -r -R -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --new-passphrase --ask-new-passphrase --age-recipient --age-recipients-file --wrap-command --new-command-key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -r -R -q -h -V --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --age-recipient --age-recipients-file --wrap-command --new-command-key --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1316,10 +1316,6 @@ _sealserve() {
                     return 0
                     ;;
                 --new-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --new-passphrase)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1467,7 +1463,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__reencrypt)
-            opts="-i -r -R -q -h -V --files0-from --payload --new-payload --remove-payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --new-passphrase --ask-new-passphrase --age-recipient --age-recipients-file --wrap-command --new-command-key --no-recovery --dry-run --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -r -R -q -h -V --files0-from --payload --new-payload --remove-payload --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --age-recipient --age-recipients-file --wrap-command --new-command-key --new-passphrase --ask-new-passphrase --no-recovery --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1525,10 +1521,6 @@ _sealserve() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --new-passphrase)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --age-recipient)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1550,6 +1542,10 @@ _sealserve() {
                     return 0
                     ;;
                 --new-command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-passphrase)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1577,7 +1573,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__model__subcmd__rewrap)
-            opts="-i -r -R -q -h -V --files0-from --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --new-passphrase --ask-new-passphrase --age-recipient --age-recipients-file --wrap-command --new-command-key --dry-run --rewrap-only --insecure --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-i -r -R -q -h -V --files0-from --key-file --key --passphrase --ask-passphrase --age-identity --unwrap-command --command-key --command-timeout --new-key-file --new-key --age-recipient --age-recipients-file --wrap-command --new-command-key --new-passphrase --ask-new-passphrase --dry-run --rewrap-only --insecure --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1627,10 +1623,6 @@ _sealserve() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --new-passphrase)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --age-recipient)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1652,6 +1644,10 @@ _sealserve() {
                     return 0
                     ;;
                 --new-command-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-passphrase)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

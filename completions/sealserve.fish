@@ -519,11 +519,11 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key-file -d 'Key file of a new recipient; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key -d 'Model key of the keyring that is a new recipient; may be repeated [default: the active one]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-passphrase -d 'Passphrase, which is then the only way to open the files' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s r -l age-recipient -d 'Public key of age, age1…; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s R -l age-recipients-file -d 'File with a public key of age on each line; may be repeated' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l wrap-command -d 'Command that wraps the data key: a program, or a JSON array of program and arguments' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-command-key -d 'Name of the key that --wrap-command uses; it gets it as SEALSERVE_KEY_NAME' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-passphrase -d 'Passphrase, which is then the only way to open the files' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -552,11 +552,11 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key-file -d 'Key file of a new recipient; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key -d 'Model key of the keyring that is a new recipient; may be repeated [default: the active one]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-passphrase -d 'Passphrase, which is then the only way to open the files' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s r -l age-recipient -d 'Public key of age, age1…; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s R -l age-recipients-file -d 'File with a public key of age on each line; may be repeated' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l wrap-command -d 'Command that wraps the data key: a program, or a JSON array of program and arguments' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-command-key -d 'Name of the key that --wrap-command uses; it gets it as SEALSERVE_KEY_NAME' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-passphrase -d 'Passphrase, which is then the only way to open the files' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''

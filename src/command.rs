@@ -28,8 +28,8 @@ pub enum CommandError {
     #[error("cannot talk to '{program}'")]
     Talk { program: String, source: io::Error },
     #[error("'{program}' ended with {status}")]
-    Failed { program: String, status: ExitStatus },
-    #[error("'{program}' took longer than {} seconds, and was killed", limit.as_secs_f64())]
+    Failed { program: String, status: ExitStatus, silent: bool },
+    #[error("'{program}' took longer than {} s, and was killed", limit.as_secs_f64())]
     TimedOut { program: String, limit: Duration },
     #[error("'{program}' answered with more than {limit} bytes, and was killed")]
     Flooded { program: String, limit: usize },
@@ -47,9 +47,17 @@ impl Diagnose for CommandError {
     fn hint(&self) -> Option<String> {
         Some(
             match self {
+                Self::Start { program, .. } if program.contains(' ') => {
+                    let words: Vec<_> = program.split_whitespace().collect();
+                    let array = serde_json::to_string(&words).unwrap_or_default();
+                    return Some(format!("no shell reads it: to pass arguments, name it as '{array}'"));
+                }
                 Self::Start { .. } => "check the path, and that it may be executed; no shell reads it",
                 Self::Talk { .. } => return None,
-                Self::Failed { .. } => "what it said on standard error stands above",
+                Self::Failed { silent: false, .. } => "what it said on standard error stands above",
+                Self::Failed { .. } => {
+                    "it said nothing on standard error; run it by hand, with the same variables SEALSERVE_…"
+                }
                 Self::TimedOut { .. } => {
                     "it has no terminal and no more input; allow it more time, or run it by hand"
                 }
@@ -105,9 +113,9 @@ impl Program {
         // It has not been reaped yet, so the number still means this group.
         let _ = rustix::process::kill_process_group(group, Signal::KILL);
         let status = child.wait().map_err(|source| self.talk_error(source))?;
-        let answer = talked?;
+        let (answer, silent) = talked?;
         if !status.success() {
-            return Err(CommandError::Failed { program: self.path.clone(), status });
+            return Err(CommandError::Failed { program: self.path.clone(), status, silent });
         }
         Ok(answer)
     }
@@ -146,7 +154,8 @@ impl Program {
         }))
     }
 
-    /// Listens until it has ended, has answered and is silent.
+    /// Listens until it has ended, has answered and is silent. Returns its answer, and
+    /// whether it said nothing else.
     fn follow(
         &self,
         group: Pid,
@@ -154,14 +163,14 @@ impl Program {
         question: &Question<'_>,
         deadline: Instant,
         hear: fn(&str),
-    ) -> Result<SecretBytes, CommandError> {
-        let (mut answer, mut exited, mut silent) = (None, false, false);
+    ) -> Result<(SecretBytes, bool), CommandError> {
+        let (mut answer, mut exited, mut silent, mut said) = (None, false, false, false);
         loop {
             if exited
                 && silent
                 && let Some(answer) = answer
             {
-                return Ok(answer);
+                return Ok((answer, !said));
             }
             match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Answer(Ok(bytes))) if bytes.len() > question.limit => {
@@ -169,7 +178,10 @@ impl Program {
                 }
                 Ok(Event::Answer(Ok(bytes))) => answer = Some(bytes),
                 Ok(Event::Answer(Err(source))) => return Err(self.talk_error(source)),
-                Ok(Event::Said(line)) => hear(&format!("{self}: {line}")),
+                Ok(Event::Said(line)) => {
+                    said |= !line.trim().is_empty();
+                    hear(&format!("{self}: {line}"));
+                }
                 Ok(Event::Silent) => silent = true,
                 Ok(Event::Exited) => {
                     exited = true;
@@ -289,7 +301,9 @@ mod tests {
         let question = Question { variables: &[], input: b"", limit: 100, time: PATIENCE };
         assert_eq!(program.ask(&question, |_| ()).unwrap().expose(), b"a b|$HOME|*|");
         let spaces: Program = "printf a".parse().unwrap();
-        assert!(matches!(spaces.ask(&question, |_| ()), Err(CommandError::Start { .. })));
+        let error = spaces.ask(&question, |_| ()).unwrap_err();
+        assert!(matches!(error, CommandError::Start { .. }));
+        assert!(error.hint().unwrap().contains(r#"'["printf","a"]'"#), "{error:?}");
         for bad in ["", "[]", "[\"\"]", "[1]", "[\"a\"", "[\"a\\u0000\"]", "a\0b"] {
             assert_eq!(bad.parse::<Program>(), Err(ParseProgramError), "{bad:?}");
         }
@@ -301,6 +315,9 @@ mod tests {
         assert!(matches!(error, CommandError::Failed { .. }), "{error}");
         assert_eq!(error.kind(), Kind::Credential);
         assert!(error.to_string().contains('7'));
+        assert!(error.hint().unwrap().contains("said nothing"), "{error:?}");
+        let error = ask("echo denied >&2; exit 7", b"", 100, PATIENCE).unwrap_err();
+        assert!(error.hint().unwrap().contains("stands above"), "{error:?}");
         let error = ask("kill -9 $$", b"", 100, PATIENCE).unwrap_err();
         assert!(matches!(error, CommandError::Failed { .. }), "{error}");
     }
@@ -330,9 +347,9 @@ mod tests {
         let error = ask(&line, b"", 9, Duration::from_secs(2)).unwrap_err();
         assert!(matches!(error, CommandError::TimedOut { .. }), "{error}");
         let pids = std::fs::read_to_string(pids).unwrap();
-        for pid in pids.split_whitespace() {
-            gone(pid);
-        }
+        let pids: Vec<_> = pids.split_whitespace().collect();
+        assert_eq!(pids.len(), 2, "it had started both: {pids:?}");
+        pids.into_iter().for_each(gone);
     }
 
     #[test]
@@ -350,7 +367,9 @@ mod tests {
     fn gone(pid: &str) {
         let path = format!("/proc/{pid}/stat");
         let ended = |stat: String| stat.rsplit(')').next().unwrap().trim().starts_with(['Z', 'X']);
+        let deadline = Instant::now() + PATIENCE;
         while std::fs::read_to_string(&path).is_ok_and(|stat| !ended(stat)) {
+            assert!(Instant::now() < deadline, "{pid} is still there");
             thread::sleep(Duration::from_millis(10));
         }
     }

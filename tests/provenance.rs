@@ -103,6 +103,39 @@ fn a_revoked_signer_vouches_for_nothing() {
     assert!(said.contains("key 'release' is revoked"), "{said}");
 }
 
+/// Whatever opens the file: the home is looked at where there is one.
+#[test]
+fn a_revoked_signer_vouches_for_nothing_with_a_key_file_either() {
+    let (sandbox, _) = home("", "");
+    sandbox.ok(["key", "create", "--use", "model", "--out", "key"]);
+    let digits = testdata("digits.onnx");
+    let sealed = ["model", "encrypt", digits.to_str().unwrap(), "-o", "s.sealed", "--key-file", "key"];
+    sandbox.ok([&sealed[..], &["--signer", "release"]].concat());
+    let (release, other) = (path(&sandbox, "home/pki/release.pem"), path(&sandbox, "home/pki/other.pem"));
+    let verify = ["model", "verify", "s.sealed", "--key-file", "key", "--trusted-signer", &release];
+    sandbox.ok(verify);
+    sandbox.ok(["key", "revoke", "release", "--compromised"]);
+    assert!(sandbox.fails(3, verify).contains("every trusted signer's key is revoked"));
+    let said = sandbox.fails(3, [&verify[..], &["--trusted-signer", &other]].concat());
+    assert!(
+        said.contains("is not trusted any more") && said.contains("no trusted signer has signed it"),
+        "{said}"
+    );
+    // A partner has no home, or one that does not open; he is told what was not looked at.
+    let warning = "not known whether a trusted signer's key is revoked";
+    for (place, warned) in [(["--home", "nowhere"], false), (["--root-key", "absent"], true)] {
+        let output = sandbox.run([&place[..], &verify].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.success() && said.contains(warning) == warned, "{said}");
+        assert!(text(&output.stdout).contains("signed by "), "{}", text(&output.stdout));
+    }
+    // And who asks for no signer is told nothing.
+    let unsigned = sandbox.run([&["--root-key", "absent"], &verify[..5]].concat());
+    assert!(unsigned.status.success() && !text(&unsigned.stderr).contains(warning));
+    // Where the keys are the home's, it must open.
+    sandbox.fails(4, ["--root-key", "absent", "model", "verify", "s.sealed", "--trusted-signer", &release]);
+}
+
 #[test]
 fn a_signature_survives_a_new_header_and_no_new_content() {
     let (sandbox, sealed) = home(REQUIRED, "");

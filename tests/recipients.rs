@@ -121,6 +121,22 @@ fn weak_passphrases_encrypt_nothing() {
     assert!(!sandbox.path("cwd/m.sealed").exists());
 }
 
+/// What a shell opened for the program is called by its name: nothing else can be run.
+#[test]
+fn a_descriptor_of_a_file_that_others_may_read_is_refused_by_the_files_name() {
+    let sandbox = sandbox();
+    encrypt(&sandbox, "--passphrase phrase");
+    fs::set_permissions(sandbox.path("cwd/phrase"), fs::Permissions::from_mode(0o644)).unwrap();
+    let file = fs::canonicalize(sandbox.path("cwd/phrase")).unwrap();
+    for from in ["fd:3", "/dev/fd/3"] {
+        let line = format!("$SEALSERVE model decrypt m.sealed -o out --passphrase {from} 3< phrase");
+        let output = bash(&sandbox, &line);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains(&format!("`chmod 600 {}`", file.display())), "{said}");
+    }
+}
+
 #[test]
 fn a_passphrase_stays_alone() {
     let sandbox = sandbox();
@@ -169,21 +185,24 @@ fn typed(sandbox: &Sandbox, arguments: &str, answers: &[(&str, &str)]) -> (Strin
 fn a_passphrase_is_asked_for_twice_and_never_shown() {
     let sandbox = sandbox();
     let ask = "model encrypt --force m.onnx --ask-passphrase";
-    let twice = [("a passphrase: ", PHRASE), ("the same again: ", PHRASE)];
+    let twice = [("a passphrase for the model: ", PHRASE), ("the same again: ", PHRASE)];
     let (shown, code) = typed(&sandbox, ask, &twice);
     assert_eq!(code, Some(0), "{shown}");
     assert!(!shown.contains("horse"), "{shown}");
     assert!(decrypts(&sandbox, "--passphrase phrase"));
 
     // It is asked for once where a file has one, without any option.
-    let (shown, code) = typed(&sandbox, "model verify m.sealed", &[("the passphrase: ", PHRASE)]);
-    assert_eq!((code, shown.matches("passphrase: ").count()), (Some(0), 1), "{shown}");
+    let (shown, code) =
+        typed(&sandbox, "model verify m.sealed", &[("the passphrase of the model: ", PHRASE)]);
+    assert_eq!((code, shown.matches("passphrase of the model: ").count()), (Some(0), 1), "{shown}");
     assert!(!shown.contains("horse"), "{shown}");
-    let (shown, code) = typed(&sandbox, "model verify m.sealed", &[("the passphrase: ", "something else")]);
+    let (shown, code) =
+        typed(&sandbox, "model verify m.sealed", &[("the passphrase of the model: ", "something else")]);
     assert_eq!(code, Some(4), "{shown}");
 
     fs::remove_file(sandbox.path("cwd/m.sealed")).unwrap();
-    let differ = [("a passphrase: ", PHRASE), ("the same again: ", "correct horse battery stable")];
+    let differ =
+        [("a passphrase for the model: ", PHRASE), ("the same again: ", "correct horse battery stable")];
     let (shown, code) = typed(&sandbox, ask, &differ);
     assert!(code == Some(4) && shown.contains("the passphrases differ"), "{shown}");
     assert!(!sandbox.path("cwd/m.sealed").exists());
@@ -208,8 +227,8 @@ fn no_input_forbids_to_ask_and_names_the_option() {
     let sandbox = sandbox();
     encrypt(&sandbox, "--passphrase phrase");
     for (arguments, what) in [
-        ("model decrypt m.sealed --no-input", "the passphrase"),
-        ("model encrypt m.onnx --no-input --ask-passphrase -o other", "a passphrase"),
+        ("model decrypt m.sealed --no-input", "the passphrase of the model"),
+        ("model encrypt m.onnx --no-input --ask-passphrase -o other", "a passphrase for the model"),
     ] {
         let (shown, code) = typed(&sandbox, arguments, &[]);
         assert_eq!(code, Some(4), "{shown}");
@@ -293,12 +312,15 @@ fn bad_commands_are_told_apart_and_leave_nothing() {
     let sandbox = sandbox();
     encrypt(&sandbox, "--wrap-command ./kms --command-key a");
     script(&sandbox, "denied", "#!/bin/sh\necho 'access denied' >&2\nexit 1\n");
+    script(&sandbox, "silent", "#!/bin/sh\nexit 1\n");
     script(&sandbox, "hangs", "#!/bin/sh\nexec sleep 1000\n");
     script(&sandbox, "floods", "#!/bin/sh\nexec yes\n");
     script(&sandbox, "other", "#!/bin/sh\nhead -c 64 /dev/zero\n");
     for (options, code, says) in [
         ("--unwrap-command ./denied --command-key a", 4, "./denied: access denied\nerror: cannot unwrap"),
-        ("--unwrap-command ./hangs --command-key a --command-timeout 1s", 1, "took longer than 1 seconds"),
+        ("--unwrap-command ./denied --command-key a", 4, "hint: what it said on standard error stands above"),
+        ("--unwrap-command ./silent --command-key a", 4, "hint: it said nothing on standard error"),
+        ("--unwrap-command ./hangs --command-key a --command-timeout 1s", 1, "took longer than 1 s,"),
         ("--unwrap-command ./floods --command-key a", 1, "has not the 64 bytes"),
         ("--unwrap-command ./other --command-key a", 1, "is not for this file"),
         ("--unwrap-command ./absent --command-key a", 1, "cannot run './absent'"),
@@ -535,6 +557,7 @@ fn a_command_is_killed_when_its_time_is_up_with_what_it_started() {
     let options = "model decrypt m.sealed --unwrap-command ./hangs --command-key a --command-timeout 2s";
     sandbox.fails(1, words(options));
     let pid = fs::read_to_string(sandbox.path("cwd/pid")).unwrap();
+    assert!(pid.trim().parse::<u32>().is_ok(), "it had started: {pid:?}");
     let alive =
         || Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status().unwrap().success();
     let zombie =

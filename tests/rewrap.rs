@@ -305,7 +305,7 @@ fn recipients_are_added_listed_and_removed() {
     assert!(!case.opens("models/a.sealed", "old") && case.opens("models/a.sealed", "new"));
     let gone = remove(&first, "new");
     assert_eq!(gone.status.code(), Some(1));
-    assert!(text(&gone.stderr).contains("is not sealed for key"), "{}", text(&gone.stderr));
+    assert!(text(&gone.stderr).contains("is not sealed for recipient"), "{}", text(&gone.stderr));
     let before = fs::read(&file).unwrap();
     let last = remove(&second, "new");
     assert_eq!(last.status.code(), Some(1));
@@ -419,12 +419,77 @@ fn a_revoked_model_key_names_its_files_and_the_next_command() {
     // The printed command is one that a shell takes as it stands.
     let binary = Path::new(env!("CARGO_BIN_EXE_sealserve")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
-    let output = sandbox.program("bash").args(["-c", next]).env("PATH", path).output().unwrap();
+    let output = sandbox.program("bash").args(["-c", next]).env("PATH", &path).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     for file in &files {
         sandbox.ok(["model".as_ref(), "verify".as_ref(), file.as_os_str()]);
     }
     assert!(fs::read(&files[1]).unwrap()[16..32] != before[16..32], "a new artifact");
+    // Where no other key is active, one is made first.
+    sandbox.encrypt(&sandbox.path("m.onnx"), "three");
+    let keys: Value = serde_json::from_str(&sandbox.ok(["key", "list", "--format", "json"])).unwrap();
+    let keys = keys["keys"].as_array().unwrap();
+    let active = keys.iter().find(|key| key["use"] == "model" && key["state"] == "active").unwrap();
+    let last = ["key", "revoke", active["id"].as_str().unwrap(), "--compromised", "--format", "json"];
+    let output = sandbox.run(last);
+    assert!(text(&output.stderr).contains("`sealserve key create --use model`"), "{}", text(&output.stderr));
+    let last: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let next = last["next"].as_str().unwrap();
+    let output = sandbox.program("bash").args(["-c", next]).env("PATH", path).output().unwrap();
+    assert!(output.status.success(), "{next}: {}", text(&output.stderr));
+    sandbox.ok(["model", "verify", models.join("three.sealed").to_str().unwrap()]);
     let nothing = revoke(&["--compromised"]);
     assert_eq!((&nothing["files"], nothing.get("next")), (&serde_json::json!([]), None));
+}
+
+#[test]
+fn where_the_keyring_does_not_open_no_key_counts_as_one_that_has_not_leaked() {
+    let sandbox = home();
+    sandbox.ok(["key", "export", "model-1", "-o", "old"]);
+    sandbox.ok(["key", "revoke", "model-1", "--compromised"]);
+    sandbox.ok(["key", "create", "--use", "model", "--out", "new"]);
+    let sealed = sandbox.home().join("models/one.sealed");
+    let before = fs::read(&sealed).unwrap();
+    let sealed = sealed.to_str().unwrap();
+    let files = ["--key-file", "old", "--new-key-file", "new", sealed];
+    let rewrap = [&["model", "rewrap"], &files[..]].concat();
+    let with = |verb: &[&str], more: &[&str]| {
+        sandbox.run([&["--root-key", "absent", "model"], verb, &files, more].concat())
+    };
+    let said = |output: &Output| text(&output.stderr);
+    for more in [&[][..], &["--dry-run"]] {
+        let refused = with(&["rewrap"], more);
+        assert_eq!(refused.status.code(), Some(4), "{}", said(&refused));
+        let parts = ["whether a key leaked is not known\ncause: ", "hint: pass --root-key"];
+        assert!(parts.iter().all(|part| said(&refused).contains(part)), "{}", said(&refused));
+    }
+    // A keyring that somebody spoilt tells as little.
+    let keyring = sandbox.home().join("keyring.json");
+    let good = fs::read(&keyring).unwrap();
+    fs::write(&keyring, "{}").unwrap();
+    assert!(sandbox.fails(4, &rewrap).contains("not known"));
+    fs::write(&keyring, good).unwrap();
+    assert!(!sandbox.fails(4, &rewrap).contains("not known"));
+    assert!(fs::read(sealed).unwrap() == before);
+    // What gives a file a new data key, or only adds to who opens it, does not ask.
+    assert!(with(&["reencrypt"], &["--dry-run"]).status.success());
+    assert!(with(&["recipient", "add"], &[]).status.success());
+    // Who takes a key away is told.
+    let id = key_id(&sandbox, sealed);
+    let remove = ["model", "recipient", "remove", sealed, &id, "--key-file", "new", "--dry-run"];
+    let output = sandbox.run([&["--root-key", "absent"], &remove[..]].concat());
+    assert!(output.status.success() && said(&output).contains("not known"), "{}", said(&output));
+    // Forgone, and where there is no home at all.
+    assert!(with(&["rewrap"], &["--rewrap-only", "--insecure", "--dry-run"]).status.success());
+    for absent in ["nowhere", "old/nowhere"] {
+        let output = sandbox.run([&["--home", absent], &rewrap[..], &["--dry-run"]].concat());
+        assert!(output.status.success() && !said(&output).contains("not known"), "{}", said(&output));
+    }
+}
+
+/// The id of the first recipient.
+fn key_id(sandbox: &Sandbox, sealed: &str) -> String {
+    let list = sandbox.ok(["model", "recipient", "list", sealed, "--format", "json"]);
+    let list: Value = serde_json::from_str(&list).unwrap();
+    list["recipients"][0]["key_id"].as_str().unwrap().to_owned()
 }

@@ -160,7 +160,7 @@ fn typed(sandbox: &Sandbox, keys: &[u8]) -> (Option<i32>, Option<i32>, LocalMode
             shown.push_str(&text(&buffer[..read]));
         }
     };
-    wait_for(&mut controller, "a passphrase: ");
+    wait_for(&mut controller, "a passphrase for the model: ");
     assert!(!tcgetattr(&terminal).unwrap().local_modes.contains(LocalModes::ECHO));
     controller.write_all(keys).unwrap();
     if keys.ends_with(b"\n") {

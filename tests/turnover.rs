@@ -88,9 +88,8 @@ fn a_passphrase_is_replaced_and_a_second_run_has_nothing_to_do() {
 fn a_passphrase_stays_alone() {
     let sandbox = sandbox();
     for (first, added) in [
-        ("--passphrase phrase", "--new-key-file k2"),
-        ("--passphrase phrase", "--new-passphrase other"),
-        ("--key-file k1", "--new-passphrase phrase"),
+        ("--passphrase phrase", "--new-key-file k2".to_owned()),
+        ("--passphrase phrase", format!("-r {RECIPIENT}")),
     ] {
         model(&sandbox, &format!("encrypt --force m.onnx {first}"));
         let before = fs::read(sandbox.path("cwd/m.sealed")).unwrap();
@@ -101,7 +100,77 @@ fn a_passphrase_stays_alone() {
     // Another recipient beside the key that goes would be one beside the passphrase.
     model(&sandbox, &format!("encrypt --force m.onnx --key-file k1 -r {RECIPIENT}"));
     let rewrap = "model rewrap m.sealed --key-file k1 --new-passphrase phrase";
-    assert!(sandbox.fails(2, words(rewrap)).contains("beside a passphrase"));
+    let said = sandbox.fails(2, words(rewrap));
+    assert!(said.contains("beside a passphrase") && said.contains("model recipient remove"), "{said}");
+    // As it says.
+    model(&sandbox, &format!("recipient remove m.sealed --key-file k1 {RECIPIENT}"));
+    sandbox.ok(words(rewrap));
+    assert!(opens(&sandbox, "--passphrase phrase") && !opens(&sandbox, "--key-file k1"));
+}
+
+#[test]
+fn what_was_tried_is_listed_once() {
+    let sandbox = sandbox();
+    model(&sandbox, &format!("encrypt m.onnx -r {RECIPIENT}"));
+    let rewrap = "model rewrap m.sealed --key-file k1 --new-key-file k1 --new-key-file k2";
+    let said = sandbox.fails(4, words(rewrap));
+    let tried = said.split_once("; tried ").unwrap().1.lines().next().unwrap();
+    assert_eq!(tried.split(", ").count(), 2, "{said}");
+}
+
+#[test]
+fn where_there_is_no_home_keys_in_files_are_named() {
+    let sandbox = sandbox();
+    let said = sandbox.fails(1, words("model encrypt m.onnx"));
+    assert!(said.contains("sealserve init") && said.contains("--key-file FILE, which needs none"), "{said}");
+    model(&sandbox, "encrypt m.onnx --key-file k1");
+    let said = sandbox.fails(1, words("model decrypt m.sealed"));
+    assert!(said.contains("--key-file FILE, which needs none"), "{said}");
+    let said = sandbox.fails(1, words("model rewrap m.sealed --key-file k1"));
+    assert!(said.contains("--new-key-file FILE, which needs none"), "{said}");
+    // A home that is there is to be opened, and its revoked key not to be used.
+    sandbox.ok(["init"]);
+    let said = sandbox.fails(4, words("--root-key absent model encrypt m.onnx"));
+    assert!(!said.contains("--key-file"), "{said}");
+    sandbox.ok(["key", "revoke", "model-1"]);
+    let said = sandbox.fails(1, words("model encrypt m.onnx --key model-1"));
+    assert!(said.contains("hint: name another key"), "{said}");
+}
+
+/// What could never be done is no option.
+#[test]
+fn a_passphrase_is_never_added_to_others() {
+    let sandbox = sandbox();
+    model(&sandbox, "encrypt m.onnx --key-file k1");
+    for option in ["--new-passphrase phrase", "--ask-new-passphrase"] {
+        let said = sandbox.fails(2, words(&format!("model recipient add m.sealed --key-file k1 {option}")));
+        assert!(said.contains("unexpected argument"), "{said}");
+    }
+}
+
+#[test]
+fn the_key_of_a_command_is_removed_by_its_name() {
+    let sandbox = sandbox();
+    sandbox.ok(["init"]);
+    let sealed = "encrypt --force m.onnx --key-file k1 --wrap-command ./kms --command-key";
+    let remove =
+        |name: &str| sandbox.run(words(&format!("model recipient remove m.sealed --key-file k1 {name}")));
+    model(&sandbox, &format!("{sealed} alias/x"));
+    let other = text(&remove("alias/y").stderr);
+    assert!(other.contains("there is no key 'alias/y'"), "{other}");
+    let removed = remove("alias/x");
+    assert!(removed.status.success(), "{}", text(&removed.stderr));
+    assert!(
+        !opens(&sandbox, "--unwrap-command ./kms --command-key alias/x") && opens(&sandbox, "--key-file k1")
+    );
+    // A name of the keyring that the file does not know is in nobody's way, one of both is.
+    model(&sandbox, &format!("{sealed} model-1"));
+    assert!(remove("model-1 --dry-run").status.success());
+    model(&sandbox, &format!("{sealed} model-1 --key model-1"));
+    let both = remove("model-1");
+    let said = text(&both.stderr);
+    assert!(both.status.code() == Some(2) && said.contains("is two of the recipients"), "{said}");
+    assert!(opens(&sandbox, "--key model-1"));
 }
 
 #[test]
@@ -181,7 +250,7 @@ fn age_recipients_are_added_without_their_identity_and_removed_by_their_name() {
     let list = model(&sandbox, "recipient list m.sealed");
     assert!(list.contains("age") && list.contains("key"), "{list}");
     let said = sandbox.fails(1, words("model recipient add m.sealed -i identity --new-key-file k1"));
-    assert!(said.contains("already"), "{said}");
+    assert!(said.contains("is sealed for recipient ") && said.contains(" already"), "{said}");
     // Whether the header's word for age is true cannot be seen without the identity.
     model(&sandbox, &add);
     assert!(opens(&sandbox, "-i identity") && opens(&sandbox, "--key-file k1"));
@@ -190,7 +259,8 @@ fn age_recipients_are_added_without_their_identity_and_removed_by_their_name() {
     assert_eq!(list["recipients"].as_array().unwrap().len(), 2, "{list}");
     // Whoever has the identity may take the key away, or itself.
     let removed = sandbox.run(words(&format!("model recipient remove m.sealed -i identity {RECIPIENT}")));
-    assert!(removed.status.success(), "{}", text(&removed.stderr));
+    let said = text(&removed.stderr);
+    assert!(removed.status.success() && said.contains("no longer lets age "), "{said}");
     assert!(!opens(&sandbox, "-i identity") && opens(&sandbox, "--key-file k1"));
 }
 

@@ -203,3 +203,21 @@ fn wants_color(choice: ColorArg) -> bool {
 fn grammar() -> clap::Command {
     Cli::<Command>::command()
 }
+
+#[cfg(test)]
+mod tests {
+    /// Lines of examples that are cut in two are neither read nor copied well.
+    #[test]
+    fn what_stands_below_the_help_of_a_verb_fits_its_lines() {
+        fn check(command: &clap::Command, checked: &mut usize) {
+            for line in command.get_after_help().map(ToString::to_string).unwrap_or_default().lines() {
+                assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+                *checked += 1;
+            }
+            command.get_subcommands().for_each(|verb| check(verb, checked));
+        }
+        let mut checked = 0;
+        check(&super::grammar(), &mut checked);
+        assert!(checked > 100, "{checked}");
+    }
+}

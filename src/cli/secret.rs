@@ -64,9 +64,11 @@ impl Source {
     pub(super) fn read(&self, limit: u64) -> Outcome<SecretBytes> {
         self.check()?;
         match self {
-            Self::File(path) => fs::read_secret(path, limit).map_err(|error| refused(error).into()),
+            Self::File(path) => {
+                fs::read_secret(path, limit).map_err(|error| refused(self.of_file(error)).into())
+            }
             Self::Descriptor(number) => {
-                fs::read_descriptor(*number, limit).map_err(|error| refused(error).into())
+                fs::read_descriptor(*number, limit).map_err(|error| refused(self.of_file(error)).into())
             }
             Self::Stdin => {
                 let mut secret = SecretBytes::with_capacity(usize::try_from(limit).unwrap_or(0) + 1);
@@ -98,6 +100,20 @@ impl Source {
             }
             _ => None,
         }
+    }
+
+    /// Names the file that a descriptor is open to where its rights are what is wrong: a
+    /// shell has no `chmod` for the descriptor of a program that has ended.
+    fn of_file(&self, mut error: FsError) -> FsError {
+        if let FsError::Exposed { path, .. } | FsError::Foreign { path, .. } = &mut error
+            && let Some(number) = self.descriptor()
+            && let Ok(file) = std::fs::read_link(format!("/proc/self/fd/{number}"))
+            && file.is_absolute()
+            && file.exists()
+        {
+            *path = file;
+        }
+        error
     }
 
     /// How messages name it.

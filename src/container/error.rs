@@ -101,9 +101,9 @@ pub enum ContainerError {
     Leaked { name: String, key: KeyId },
     #[error("'{name}' has no other recipient: nobody could open it any more")]
     LastRecipient { name: String },
-    #[error("'{name}' is not sealed for key {key}")]
+    #[error("'{name}' is not sealed for recipient {key}")]
     NotRecipient { name: String, key: KeyId },
-    #[error("'{name}' is sealed for key {key} already")]
+    #[error("'{name}' is sealed for recipient {key} already")]
     AlreadyRecipient { name: String, key: KeyId },
     #[error("the header of '{name}' has no room for what is to be added")]
     NoRoom { name: String },
@@ -299,7 +299,7 @@ impl Diagnose for ContainerError {
             Self::Passphrase { .. } => "four or more random words, on one line, make a good one",
             Self::NotInPlace { .. } => "name the file by itself, with --payload OLD and --new-payload NEW",
             Self::PassphraseWithOthers { .. } => {
-                "a passphrase is a file's only recipient: `sealserve model rewrap` replaces it by others, or them by it"
+                "a passphrase is a file's only recipient: `sealserve model rewrap` replaces it by others; for a new one, first take all others but one away with `sealserve model recipient remove`"
             }
             Self::PassphraseNotAlone => "leave the other recipients out, or the passphrase",
             Self::OutOfMemory(_) => "use a machine with more memory",

@@ -112,6 +112,7 @@ impl Diagnose for KeyringError {
             }
             Self::NotRevoked { id, .. } => format!("`sealserve key revoke {id} --unload` does both"),
             Self::NothingToUnload { .. } => "leave --unload out; it is for model and signer keys".into(),
+            Self::NotUsable { .. } => "name another key: `sealserve key list` shows their states".into(),
             Self::NoOwner => "name the principal that signs with it: --owner".into(),
             Self::NoSuchApiKey { .. } => "`sealserve apikey list` shows them".into(),
             Self::ForeignApiKey { id } => {
@@ -119,7 +120,6 @@ impl Diagnose for KeyringError {
             }
             Self::NoApiKey(_) => "pass whole keys, without quotes, with white space between".into(),
             Self::KeyName { .. }
-            | Self::NotUsable { .. }
             | Self::WrongUse { .. }
             | Self::ApiKeyField { .. } => return None,
         })

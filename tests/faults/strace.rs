@@ -41,6 +41,8 @@ impl std::fmt::Display for Fault {
 
 /// Runs `command` once for each of those system calls that it makes and each fault,
 /// which that call meets; `prepare` comes before each, and `check` looks at what is left.
+/// Where one thread makes all of them, each fault must happen; where several do, they may
+/// share the work in another way than they did when the calls were counted.
 pub(super) fn each_fault(
     case: &Case,
     prepare: impl Fn(),
@@ -61,6 +63,7 @@ pub(super) fn each_fault(
     }
     assert!(most.contains_key("write") || most.contains_key("pwrite64"), "{most:?}");
     assert!(most.contains_key("fsync") || most.contains_key("fdatasync"), "{most:?}");
+    let alone = counts.keys().map(|(pid, _)| pid).collect::<BTreeSet<_>>().len() == 1;
     let mut met = 0;
     for (call, most) in most {
         for kind in KINDS {
@@ -72,8 +75,9 @@ pub(super) fn each_fault(
                 let options = ["-f", "-o", log.to_str().unwrap(), "-e", &trace, "-e", &inject];
                 let output = under(case, "strace", &options, &command()).output().unwrap();
                 let seen = fs::read_to_string(&log).unwrap();
-                // Threads may have shared the work in another way.
-                if seen.contains("(INJECTED)") || seen.contains("killed by SIGKILL") {
+                let happened = seen.contains("(INJECTED)") || seen.contains("killed by SIGKILL");
+                assert!(happened || !alone, "{fault} did not happen: {seen}");
+                if happened {
                     assert!(!text(&output.stderr).contains("panicked"), "{fault}: {}", text(&output.stderr));
                     met += 1;
                     check(&fault, &output);
@@ -133,16 +137,15 @@ pub(super) fn traced(case: &Case, command: &Command, calls: &str) -> (Output, Ve
     (output, calls)
 }
 
-/// A command that stops after certain calls, until it is told to go on.
+/// A command that stops after a certain call, until it is told to go on.
 pub(super) struct Stopping {
     child: Child,
     log: PathBuf,
-    stops: usize,
 }
 
 impl Stopping {
     /// Starts `command`, which stops when a thread of it has made this call for the
-    /// `when`th time.
+    /// `when`th time. How many threads there are, the machine says.
     pub(super) fn start(case: &Case, command: &Command, call: &str, when: usize) -> Self {
         let log = case.sandbox.path("stop.log");
         let _ = fs::remove_file(&log);
@@ -150,23 +153,23 @@ impl Stopping {
         let options = ["-f", "-o", log.to_str().unwrap(), "-e", &format!("trace={call}"), "-e", &inject];
         let mut traced = under(case, "strace", &options, command);
         let child = traced.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stopping = Self { child, log, stops: 0 };
-        stopping.wait();
+        let mut stopping = Self { child, log };
+        wait_until("it is stopped", || {
+            let ended = stopping.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?} {}", stopping.seen());
+            stopping.seen().contains("stopped by SIGSTOP")
+        });
         stopping
+    }
+
+    /// The most bytes that one call of those seen so far has written.
+    pub(super) fn most_written(&self) -> usize {
+        let written = |line: &str| line.rsplit_once(" = ")?.1.parse().ok();
+        self.seen().lines().filter_map(written).max().unwrap_or(0)
     }
 
     fn seen(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// Waits for the next stop.
-    fn wait(&mut self) {
-        self.stops += 1;
-        wait_until("it is stopped", || {
-            let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "{ended:?} {}", self.seen());
-            self.seen().matches("stopped by SIGSTOP").count() >= self.stops
-        });
     }
 
     fn resume(&self) {
@@ -175,12 +178,6 @@ impl Stopping {
         let pids: BTreeSet<u32> =
             seen.lines().filter_map(|line| line.split_once(' ')?.0.parse().ok()).collect();
         pids.into_iter().for_each(|pid| signal(pid, "CONT"));
-    }
-
-    /// Lets it go on to the next stop.
-    pub(super) fn next(&mut self) {
-        self.resume();
-        self.wait();
     }
 
     /// Lets it go on to its end.

@@ -22,7 +22,7 @@ use crate::pki::{self, Holder, Inventory, Leaf, LeafRequest, Name, Principal, Si
 #[command(group(ArgGroup::new("holder").required(true).args(["server", "client"])))]
 #[command(group(ArgGroup::new("authority").args(["ca_cert", "ca_key"]).multiple(true).requires_all(["ca_cert", "ca_key"])))]
 #[command(after_help = "Examples:
-  sealserve cert issue --server models.example 10.0.0.7 --force    # renews, also under a running server
+  sealserve cert issue --server models.example 10.0.0.7 --force   # renews, also while a server runs
   sealserve cert issue --client ann --lifetime 7d
   sealserve cert issue --client ci --out-cert ci.pem --out-key ci.key
   sealserve cert issue --server a.example --ca-cert ca/issuing.pem --ca-key ca/issuing.key \\

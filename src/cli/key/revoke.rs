@@ -46,7 +46,7 @@ struct RevokedDocument {
     /// Those of them that it opens.
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Vec<ShownPath>>,
-    /// The command to run next.
+    /// The command to run next, or two of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
     dry_run: bool,
@@ -80,7 +80,9 @@ impl Revoke {
             (true, false) => format!("revoked {} (generation {generation})", revoked.id),
         });
         if !active {
-            context.output.warn("no active key for this use is left; `sealserve key create` makes one");
+            context.output.warn(&format!(
+                "no active key for this use is left; `sealserve key create --use {usage}` makes one"
+            ));
         }
         if matches!(usage, KeyUse::Model | KeyUse::Signer) {
             let what = if usage == KeyUse::Model { "opened" } else { "let in" };
@@ -92,7 +94,7 @@ impl Revoke {
         }
         let searched = if usage == KeyUse::Model { Some(places(context)?) } else { None };
         let files = searched.as_deref().map(|places| self.files(context, places, &revoked.kid));
-        let next = files.as_deref().and_then(|files| self.next(files));
+        let next = files.as_deref().and_then(|files| self.next(files, active));
         if let Some(next) = &next {
             context.output.note(&format!("run next: {next}"));
         }
@@ -132,12 +134,14 @@ impl Revoke {
         files
     }
 
-    /// A key that leaked demands new data keys; one that only goes, new wrappings.
-    fn next(&self, files: &[PathBuf]) -> Option<String> {
+    /// A key that leaked demands new data keys; one that only goes, new wrappings. Both are
+    /// for the active key, which is made first where none `is_left`.
+    fn next(&self, files: &[PathBuf], is_left: bool) -> Option<String> {
         let names: Vec<_> = files.iter().map(|file| shell_word(&file.to_string_lossy())).collect();
         let verb =
             if self.compromised { "reencrypt".to_owned() } else { format!("rewrap --key {}", self.id) };
-        (!names.is_empty()).then(|| format!("sealserve model {verb} {}", names.join(" ")))
+        let first = if is_left { "" } else { "sealserve key create --use model && " };
+        (!names.is_empty()).then(|| format!("{first}sealserve model {verb} {}", names.join(" ")))
     }
 }
 

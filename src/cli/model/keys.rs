@@ -1,13 +1,14 @@
 //! What a verb opens files with. Nothing is asked for, read or run before a file is
 //! seen to need it.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
+use crate::cli::{Outcome, Stop};
 use crate::command::Program;
 use crate::config::Span;
 use crate::container::{External, Header, Kek, Openers, Others, Passphrase, RecipientKind};
@@ -223,7 +224,7 @@ impl OtherKeys {
     fn passphrase(&self, context: &Context) -> Outcome<Passphrase> {
         let contents = match &self.passphrase {
             Some(source) => source.read(PASSPHRASE)?,
-            None => context.ask_secret("the passphrase", "--passphrase FILE")?,
+            None => context.ask_secret("the passphrase of the model", "--passphrase FILE")?,
         };
         Ok(Passphrase::parse(&contents)?)
     }
@@ -264,16 +265,37 @@ pub(super) fn check_sources<'a>(
     context.check_stdin(readers)
 }
 
+/// The keyring of the home, for who needs no home: none where there is none, and an error
+/// where there is one that does not open, which may hold anything.
+pub(super) fn keyring_if_any(context: &Context) -> Outcome<Option<Keyring>> {
+    let Ok(home) = context.home() else { return Ok(None) };
+    match home.keyring().symlink_metadata().map_err(|error| error.kind()) {
+        Err(ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        _ => Ok(Some(context.store()?.read()?)),
+    }
+}
+
 /// The keys of the home that may decrypt.
 fn home_keys(context: &Context) -> Outcome<Vec<Kek>> {
-    let keyring = context.store()?.read()?;
-    let now = context.now();
+    let (keyring, now) = (home_keyring(context, "--key-file FILE")?, context.now());
     keyring.of(KeyUse::Model).filter(|key| key.state_at(now).is_accepted()).map(kek).collect()
 }
 
-/// The key of the home that encrypts.
-pub(super) fn active_key(context: &Context) -> Outcome<Kek> {
-    kek(context.store()?.read()?.active(KeyUse::Model)?)
+/// The key of the home that encrypts; `option` is what to pass instead.
+pub(super) fn active_key(context: &Context, option: &str) -> Outcome<Kek> {
+    kek(home_keyring(context, option)?.active(KeyUse::Model)?)
+}
+
+/// The keyring, for who named no key; where there is no home, `option` needs none.
+fn home_keyring(context: &Context, option: &str) -> Outcome<Keyring> {
+    context.store().and_then(|store| Ok(store.read()?)).map_err(|stop| match stop {
+        Stop::Failure(failure) if matches!(keyring_if_any(context), Ok(None)) => failure
+            .hint(format!(
+                "make a home with `sealserve init`, name one with --home, or pass {option}, which needs none"
+            ))
+            .into(),
+        other => other,
+    })
 }
 
 /// Reads a key file.

@@ -1,5 +1,6 @@
 //! `model recipient`: add, remove, list.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use super::files::{Inputs, Rows};
 use super::io::{is_dash, no_stream, sealed};
 use super::keys::check_sources;
 use super::rewrap::RewrittenDocument;
-use super::turnover::{NewKeys, OldKeys, key_id};
+use super::turnover::{MoreKeys, OldKeys, UNKNOWN, key_id};
 use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
@@ -56,7 +57,7 @@ struct Add {
     #[command(flatten)]
     keys: OldKeys,
     #[command(flatten)]
-    new: NewKeys,
+    new: MoreKeys,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -66,14 +67,16 @@ struct Add {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model recipient remove digits.sealed partner
-  sealserve model recipient remove digits.sealed 86dd6d43955ba2184c12e94bb448b18f --key-file model.key
+  sealserve model recipient remove digits.sealed alias/partner --key-file model.key
+  sealserve model recipient remove digits.sealed 86dd6d43955ba2184c12e94bb448b18f
 
 Whoever had the key and any copy of the file may know its data key, which stays the same: where
 that matters, use `sealserve model reencrypt`.")]
 struct Remove {
     /// The encrypted file
     file: PathBuf,
-    /// Who shall not open it any more: key ids, public keys of age, or names of the keyring
+    /// Who shall not open it any more: key ids, public keys of age, names of the keyring, or names of
+    /// a command's keys
     #[arg(required = true, value_name = "KEY")]
     recipients: Vec<String>,
     #[command(flatten)]
@@ -118,12 +121,13 @@ impl Add {
     fn run(self, context: &Context) -> Outcome {
         refuse_stream(&self.file)?;
         check_sources(self.keys.sources().chain(self.new.sources()), context, 0)?;
-        let (old, (add, _)) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
+        let (old, add) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
         let there = add.first().and_then(Wrapper::key_id);
         let change = RecipientChange { add, ..RecipientChange::default() };
         let progress = context.output.unmeasured();
         let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
-        if let Some(key) = there.filter(|_| changed.added.is_empty()) {
+        // One that another run added, and that run was interrupted, was to be completed.
+        if let Some(key) = there.filter(|_| !changed.changed) {
             let name = self.file.display().to_string();
             return Err(ContainerError::AlreadyRecipient { name, key }.into());
         }
@@ -132,6 +136,7 @@ impl Add {
         for recipient in changed.recipients.iter().filter(is_new) {
             context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
         }
+        tell_of_mending(context, &self.file, changed.healed, self.dry_run);
         let header = changed.into();
         RewrittenDocument::warn_of_origin(context, [(self.file.as_path(), Some(&header))].into_iter());
         let (file, dry_run) = (self.file.into(), self.dry_run);
@@ -143,30 +148,52 @@ impl Remove {
     fn run(self, context: &Context) -> Outcome {
         refuse_stream(&self.file)?;
         check_sources(self.keys.sources(), context, 0)?;
-        let remove: Vec<_> =
-            self.recipients.iter().map(|name| key_id(context, name)).collect::<Outcome<_>>()?;
         // Fails early, and before a key is asked for: all that is named must be there.
         let sealed = Sealed::open_regular(&self.file)?;
+        let called = |name: &String| key_id(context, sealed.header(), name);
+        let remove: BTreeSet<_> = self.recipients.iter().map(called).collect::<Outcome<_>>()?;
         if let Some(key) = remove.iter().find(|id| !sealed.header().has_recipient(id)) {
             let name = self.file.display().to_string();
             return Err(ContainerError::NotRecipient { name, key: *key }.into());
         }
+        let header = sealed.header();
+        let all: Vec<_> = header.recipients().iter().chain(header.stale_recipients()).cloned().collect();
+        let named = |id: &KeyId| {
+            let one = all.iter().find(|recipient| recipient.key_id == *id);
+            one.map_or_else(|| id.to_string(), ToString::to_string)
+        };
         let old = self.keys.read(context)?;
-        let change = RecipientChange { remove, ..RecipientChange::default() };
+        let change = RecipientChange { remove: remove.into_iter().collect(), ..RecipientChange::default() };
         let progress = context.output.unmeasured();
         let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
-        for key in changed.removed.iter().filter(|key| old.leaked.contains(key)) {
+        let leaked = old.leaked.unwrap_or_else(|_| {
+            context.output.warn(UNKNOWN);
+            Vec::new()
+        });
+        // Also those that only the slot had which an interrupted run left behind.
+        for key in change.remove.iter().filter(|key| leaked.contains(key)) {
             context.output.warn(&format!(
                 "key {key} leaked, and whoever has it and a copy of '{0}' has its data key: run `sealserve model reencrypt '{0}'`",
                 self.file.display()
             ));
         }
-        for key in &changed.removed {
+        for key in &change.remove {
             let would = if self.dry_run { "would no longer let" } else { "no longer lets" };
-            context.output.note(&format!("'{}' {would} key {key} open it", self.file.display()));
+            context.output.note(&format!("'{}' {would} {} open it", self.file.display(), named(key)));
         }
+        tell_of_mending(context, &self.file, changed.healed, self.dry_run);
         let (file, dry_run) = (self.file.into(), self.dry_run);
         written(context.output.document(&Changed::<false> { file, dry_run, header: changed.into() }))
+    }
+}
+
+/// Says that a slot which an interrupted run left behind is as it should be.
+fn tell_of_mending(context: &Context, file: &Path, healed: bool, dry_run: bool) {
+    if healed {
+        let is = if dry_run { "would be" } else { "is" };
+        context
+            .output
+            .note(&format!("the header of '{}', which was left unfinished, {is} whole", file.display()));
     }
 }
 

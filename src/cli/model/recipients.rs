@@ -95,7 +95,7 @@ impl Recipients {
         )?);
         let default = all.is_empty();
         if default {
-            all.push(Wrapper::Key(active_key(context)?));
+            all.push(Wrapper::Key(active_key(context, "--key-file FILE")?));
         }
         if default || self.named.are_in_home() {
             self.recovery.add(context, &mut all)?;
@@ -139,7 +139,7 @@ pub(super) fn new_passphrase(
         Some(source) => source.read(PASSPHRASE)?,
         None if asked => {
             let ask = |prompt| context.ask_secret(prompt, option);
-            let (first, second) = (ask("a passphrase")?, ask("the same again")?);
+            let (first, second) = (ask("a passphrase for the model")?, ask("the same again")?);
             if !crate::secret::equal(first.expose(), second.expose()) {
                 return Err(Failure::new(Kind::Credential, "the passphrases differ").into());
             }

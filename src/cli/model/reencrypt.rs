@@ -23,17 +23,18 @@ use crate::output::{Document, Failure, ShownPath};
 #[command(after_help = "Examples:
   sealserve model reencrypt models/                     # for the active key
   sealserve model reencrypt --key-file old.key --new-key-file new.key digits.sealed
-  sealserve model reencrypt big.sealed --payload big.1 --new-payload big.2   # a header that stands alone
+  sealserve model reencrypt big.sealed --payload big.1 --new-payload big.2   # a header alone
 
 Each file is replaced at once when all of it is authentic and written; nothing in the clear
 touches the disk. The new file has a new data key and a new artifact id, is sealed for the new
-recipients alone (with a key of the home, also for its recovery recipients), and keeps name, version, time of the first sealing, mode and owner. It keeps no signature
-record, since those vouch for the old payload: sign it again. Older copies (backups, snapshots,
-other hard links) still open with the old key. A key in any state, compromised ones included, may
-open the files for this.
+recipients alone (with a key of the home, also for its recovery recipients), and keeps name,
+version, time of the first sealing, mode and owner. It keeps no signature record, since those
+vouch for the old payload: sign it again. Older copies (backups, snapshots, other hard links)
+still open with the old key. A key in any state, compromised ones included, may open the files
+for this.
 
-A header that stands alone gets a new payload, which is complete before the header is replaced. The
-old payload stays until you remove it, or with --remove-payload.")]
+A header that stands alone gets a new payload, which is complete before the header is replaced.
+The old payload stays until you remove it, unless --remove-payload does.")]
 pub(super) struct Reencrypt {
     #[command(flatten)]
     files: Files,
@@ -157,7 +158,7 @@ fn tell_of_payloads(context: &Context, header: &Path, new: &Path, stale: Option<
     ));
     if let Some(stale) = stale {
         context.output.warn(&format!(
-            "'{}' belongs to no header any more, and opens with the old one: remove it and its copies",
+            "'{}' belongs to no header any more, but a copy of the old one still opens it: remove it and its copies",
             stale.display()
         ));
     }

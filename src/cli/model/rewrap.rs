@@ -18,8 +18,8 @@ use crate::output::Document;
 /// Replace what opens files by something else, in milliseconds whatever their size
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  sealserve model rewrap models/                        # from every key of the home to the active one
-  sealserve model rewrap --key model-1 models/          # from one key, also a retired or revoked one
+  sealserve model rewrap models/                     # from every key of the home to the active one
+  sealserve model rewrap --key model-1 models/       # from one key, also a retired or revoked one
   sealserve model rewrap --key-file old.key --new-key-file new.key digits.sealed
   sealserve model rewrap --passphrase old --ask-new-passphrase digits.sealed
   sealserve model rewrap --unwrap-command ./kms --command-key 2025 \\
@@ -29,11 +29,12 @@ use crate::output::Document;
 The data key of a file stays the same. Whoever had the old key and any copy of the file may know
 it, so for a key that leaked this is not enough: use `sealserve model reencrypt`. A key that was
 revoked opens nothing else, and may be named here to move files off it; one that was revoked as
-compromised is refused, unless --rewrap-only --insecure.
+compromised is refused, unless --rewrap-only --insecure, and so is every key where the keyring of
+the home does not open.
 
-Recipients that no option names stay. Files that are done are skipped, so an interrupted run is simply
-run again. Of those that nothing here opens any more (they are for age or a command now), their
-headers tell; where something does, the data key is wrapped for age or a command again.
+Recipients that no option names stay. Files that are done are skipped, so an interrupted run is
+simply run again. Of those that nothing here opens any more (they are for age or a command now),
+their headers tell; where something does, the data key is wrapped for age or a command again.
 That also mends a header slot that was torn, with the same key as --key-file and --new-key-file
 where no recipient shall change.")]
 pub(super) struct Rewrap {
@@ -129,7 +130,8 @@ impl Rewrap {
     pub(super) fn run(self, context: &Context) -> Outcome {
         check_sources(self.old.sources().chain(self.new.sources()), context, self.files.stdin_readers())?;
         let (mut old, (new, _)) = (self.old.read(context)?, self.new.read(context, self.old.command())?);
-        let leaked = std::mem::take(&mut old.leaked);
+        let leaked = std::mem::replace(&mut old.leaked, Ok(Vec::new()));
+        let leaked = if self.leaked_too { Vec::new() } else { leaked? };
         let change = self.change(&old.openers.keys, leaked, new)?;
         let openers = old.or_done(&change.add);
         let files = self.files.find("rewrapped")?;
@@ -141,9 +143,9 @@ impl Rewrap {
         let said = context.output.document(&document);
         let told = document.rows.each().filter(|(_, file)| file.is_some_and(|file| !file.authentic)).count();
         if told > 0 {
-            context.output.note(&format!(
-                "{told} of those skipped were not opened: that they are done is what their headers say"
-            ));
+            context
+                .output
+                .note(&format!("skipped unopened: {told}; that they are done is what their headers say"));
         }
         RewrittenDocument::warn_of_origin(context, document.rows.each());
         document.rows.conclude(context, "rewrapped")?;
@@ -154,7 +156,6 @@ impl Rewrap {
         let named = self.old.are_named();
         let stays = |id: &KeyId| add.iter().any(|new| new.key_id() == Some(*id));
         let remove: Vec<KeyId> = old.iter().map(Kek::id).filter(|id| !stays(id)).collect();
-        let leaked = if self.leaked_too { Vec::new() } else { leaked };
         match leaked.iter().find(|id| named && remove.contains(id)) {
             Some(id) => Err(turnover::leaked(id).into()),
             None => Ok(RecipientChange { add, remove, remove_openers: true, leaked }),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::files::{Files, Rows};
 use super::io::{is_dash, no_stream};
-use super::keys::Keys;
+use super::keys::{Keys, keyring_if_any};
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
 use crate::cli::{Outcome, written};
@@ -25,7 +25,7 @@ const PUBLIC_LIMIT: u64 = 1 << 20;
 
 /// Sign encrypted files in place: who holds the public half can tell who made them
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Examples, the first three in the home's directory:
   sealserve key create --use signer --id release
   sealserve key public --signer release -o pki/signer.pem
   sealserve model sign models/
@@ -123,15 +123,28 @@ pub(super) struct Trusted {
 }
 
 impl Trusted {
-    /// The keys in the named files. Where `keys` come from the keyring, those that it
-    /// says are revoked count no more.
+    /// The keys in the named files. Those that the home's keyring says are revoked count
+    /// no more. Who needs no home, since `keys` are not of it, is told where it does not open.
     pub(super) fn read(&self, context: &Context, keys: &Keys) -> Outcome<Vec<TrustedSigner>> {
         let mut trusted = Vec::new();
         for path in &self.trusted_signers {
             trusted.extend(read_trusted(path)?);
         }
-        if !trusted.is_empty() && keys.need_keyring() {
-            let (keyring, now) = (context.store()?.read()?, context.now());
+        if trusted.is_empty() {
+            return Ok(trusted);
+        }
+        let keyring = match keyring_if_any(context) {
+            Err(stop) if keys.need_keyring() => return Err(stop),
+            Err(_) => {
+                context.output.warn(
+                    "the home's keyring cannot be read, so it is not known whether a trusted signer's key is revoked",
+                );
+                None
+            }
+            Ok(keyring) => keyring,
+        };
+        if let Some(keyring) = keyring {
+            let now = context.now();
             let revoked = |signer: &TrustedSigner| keyring.refuses(&signer.id().to_string(), now);
             for signer in trusted.extract_if(.., |signer| revoked(signer).is_some()) {
                 context.output.warn(&format!("signer {} is not trusted any more", signer.id()));

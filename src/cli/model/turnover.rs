@@ -1,18 +1,22 @@
 //! The keys of a rotation: those that files are sealed for, and those that they are
 //! to be sealed for.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 
-use super::keys::{CommandKey, OtherKeys, active_key, kek, read, usable};
+use super::keys::{CommandKey, OtherKeys, active_key, kek, keyring_if_any, read, usable};
 use super::recipients::{Public, new_passphrase};
-use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
-use crate::container::{AgeRecipient, Kek, KeyId, Openers, Wrapper};
+use crate::cli::{Outcome, Stop};
+use crate::container::{AgeRecipient, External, Header, Kek, KeyId, Openers, Wrapper};
 use crate::error::Kind;
 use crate::keyring::{KeyUse, Keyring, KeyringError};
 use crate::output::Failure;
+
+pub(super) const UNKNOWN: &str = "the home's keyring cannot be read, so whether a key leaked is not known";
 
 /// The keys that files are sealed for. Nothing in the clear leaves a rotation, so
 /// a retired or revoked key may open a file for it.
@@ -28,21 +32,15 @@ pub(super) struct OldKeys {
     others: OtherKeys,
 }
 
-/// Whom files shall be sealed for; without any of these, the active key of the home.
+/// Who can be a recipient beside others; without any of these, the active key of the home.
 #[derive(Debug, Args)]
-pub(super) struct NewKeys {
+pub(super) struct MoreKeys {
     /// Key file of a new recipient; may be repeated
     #[arg(long = "new-key-file", value_name = secret::FORMS)]
     files: Vec<Source>,
     /// Model key of the keyring that is a new recipient; may be repeated [default: the active one]
     #[arg(long = "new-key", value_name = "ID")]
     ids: Vec<String>,
-    /// Passphrase, which is then the only way to open the files
-    #[arg(long, value_name = secret::FORMS, conflicts_with = "ask_new_passphrase")]
-    new_passphrase: Option<Source>,
-    /// Ask for that passphrase at the terminal, twice
-    #[arg(long)]
-    ask_new_passphrase: bool,
     #[command(flatten)]
     public: Public,
     /// Name of the key that --wrap-command uses; it gets it as SEALSERVE_KEY_NAME
@@ -50,11 +48,25 @@ pub(super) struct NewKeys {
     new_command_key: Option<String>,
 }
 
+/// Whom files shall be sealed for; without any of these, the active key of the home.
+#[derive(Debug, Args)]
+pub(super) struct NewKeys {
+    #[command(flatten)]
+    more: MoreKeys,
+    /// Passphrase, which is then the only way to open the files
+    #[arg(long, value_name = secret::FORMS, conflicts_with = "ask_new_passphrase")]
+    new_passphrase: Option<Source>,
+    /// Ask for that passphrase at the terminal, twice
+    #[arg(long)]
+    ask_new_passphrase: bool,
+}
+
 /// What opens files, and what is known of it.
 pub(super) struct Old {
     pub(super) openers: Openers,
-    /// Those of all the keyring's model keys that leaked.
-    pub(super) leaked: Vec<KeyId>,
+    /// Those of all the keyring's model keys that leaked; none without a keyring, and an
+    /// error where there is one that does not open.
+    pub(super) leaked: Outcome<Vec<KeyId>>,
 }
 
 impl OldKeys {
@@ -83,7 +95,7 @@ impl OldKeys {
         for id in &self.key_ids {
             keys.push(in_any_state(&keyring, id)?);
         }
-        Ok(Old { openers: Openers { keys, others }, leaked: leaks(&keyring) })
+        Ok(Old { openers: Openers { keys, others }, leaked: Ok(leaks(&keyring)) })
     }
 
     /// The command and the time that it has.
@@ -98,6 +110,7 @@ impl Old {
     pub(super) fn or_done(mut self, new: &[Wrapper]) -> Openers {
         for wrapper in new {
             match wrapper {
+                Wrapper::Key(kek) if self.openers.keys.iter().any(|old| old.id() == kek.id()) => {}
                 Wrapper::Key(kek) => self.openers.keys.push(kek.clone()),
                 Wrapper::Passphrase(phrase) => self.openers.others.passphrases.push(phrase.clone()),
                 Wrapper::Age(_) | Wrapper::External(_) => {}
@@ -107,15 +120,14 @@ impl Old {
     }
 }
 
-impl NewKeys {
+impl MoreKeys {
     /// The sources of secrets among them.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
-        self.files.iter().chain(&self.new_passphrase)
+        self.files.iter()
     }
 
-    /// Reads them, and says whether they are of the home. `command` has the time that
-    /// a command may take.
-    pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<(Vec<Wrapper>, bool)> {
+    /// Those that options name. `command` has the time that a command may take.
+    fn named(&self, context: &Context, command: &CommandKey) -> Outcome<Vec<Wrapper>> {
         let mut all: Vec<_> =
             self.files.iter().map(|source| read(source).map(Wrapper::Key)).collect::<Outcome<_>>()?;
         for id in &self.ids {
@@ -126,13 +138,37 @@ impl NewKeys {
             command.with_key(program, "--wrap-command", name, "--new-command-key")
         };
         all.extend(self.public.read(context, external)?);
+        Ok(all)
+    }
+
+    /// Those, or else the active key of the home.
+    pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<Vec<Wrapper>> {
+        let named = self.named(context, command)?;
+        if named.is_empty() {
+            Ok(vec![Wrapper::Key(active_key(context, "--new-key-file FILE")?)])
+        } else {
+            Ok(named)
+        }
+    }
+}
+
+impl NewKeys {
+    /// The sources of secrets among them.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.more.sources().chain(&self.new_passphrase)
+    }
+
+    /// Reads them, and says whether they are of the home. `command` has the time that
+    /// a command may take.
+    pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<(Vec<Wrapper>, bool)> {
+        let mut all = self.more.named(context, command)?;
         let (source, asked) = (self.new_passphrase.as_ref(), self.ask_new_passphrase);
         all.extend(new_passphrase(context, source, asked, "--new-passphrase FILE")?);
         let default = all.is_empty();
         if default {
-            all.push(Wrapper::Key(active_key(context)?));
+            all.push(Wrapper::Key(active_key(context, "--new-key-file FILE")?));
         }
-        Ok((all, default || !self.ids.is_empty()))
+        Ok((all, default || !self.more.ids.is_empty()))
     }
 }
 
@@ -157,15 +193,17 @@ fn leaks(keyring: &Keyring) -> Vec<KeyId> {
 }
 
 /// Those of the home, for who needs no home: where there is none, nothing is known.
-fn known_leaks(context: &Context) -> Vec<KeyId> {
-    if !context.home().is_ok_and(|home| home.keyring().exists()) {
-        return Vec::new();
-    }
-    let Ok(keyring) = context.store().and_then(|store| Ok(store.read()?)) else {
-        context.output.warn("the home's keyring cannot be read, so whether a key leaked is not known");
-        return Vec::new();
-    };
-    leaks(&keyring)
+fn known_leaks(context: &Context) -> Outcome<Vec<KeyId>> {
+    keyring_if_any(context).map(|keyring| keyring.as_ref().map(leaks).unwrap_or_default()).map_err(unknown)
+}
+
+/// Why nobody can say whether a key leaked.
+fn unknown(stop: Stop) -> Stop {
+    let Stop::Failure(failure) = stop else { return stop };
+    let failure = failure.kind(Kind::Credential).context(UNKNOWN);
+    Stop::Failure(failure.hint(
+        "pass --root-key, or --home where these files belong to another one; --rewrap-only --insecure forgoes that",
+    ))
 }
 
 /// The model key that is called `id`, whatever became of it.
@@ -177,15 +215,28 @@ fn in_any_state(keyring: &Keyring, id: &str) -> Outcome<Kek> {
     Err(KeyringError::WrongUse { id: id.to_owned(), found: key.usage, wanted: KeyUse::Model }.into())
 }
 
-/// What `name` calls: a key id as files hold it, a public key of age, or a model key
-/// of the keyring.
-pub(super) fn key_id(context: &Context, name: &str) -> Outcome<KeyId> {
+/// Whom of those in `header` `name` calls: by a key id as files hold it, a public key of
+/// age, what a command calls its key, or a model key of the keyring.
+pub(super) fn key_id(context: &Context, header: &Header, name: &str) -> Outcome<KeyId> {
     if name.starts_with("age1") {
         return Ok(AgeRecipient::parse(name, &context.person())?.key_id());
     }
-    match name.parse() {
-        Ok(id) => Ok(id),
-        Err(_) => Ok(in_any_state(&context.store()?.read()?, name)?.id()),
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    // The id is made of the name alone; no program is run.
+    let program = "command".parse().ok();
+    let command = program.and_then(|program| External::new(program, name, Duration::ZERO, |_| ()).ok());
+    let Some(command) = command.map(|key| key.key_id()).filter(|id| header.has_recipient(id)) else {
+        return Ok(in_any_state(&context.store()?.read()?, name)?.id());
+    };
+    let keyring = keyring_if_any(context).ok().flatten();
+    let other = keyring.and_then(|keyring| in_any_state(&keyring, name).ok()).map(|key| key.id());
+    match other.filter(|id| header.has_recipient(id)) {
+        None => Ok(command),
+        Some(other) => Err(Failure::new(Kind::Usage, format!("'{name}' is two of the recipients"))
+            .hint(format!("name it by its id: {other} is the keyring's, {command} that of a command"))
+            .into()),
     }
 }
 

@@ -5,10 +5,12 @@ An independent implementation, to hold the document and the program to each othe
 ChaCha20-Poly1305, X25519, Ed25519 and argon2id come from the package `cryptography`, HMAC and
 SHA-2 from the standard library; the formats are written down here once more, age's as well.
 
-    sealed seal IN -o OUT --for RECIPIENT... --name NAME [--sign FILE...] [--slot BYTES]
-    sealed open IN [-o OUT | --restore DIRECTORY] --with OPENER... [--trusted FILE...]
+    sealed seal IN --output OUT --for RECIPIENT... --name NAME [--sign FILE...] [--slot BYTES]
+    sealed open IN [--output OUT | --restore DIRECTORY] --with OPENER... [--trusted FILE...]
     sealed rewrite FILE --with OPENER... [--add RECIPIENT...] [--remove KEY_ID...] [--sign FILE...]
     sealed vectors DIRECTORY
+
+`sealed` is `python3 tests/peers/sealed`, with Python 3.11 and `cryptography` 50.
 
 `--payload FILE` is the other file of a header that stands alone. IN may be a directory, whose
 `--model` is then named. Recipients and openers are
