@@ -313,3 +313,11 @@ fn every_dependency_has_its_reason() {
         assert!(line.contains(" # "), "{line}");
     }
 }
+
+#[test]
+fn no_process_waits_for_the_jitter_of_the_cpu() {
+    let program = fs::read(env!("CARGO_BIN_EXE_sealserve")).unwrap();
+    let has = |name: &[u8]| program.windows(name.len()).any(|window| window == name);
+    assert!(has(b"opt_out_cpu_jitter"), "aws-lc is there, and its names are");
+    assert!(!has(b"jent_read_entropy"), ".cargo/config.toml was not heeded");
+}
