@@ -21,8 +21,8 @@ use crate::secret::{Secret, SecretBytes};
 const MOST_WORK: u8 = 20;
 
 /// Bytes of a blob's own header, which every byte of it may make a reader go over again,
-/// and the stanzas in it, each of which may be tried with every identity. A stanza of a
-/// post-quantum key has 2 KiB.
+/// and the stanzas in it, each of which may be tried with every identity. That of a post-quantum
+/// key has less than 2 KiB.
 const MOST_HEADER: usize = 16 * 1024;
 const MOST_STANZAS: usize = 32;
 
@@ -154,7 +154,7 @@ impl AgeRecipient {
         };
         write(&mut blob).map_err(|source| failed(source.into()))?;
         if !is_bounded(&blob) {
-            let what = "its stanzas have more than 16 KiB, which no reader takes";
+            let what = "its header has more than 16 KiB or 32 stanzas, which no reader takes";
             return Err(failed(std::io::Error::other(what).into()));
         }
         Ok(Recipient { kind: RecipientKind::Age, key_id: self.key_id(), blob })

@@ -115,7 +115,7 @@ fn an_identity_file_cannot_demand_gigabytes() {
 
 /// A plugin whose key is to hand it over: `age-plugin-test`, after age's plugin protocol.
 const PLUGIN: &str = r#"#!/usr/bin/env python3
-import base64, sys
+import base64, os, sys
 def read():
     head = sys.stdin.readline().split()
     body = ""
@@ -140,6 +140,8 @@ flip = lambda key: bytes(byte ^ 0x55 for byte in key)
 for head, body in commands:
     if head[0] == "wrap-file-key":
         write("recipient-stanza", "0", "test", body=flip(body)); read()
+        for _ in range(int(os.environ["SEALSERVE_TEST_PLUGIN"])):
+            write("recipient-stanza", "0", "more"); read()
     if head[0] == "recipient-stanza" and head[2] == "test":
         write("msg", body=b"touch the test key"); read()
         write("file-key", head[1], body=flip(body)); read()
@@ -166,26 +168,35 @@ fn bech32(prefix: &str) -> String {
 /// The search path of a process is the same for all its threads, so this runs by itself.
 #[test]
 fn a_plugin_wraps_and_unwraps() {
+    // So many stanzas it writes beside its own; the library adds another.
     const CHILD: &str = "SEALSERVE_TEST_PLUGIN";
-    if std::env::var_os(CHILD).is_none() {
+    let Ok(more) = std::env::var(CHILD) else {
         let directory = tempfile::tempdir().unwrap();
         let plugin = directory.path().join("age-plugin-test");
         fs::write(&plugin, PLUGIN).unwrap();
         fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
         let own = "container::tests::interop::a_plugin_wraps_and_unwraps";
-        let mut again = Command::new(std::env::current_exe().unwrap());
-        let output =
-            again.args(["--exact", own, "--nocapture"]).env("PATH", path).env(CHILD, "1").output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+        for more in ["0", "30", "31"] {
+            let mut again = Command::new(std::env::current_exe().unwrap());
+            again.args(["--exact", own, "--nocapture"]).env("PATH", &path).env(CHILD, more);
+            let output = again.output().unwrap();
+            assert!(output.status.success(), "{more}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+        }
         return;
-    }
+    };
     let parrot = Arc::new(Parrot("y", Mutex::default()));
     let person: Arc<dyn Person> = Arc::clone(&parrot) as _;
     let parts = parts();
     let recipient = AgeRecipient::parse(&bech32("age1test"), &person).unwrap();
-    let recipient = Wrapper::Age(recipient).wrap(&parts.preamble, &parts.data_key).unwrap();
+    let wrapped = Wrapper::Age(recipient).wrap(&parts.preamble, &parts.data_key);
+    // What no reader takes is not written.
+    if more == "31" {
+        assert!(matches!(wrapped, Err(ContainerError::AgeWrap { .. })), "{wrapped:?}");
+        return;
+    }
+    let recipient = wrapped.unwrap();
     let mut identities = AgeIdentities::default();
     let identity = SecretBytes::from(bech32("age-plugin-test-").to_uppercase());
     identities.add_file("'id'", &identity, &person).unwrap();

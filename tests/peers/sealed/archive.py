@@ -232,7 +232,8 @@ def check_manifest(text, files):
 
     try:
         said = json.loads(text.decode(), object_pairs_hook=once)
-    except ValueError as error:
+    # The one form is not nested; what is, as deep as fits, is more than a parser bears.
+    except (ValueError, RecursionError) as error:
         raise Refused("archive-manifest", str(error)) from None
     if not isinstance(said, dict) or set(said) != {"version", "model", "members"}:
         raise Refused("archive-manifest", "members of the object")

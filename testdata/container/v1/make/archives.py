@@ -316,6 +316,8 @@ def invalid_manifests():
         ("empty", "no text", b""),
         ("array", "an array", [right]),
         ("cut", "JSON that is cut short", text[:-1]),
+        ("deep", "arrays, 10,000 deep", b"[" * 10_000 + b"]" * 10_000),
+        ("member-deep", "a size, 10,000 deep", text.replace(b":1,", b":%s," % (b"[" * 10_000 + b"]" * 10_000), 1)),
         ("blanks", "white space between its parts", json.dumps(right).encode()),
         ("blank-last", "white space at its end", text + b" "),
         ("keys", "its members in another order", dict(reversed(right.items()))),
