@@ -216,6 +216,8 @@ fn a_strangers_file_does_not_become_ones_own_unnoticed() {
         ("rewrap --dry-run", to_key, true),
         ("recipient add", to_key, true),
         ("rewrap --quiet", to_key, true),
+        ("reencrypt", to_key, true),
+        ("reencrypt", "-i identity -r", false),
         ("rewrap", "-i identity -r", false),
     ] {
         model(&sandbox, &format!("encrypt --force m.onnx -r {RECIPIENT}"));

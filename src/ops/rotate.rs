@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::files::Found;
 use crate::container::{
-    ContainerError, KeyId, KeySource, Named, RecipientChange, Rewrite, Rewritten, Sealed, Signed, Signer,
-    Summary, Unlocked, Wrapper, sign as sign_file,
+    ContainerError, KeyId, KeySource, Named, RecipientChange, Rewrite, Rewritten, Sealed, SignaturePolicy,
+    Signed, Signer, Summary, Unlocked, Wrapper, sign as sign_file,
 };
 use crate::fs::{self, Access, AtomicFile, Existing, FsError, Moment};
 use crate::progress::Progress;
@@ -96,6 +96,9 @@ pub struct Reencrypted {
     pub signatures_dropped: usize,
     /// Other names of the old file, which still lead to it.
     pub other_links: u64,
+    /// Whether a server demands no signature of it any more, though nothing here shows who
+    /// made it: what opened it is public, and who it is for now is not.
+    pub of_unknown_origin: bool,
     /// Whether the new file belongs to whom the old one did.
     pub owner_kept: bool,
     /// The payload that belongs to no header any more, if it is still there.
@@ -188,9 +191,13 @@ fn reencrypt_one(
         removed: header.recipients().iter().map(|recipient| recipient.key_id).collect(),
         signatures_dropped: header.signatures().len(),
         other_links: metadata.nlink().saturating_sub(1),
+        of_unknown_origin: false,
         owner_kept: true,
         stale_payload: payloads.map(|payloads| payloads.old.to_owned()),
     };
+    let policy = SignaturePolicy::default();
+    report.of_unknown_origin =
+        policy.demands(unlocked.kind()) && recipients.iter().any(|new| !policy.demands(new.kind()));
     report.removed.retain(|id| !report.recipients.contains(id));
     // Said before anything is read, and to who only asks, too.
     let new_payload = payloads.map(|payloads| AtomicFile::create(payloads.new, fs::SECRET, Existing::Refuse));

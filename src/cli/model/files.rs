@@ -193,6 +193,11 @@ impl<T> Rows<T> {
         self.files.iter().map(|row| (&*row.path, row.detail.as_ref()))
     }
 
+    /// The paths of those whose details are so.
+    pub(super) fn those(&self, so: impl Fn(&T) -> bool) -> impl Iterator<Item = &Path> {
+        self.each().filter(move |(_, detail)| detail.is_some_and(&so)).map(|(path, _)| path)
+    }
+
     /// The details of what was done.
     pub(super) fn done(&self) -> impl Iterator<Item = (&Path, &T)> {
         let done = self.files.iter().filter(|row| row.status == "done");

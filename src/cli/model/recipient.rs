@@ -11,7 +11,7 @@ use super::files::{Inputs, Rows};
 use super::io::{is_dash, no_stream, sealed};
 use super::keys::check_sources;
 use super::rewrap::RewrittenDocument;
-use super::turnover::{MoreKeys, OldKeys, UNKNOWN, key_id};
+use super::turnover::{MoreKeys, OldKeys, UNKNOWN, key_id, warn_of_origin};
 use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
@@ -137,8 +137,8 @@ impl Add {
             context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
         }
         tell_of_mending(context, &self.file, changed.healed, self.dry_run);
-        let header = changed.into();
-        RewrittenDocument::warn_of_origin(context, [(self.file.as_path(), Some(&header))].into_iter());
+        let header: RewrittenDocument = changed.into();
+        warn_of_origin(context, header.of_unknown_origin.then_some(&*self.file).into_iter());
         let (file, dry_run) = (self.file.into(), self.dry_run);
         written(context.output.document(&Changed::<true> { file, dry_run, header }))
     }

@@ -10,7 +10,7 @@ use super::files::{Files, Rows};
 use super::io::{is_dash, no_stream, require_free};
 use super::keys::check_sources;
 use super::recipients::Recovery;
-use super::turnover::{NewKeys, NewRow, OldKeys};
+use super::turnover::{NewKeys, NewRow, OldKeys, warn_of_origin};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::KeyId;
@@ -75,6 +75,7 @@ struct ReencryptedDocument {
     signatures_dropped: usize,
     other_links: u64,
     owner_kept: bool,
+    of_unknown_origin: bool,
     /// The old payload, which belongs to no header any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     stale_payload: Option<ShownPath>,
@@ -90,6 +91,7 @@ impl From<Reencrypted> for ReencryptedDocument {
             signatures_dropped: report.signatures_dropped,
             other_links: report.other_links,
             owner_kept: report.owner_kept,
+            of_unknown_origin: report.of_unknown_origin,
             stale_payload: report.stale_payload.map(ShownPath::from),
         }
     }
@@ -126,6 +128,7 @@ impl Reencrypt {
                 tell_of_payloads(context, path, new, file.stale_payload.as_deref());
             }
         }
+        warn_of_origin(context, document.rows.those(|file| file.of_unknown_origin));
         let said = context.output.document(&document);
         document.rows.conclude(context, "encrypted again")?;
         written(said)

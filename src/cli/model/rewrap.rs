@@ -1,7 +1,6 @@
 //! `model rewrap`.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
@@ -75,7 +74,7 @@ pub(super) struct RewrittenDocument {
     links: u64,
     /// Whether a server demands no signature of it any more, though nothing here shows
     /// who made it.
-    of_unknown_origin: bool,
+    pub(super) of_unknown_origin: bool,
     /// Not, where nothing opened the file, and its header says that all was done before.
     authentic: bool,
 }
@@ -92,29 +91,6 @@ impl From<Rewritten> for RewrittenDocument {
             of_unknown_origin: rewritten.of_unknown_origin,
             authentic: rewritten.authentic,
         }
-    }
-}
-
-impl RewrittenDocument {
-    /// Warns of those of `files` that anyone could have made and that a server takes now.
-    pub(super) fn warn_of_origin<'a>(
-        context: &Context,
-        files: impl Iterator<Item = (&'a Path, Option<&'a Self>)>,
-    ) {
-        let unknown = |file: Option<&Self>| file.is_some_and(|file| file.of_unknown_origin);
-        let mut found = files.filter(|(_, file)| unknown(*file)).map(|(path, _)| path);
-        let Some(first) = found.next() else { return };
-        let others = match found.count() {
-            0 => String::new(),
-            n => format!(" and of {n} more"),
-        };
-        context.output.warn(&format!(
-            "nothing shows who made '{}'{others}: for age, and for a command that wraps with a public key, anyone \
-             can make a file and keep its data key, and of what a key or a passphrase opens `serve` demands no \
-             signature. `sealserve model verify --trusted-signer FILE` tells who signed it; `sealserve model \
-             reencrypt` and `sealserve model sign` make it yours",
-            first.display()
-        ));
     }
 }
 
@@ -147,7 +123,7 @@ impl Rewrap {
                 .output
                 .note(&format!("skipped unopened: {told}; that they are done is what their headers say"));
         }
-        RewrittenDocument::warn_of_origin(context, document.rows.each());
+        turnover::warn_of_origin(context, document.rows.those(|file| file.of_unknown_origin));
         document.rows.conclude(context, "rewrapped")?;
         written(said)
     }

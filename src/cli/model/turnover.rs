@@ -1,6 +1,7 @@
 //! The keys of a rotation: those that files are sealed for, and those that they are
 //! to be sealed for.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,6 +18,22 @@ use crate::keyring::{KeyUse, Keyring, KeyringError};
 use crate::output::Failure;
 
 pub(super) const UNKNOWN: &str = "the home's keyring cannot be read, so whether a key leaked is not known";
+
+/// Warns of `files` that anyone could have made and that a server takes now.
+pub(super) fn warn_of_origin<'a>(context: &Context, mut files: impl Iterator<Item = &'a Path>) {
+    let Some(first) = files.next() else { return };
+    let others = match files.count() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    context.output.warn(&format!(
+        "nothing shows who made '{}'{others}: for age, and for a command that wraps with a public key, anyone \
+         can make a file, and of what a key or a passphrase opens `serve` demands no signature. `sealserve model \
+         verify --trusted-signer FILE` tells who signed one. Who made it knows its data key too, until `sealserve \
+         model reencrypt`",
+        first.display()
+    ));
+}
 
 /// The keys that files are sealed for. Nothing in the clear leaves a rotation, so
 /// a retired or revoked key may open a file for it.
