@@ -94,6 +94,12 @@ impl Payload {
     }
 }
 
+/// The refusal of one payload for many headers.
+pub(super) fn one_header(verb: &str) -> Failure {
+    Failure::new(Kind::Usage, "a payload belongs to one header")
+        .hint(format!("name one header to be {verb}, and no directory"))
+}
+
 /// The refusal to change what cannot be changed.
 pub(super) fn no_stream(verb: &str) -> Failure {
     Failure::new(Kind::Usage, format!("a stream cannot be {verb}")).hint("name a file")

@@ -7,16 +7,15 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files::{Files, Rows};
-use super::io::{is_dash, no_stream, require_free};
+use super::io::{is_dash, no_stream, one_header, require_free};
 use super::keys::check_sources;
 use super::recipients::Recovery;
 use super::turnover::{NewKeys, NewRow, OldKeys, warn_of_origin};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::KeyId;
-use crate::error::Kind;
 use crate::ops::{self, Payloads, Reencrypted};
-use crate::output::{Document, Failure, ShownPath};
+use crate::output::{Document, ShownPath};
 
 /// Encrypt files again under new data keys, as a key that leaked demands
 #[derive(Debug, Args)]
@@ -144,9 +143,7 @@ impl Reencrypt {
             return Err(no_stream("encrypted again in place").into());
         }
         if !self.files.is_one() {
-            return Err(Failure::new(Kind::Usage, "a payload belongs to one header")
-                .hint("encrypt one header again at a time")
-                .into());
+            return Err(one_header("encrypted again").into());
         }
         require_free(new)?;
         Ok(Some(Payloads { old, new, remove_old: self.remove_payload }))

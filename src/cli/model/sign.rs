@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files::{Files, Rows};
-use super::io::{is_dash, no_stream};
+use super::io::{is_dash, no_stream, one_header};
 use super::keys::{Keys, keyring_if_any};
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
@@ -206,9 +206,7 @@ impl Sign {
             return Err(no_stream("signed in place").into());
         }
         if payload.is_some() && !self.files.is_one() {
-            return Err(Failure::new(Kind::Usage, "a payload belongs to one header")
-                .hint("sign one header at a time")
-                .into());
+            return Err(one_header("signed").into());
         }
         let readers = self.signers.stdin_readers() + self.files.stdin_readers();
         self.keys.check_stdin_with(context, readers)?;

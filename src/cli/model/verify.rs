@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::files::{Inputs, Rows};
 use super::inspect::ArchiveDocument;
-use super::io::Payload;
+use super::io::{Payload, one_header};
 use super::keys::{EachTime, Keys};
 use super::sign::Trusted;
 use crate::cli::context::Context;
@@ -126,9 +126,7 @@ impl Verify {
 
     fn run_many(self, context: &Context) -> Outcome {
         if self.payload.file().is_some() {
-            return Err(Failure::new(Kind::Usage, "a payload belongs to one header")
-                .hint("verify one header at a time")
-                .into());
+            return Err(one_header("verified").into());
         }
         let files = self.inputs.many();
         self.keys.check_stdin_with(context, files.stdin_readers())?;
