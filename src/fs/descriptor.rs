@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
-use super::{FsError, judge, read_open};
+use super::FsError;
+use super::read::{judge, read_open};
 use crate::secret::SecretBytes;
 
 /// Reads what is left of a descriptor that gives a secret: at most `limit` bytes, and of

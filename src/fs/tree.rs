@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{FsError, SECRET, directory_of, open_directory, rename_new, sync_directory, temporary};
+use super::atomic::{open_directory, rename_new, sync_directory};
+use super::{FsError, SECRET, directory_of, temporary};
 
 /// Mode of a directory that only its owner can enter.
 const PRIVATE: u32 = 0o700;

@@ -1,0 +1,42 @@
+//! What only its owner may read or enter.
+
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+use super::{FsError, directory_of, own_uid};
+
+/// Makes a directory that only its owner can enter; an existing one must be so.
+pub fn private_directory(path: &Path) -> Result<(), FsError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(FsError::io("create directory", path))?;
+    require_private_directory(path)
+}
+
+/// Makes the directory that `path` is to lie in, for its owner only, where there
+/// is none.
+pub fn parent_directory(path: &Path) -> Result<(), FsError> {
+    let directory = directory_of(path);
+    if directory.is_dir() { Ok(()) } else { private_directory(directory) }
+}
+
+/// Fails unless `path` is a directory that only its owner can enter.
+pub fn require_private_directory(path: &Path) -> Result<(), FsError> {
+    let metadata =
+        std::fs::read_dir(path).and_then(|_| path.metadata()).map_err(FsError::io("read directory", path))?;
+    require_private(path, &metadata)
+}
+
+/// Nobody else may read it, and nobody else but root may change its mode.
+pub(super) fn require_private(path: &Path, metadata: &std::fs::Metadata) -> Result<(), FsError> {
+    let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
+    if mode & 0o077 != 0 {
+        return Err(FsError::Exposed { path: path.to_owned(), mode });
+    }
+    if owner != own_uid() && owner != 0 {
+        return Err(FsError::Foreign { path: path.to_owned(), owner });
+    }
+    Ok(())
+}
