@@ -3,8 +3,8 @@
 
 use super::archive::{ArchiveFault, PlainAt};
 use super::error::{ContainerError, Fault};
-use super::open::Unlocked;
 use super::stream::ReadAt;
+use super::unlocked::Unlocked;
 use crate::crypto::cobblestone::{CHUNK, Cipher, PREFIX, SEALED_CHUNK, TAG};
 use crate::secret::SecretBytes;
 

@@ -5,10 +5,10 @@
 use std::io::Write;
 
 use super::error::{ContainerError, Fault};
-use super::open::Unlocked;
 use super::pipeline;
 use super::seal::{Head, Summary};
 use super::stream::{Input, Named, read_up_to};
+use super::unlocked::Unlocked;
 use super::wrapper::Wrapper;
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK, opened_len};
 use crate::progress::Progress;

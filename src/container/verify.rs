@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use super::archive::{Manifest, Nowhere, TAR};
 use super::error::{ContainerError, Fault};
 use super::names::SignerId;
-use super::open::Unlocked;
 use super::signature::{self, SignaturePolicy, Statement, TrustedSigner};
 use super::stream::{Input, Named};
+use super::unlocked::Unlocked;
 use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 

@@ -15,6 +15,7 @@ mod control;
 mod error;
 mod fault;
 mod follow;
+mod followers;
 mod gate;
 mod host;
 mod ledger;

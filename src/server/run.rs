@@ -13,10 +13,11 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::app::{App, KeyringHealth, Snapshot};
 use super::follow::KeyringReader;
+use super::followers::Followers;
 use super::looks::Looks;
 use super::models::{self, Loader};
 use super::refusals::Refusals;
@@ -246,51 +247,6 @@ fn follow_files(
     Ok(followers)
 }
 
-/// Threads that never end. Where one does, it panicked, and what it followed is not
-/// followed any more: a server that no revocation reaches must not go on.
-struct Followers {
-    ends: mpsc::UnboundedReceiver<&'static str>,
-    tell: mpsc::UnboundedSender<&'static str>,
-}
-
-impl Followers {
-    fn new() -> Self {
-        let (tell, ends) = mpsc::unbounded_channel();
-        Self { ends, tell }
-    }
-
-    /// Starts one that follows the `file`.
-    fn start<N>(
-        &self,
-        file: &'static str,
-        follow: impl FnOnce() -> N + Send + 'static,
-    ) -> Result<(), ServerError> {
-        let told = Told(file, self.tell.clone());
-        let follow = move || {
-            let _told = told;
-            follow();
-        };
-        let thread = std::thread::Builder::new().name(file.into());
-        thread.spawn(follow).map_err(|source| ServerError::Start { source })?;
-        Ok(())
-    }
-
-    /// Waits until one ends.
-    async fn ended(&mut self) -> ServerError {
-        let file = self.ends.recv().await.unwrap_or_default();
-        ServerError::NotFollowed { file }
-    }
-}
-
-/// Tells, when it is dropped, however a thread ends.
-struct Told(&'static str, mpsc::UnboundedSender<&'static str>);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        let _ = self.1.send(self.0);
-    }
-}
-
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
     TcpListener::bind(address).await.map_err(|source| match source.kind() {
         std::io::ErrorKind::AddrInUse => ServerError::PortTaken { address },
@@ -315,27 +271,4 @@ fn lock(home: &Home) -> Result<File, ServerError> {
     let file = file.map_err(FsError::io("open", &path))?;
     file.try_lock().map_err(|_| ServerError::HomeBusy { path: home.path().to_owned() })?;
     Ok(file)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_follower_that_ends_is_told_of() {
-        let mut followers = Followers::new();
-        let (hold, held) = std::sync::mpsc::channel::<()>();
-        followers.start("certificate", move || held.recv()).unwrap();
-        let (panic, told) = std::sync::mpsc::channel::<()>();
-        followers.start("keyring", move || told.recv().unwrap()).unwrap();
-        let early = tokio::time::timeout(Duration::from_millis(20), followers.ended()).await;
-        assert!(early.is_err(), "both go on");
-        drop(panic);
-        let error = tokio::time::timeout(Duration::from_mins(1), followers.ended()).await.unwrap();
-        assert_eq!(
-            error.to_string(),
-            "the keyring is not followed any more: the thread that does has failed"
-        );
-        drop(hold);
-    }
 }

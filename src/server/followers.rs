@@ -1,0 +1,75 @@
+//! The threads that follow files, and what happens where one ends.
+
+use tokio::sync::mpsc;
+
+use super::ServerError;
+
+/// Threads that never end. Where one does, it panicked, and what it followed is not
+/// followed any more: a server that no revocation reaches must not go on.
+pub(super) struct Followers {
+    ends: mpsc::UnboundedReceiver<&'static str>,
+    tell: mpsc::UnboundedSender<&'static str>,
+}
+
+impl Followers {
+    pub(super) fn new() -> Self {
+        let (tell, ends) = mpsc::unbounded_channel();
+        Self { ends, tell }
+    }
+
+    /// Starts one that follows the `file`.
+    pub(super) fn start<N>(
+        &self,
+        file: &'static str,
+        follow: impl FnOnce() -> N + Send + 'static,
+    ) -> Result<(), ServerError> {
+        let told = Told(file, self.tell.clone());
+        let follow = move || {
+            let _told = told;
+            follow();
+        };
+        let thread = std::thread::Builder::new().name(file.into());
+        thread.spawn(follow).map_err(|source| ServerError::Start { source })?;
+        Ok(())
+    }
+
+    /// Waits until one ends.
+    pub(super) async fn ended(&mut self) -> ServerError {
+        let file = self.ends.recv().await.unwrap_or_default();
+        ServerError::NotFollowed { file }
+    }
+}
+
+/// Tells, when it is dropped, however a thread ends.
+struct Told(&'static str, mpsc::UnboundedSender<&'static str>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.1.send(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_follower_that_ends_is_told_of() {
+        let mut followers = Followers::new();
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        followers.start("certificate", move || held.recv()).unwrap();
+        let (panic, told) = std::sync::mpsc::channel::<()>();
+        followers.start("keyring", move || told.recv().unwrap()).unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(20), followers.ended()).await;
+        assert!(early.is_err(), "both go on");
+        drop(panic);
+        let error = tokio::time::timeout(Duration::from_mins(1), followers.ended()).await.unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the keyring is not followed any more: the thread that does has failed"
+        );
+        drop(hold);
+    }
+}
