@@ -234,6 +234,19 @@ fn a_strangers_file_does_not_become_ones_own_unnoticed() {
 }
 
 #[test]
+fn who_is_named_twice_is_added_once() {
+    let sandbox = sandbox();
+    let age = format!("-r {RECIPIENT}");
+    for (new, opened_by) in [(age.as_str(), "-i identity"), ("--new-key-file k2", "--key-file k2")] {
+        for verb in ["rewrap", "recipient add"] {
+            model(&sandbox, "encrypt m.onnx --force --key-file k1");
+            model(&sandbox, &format!("{verb} m.sealed --key-file k1 {new} {new}"));
+            assert!(opens(&sandbox, opened_by), "{verb} {new}");
+        }
+    }
+}
+
+#[test]
 fn an_identity_is_replaced_and_others_stay() {
     let sandbox = sandbox();
     model(&sandbox, &format!("encrypt m.onnx --key-file k1 -r {RECIPIENT}"));

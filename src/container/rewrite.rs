@@ -216,6 +216,8 @@ impl Rewrite {
         let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
         let name = &self.unlocked.input().name;
         let opens = |wrapper: &Wrapper, recipient: &_| wrapper.opens(name, recipient, preamble, data_key);
+        // Those who cannot open it yet. Trying a passphrase takes long: each is tried once.
+        let mut new: Vec<_> = change.add.iter().collect();
         let (mut leaving, mut staying) = (Vec::new(), Vec::new());
         for recipient in body.recipients.drain(..) {
             let named = change.remove.contains(&recipient.key_id);
@@ -224,15 +226,18 @@ impl Rewrite {
                     Some(openers) => openers.open(name, &recipient, preamble)?,
                     None => false,
                 };
-            let again = change.add.iter().any(|wrapper| opens(wrapper, &recipient));
+            let before = new.len();
+            new.retain(|wrapper| !opens(wrapper, &recipient));
+            let again = new.len() < before;
             // What has the label of someone new makes room for what is theirs.
             let replaced = change.add.iter().any(|wrapper| wrapper.key_id() == Some(recipient.key_id));
             let stays = again || !(leaves || replaced);
             if stays { staying.push(recipient) } else { leaving.push(recipient) }
         }
         let mut added = Vec::new();
-        for wrapper in &change.add {
-            if !staying.iter().any(|recipient| opens(wrapper, recipient)) {
+        for wrapper in new {
+            // Who is named twice is added once.
+            if wrapper.key_id().is_none_or(|id| !added.contains(&id)) {
                 let recipient = wrapper.wrap(preamble, data_key)?;
                 added.push(recipient.key_id);
                 staying.push(recipient);
