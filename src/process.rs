@@ -2,13 +2,40 @@
 
 use std::io::Write;
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
 /// No core dump, and no other process of this user may read the memory. Best
 /// effort where the kernel refuses: `SECURITY.md` names what remains.
 pub fn keep_memory_private() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Raises the soft limit of open files to the hard one, and returns it; `None` where there
+/// is no limit. A usual shell gives 1,024.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    if raised.is_ok() { maximum } else { current }
+}
+
+/// How many descriptors are open, where the system tells.
+pub fn open_descriptors() -> Option<usize> {
+    // The listing holds one of its own.
+    std::fs::read_dir("/proc/self/fd").ok().map(|listing| listing.count().saturating_sub(1))
+}
+
+/// Gives freed memory back to the system if the allocator keeps much of it, as it does
+/// after a peak.
+#[expect(unsafe_code, reason = "only mallinfo2(3) tells")]
+pub fn release_after_peak() {
+    /// Less is soon used again.
+    const MUCH: usize = 32 << 20;
+    // SAFETY: it takes nothing, and may be called at any time from any thread.
+    #[cfg(target_env = "gnu")]
+    if unsafe { libc::mallinfo2() }.fordblks > MUCH {
+        release_freed_memory();
+    }
 }
 
 /// Ends the process at once. What libraries would do at an exit is left out: threads are

@@ -45,7 +45,12 @@ impl Document for StatusDocument {
             Some(seconds) => writeln!(out, ", UNREADABLE for {seconds} s")?,
             None => writeln!(out)?,
         }
-        writeln!(out, "{} connections, {} requests", status.connections, status.requests)?;
+        let (open, limit) = (status.connections, status.connection_limit);
+        writeln!(out, "{open} of {limit} connections, {} requests", status.requests)?;
+        let (refused, evicted) = (status.connections_refused, status.connections_evicted);
+        if refused + evicted > 0 {
+            writeln!(out, "{refused} connections refused, {evicted} closed to make room for others")?;
+        }
         if !status.audit_healthy || status.audit_lines_lost > 0 {
             writeln!(out, "AUDIT: {} lines lost", status.audit_lines_lost)?;
         }

@@ -113,7 +113,7 @@ impl Default for LimitsTable {
             connections_per_address: 256,
             body_memory: 1 << 30,
             body: 64 << 20,
-            headers: 32 << 10,
+            headers: 16 << 10,
             handshake_timeout: Span::seconds(10),
             header_timeout: Span::seconds(30),
             body_timeout: Span::seconds(30),

@@ -1,22 +1,23 @@
-//! The accept loop: connection caps, TLS handshake, hand-over to HTTP, drain.
+//! The accept loop: places for connections, TLS handshake, hand-over to HTTP, drain.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::activity::Activity;
 use super::app::App;
-use super::connection;
+use super::fault::Fault;
 use super::refusals::network;
-use super::tracked::Tracked;
+use super::socket::Socket;
+use super::{connection, ledger};
 
 /// Accepts connections until `shutdown` says so, then waits for those that are
 /// open, at most as long as the configuration allows.
@@ -26,9 +27,6 @@ pub(super) async fn serve(
     router: Router,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let total = app.limits.connections;
-    let places = Arc::new(Semaphore::new(total));
-    let addresses = Arc::new(Addresses::default());
     let mut drain = shutdown.clone();
     loop {
         let accepted = tokio::select! {
@@ -44,93 +42,55 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        // Over a cap the connection is closed at once: no handshake, no memory.
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let Some(share) = addresses.take(network(peer.ip()), app.limits.connections_per_address) else {
-            continue;
-        };
+        let activity = Activity::new();
+        // Without a place the connection is closed at once: no handshake, no memory.
+        let Some(seat) = app.admission.admit(network(peer.ip()), &activity).await else { continue };
+        let number = seat.number();
         let (app, router, drain) = (Arc::clone(&app), router.clone(), drain.clone());
-        let acceptor = TlsAcceptor::from(Arc::clone(&app.tls.load().config));
-        tokio::spawn(async move {
-            let _counted = Counted::new(&app, place, share);
-            if let Some(stream) = handshake(&acceptor, stream, app.limits.handshake_timeout.0).await {
-                connection::serve(&app, stream, peer, router, drain).await;
+        let admission = Arc::clone(&app.admission);
+        let task = tokio::spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::clone(&app.tls.load().config));
+            let handshake = handshake(&app, &acceptor, Socket::new(stream, seat), peer);
+            match timeout(app.limits.handshake_timeout.0, handshake).await {
+                Ok(Some(stream)) => connection::serve(&app, stream, peer, activity, router, drain).await,
+                Ok(None) => {}
+                Err(_) => tracing::debug!("TLS handshake took too long"),
             }
         });
+        admission.serves(number, task.abort_handle());
     }
     drop(listener);
     let _ = drain.wait_for(|stop| *stop).await;
-    let all = u32::try_from(total).unwrap_or(u32::MAX);
-    if timeout(app.limits.drain_timeout.0, places.acquire_many(all)).await.is_err() {
+    if timeout(app.limits.drain_timeout.0, app.admission.empty()).await.is_err() {
         tracing::warn!("some connections did not end in time and were cut");
     }
 }
 
-async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream, limit: Duration) -> Option<TlsStream<Tracked>> {
-    let _ = stream.set_nodelay(true);
-    match timeout(limit, acceptor.accept(Tracked::new(stream))).await {
-        Ok(Ok(stream)) => Some(stream),
-        Ok(Err(error)) => {
+async fn handshake(
+    app: &Arc<App>,
+    acceptor: &TlsAcceptor,
+    mut socket: Socket,
+    peer: SocketAddr,
+) -> Option<TlsStream<Socket>> {
+    if socket.stream().is_some_and(|stream| stream.set_nodelay(true).is_err()) {
+        return None;
+    }
+    if speaks_plain_http(socket.stream()?).await {
+        let answer = ledger::refuse_unheard(app, peer, Fault::https_required());
+        let _ = socket.write_all(&answer).await;
+        return None;
+    }
+    match acceptor.accept(socket).await {
+        Ok(stream) => Some(stream),
+        Err(error) => {
             tracing::debug!(%error, "TLS handshake failed");
             None
         }
-        Err(_) => {
-            tracing::debug!("TLS handshake took too long");
-            None
-        }
     }
 }
 
-/// A connection's place in every count; dropped with it.
-struct Counted {
-    app: Arc<App>,
-    _place: OwnedSemaphorePermit,
-    _share: Share,
-}
-
-impl Counted {
-    fn new(app: &Arc<App>, place: OwnedSemaphorePermit, share: Share) -> Self {
-        app.connections.fetch_add(1, Ordering::Relaxed);
-        Self { app: Arc::clone(app), _place: place, _share: share }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.app.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Open connections by address. As large as there are connections, which are capped.
-#[derive(Default)]
-struct Addresses(Mutex<HashMap<IpAddr, usize>>);
-
-/// One connection of one address.
-struct Share {
-    addresses: Arc<Addresses>,
-    address: IpAddr,
-}
-
-impl Addresses {
-    fn take(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Share> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_insert(0);
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Share { addresses: Arc::clone(self), address })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut open = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
+/// A method is upper case, and no TLS record begins with a letter (RFC 8446, section 5.1).
+async fn speaks_plain_http(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1) if first[0].is_ascii_uppercase())
 }

@@ -1,14 +1,16 @@
 //! What all requests share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::admission::Admission;
 use super::fault::Fault;
+use super::linger::Lingering;
 use super::looks::Looks;
 use super::refusals::Refusals;
 use super::tls::Identity;
@@ -50,7 +52,10 @@ pub(super) struct App {
     pub(super) reread: AtomicBool,
     /// Ask here for a look at the keyring.
     pub(super) looks: Looks,
-    pub(super) connections: AtomicUsize,
+    /// The places for connections.
+    pub(super) admission: Arc<Admission>,
+    /// Takes what refused clients still send.
+    pub(super) lingering: Lingering,
     pub(super) requests: AtomicU64,
     /// Tell browsers to come back over HTTPS only; on localhost that would bind
     /// every other program there.
@@ -127,6 +132,7 @@ impl App {
     }
 
     pub(super) fn status(&self) -> Status {
+        let turned_away = self.admission.turned_away();
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -137,7 +143,10 @@ impl App {
                 generation: self.snapshot.load().keys.generation,
                 unreadable_for_seconds: self.keyring.stale().map(|stale| stale.as_secs()),
             },
-            connections: self.connections.load(Ordering::Relaxed),
+            connections: self.admission.open(),
+            connection_limit: self.admission.total(),
+            connections_refused: turned_away.refused,
+            connections_evicted: turned_away.evicted,
             requests: self.requests.load(Ordering::Relaxed),
             audit_lines_lost: self.audit.lost(),
             audit_healthy: self.audit.is_healthy(),
@@ -163,6 +172,12 @@ pub struct Status {
     pub keyring: KeyringStatus,
     /// Open connections.
     pub connections: usize,
+    /// The most connections at once.
+    pub connection_limit: usize,
+    /// Connections refused since the start, as there was no place.
+    pub connections_refused: u64,
+    /// Connections closed since the start to make room for others.
+    pub connections_evicted: u64,
     /// Requests since the start.
     pub requests: u64,
     /// Audit lines that could not be written.

@@ -2,13 +2,12 @@
 //! may hold in memory.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::app::App;
 use super::fault::Fault;
@@ -49,22 +48,6 @@ impl Share {
     }
 }
 
-/// Takes in what a refused client is still sending, if it is little: some clients
-/// (curl before 8) see a broken stream in an answer that comes before they are done.
-pub(super) async fn drain(mut body: Body) {
-    const MOST: usize = 64 << 10;
-    let within = async {
-        let mut seen = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            seen += frame.data_ref().map_or(0, Bytes::len);
-            if seen > MOST {
-                return;
-            }
-        }
-    };
-    let _ = timeout(Duration::from_secs(1), within).await;
-}
-
 /// Reads the body of a request whole. One that is `signed` is accepted
 /// here: after there is room for its body, before the first byte of it.
 pub(super) async fn read(app: &App, signed: Option<&SignedRequest>, mut body: Body) -> Result<Held, Fault> {
@@ -72,10 +55,7 @@ pub(super) async fn read(app: &App, signed: Option<&SignedRequest>, mut body: Bo
     let announced = body.size_hint().exact().map(usize::try_from);
     let expected = match announced {
         Some(Ok(length)) if length <= limit => length,
-        Some(_) => {
-            drain(body).await;
-            return Err(Fault::body_too_large(limit));
-        }
+        Some(_) => return Err(Fault::body_too_large(limit)),
         // A body of unknown length may grow to the limit, so it must have that much.
         None => limit,
     };
@@ -94,7 +74,6 @@ pub(super) async fn read(app: &App, signed: Option<&SignedRequest>, mut body: Bo
         let frame = frame.map_err(|_| Fault::malformed("the body ended early"))?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > limit {
-                drain(body).await;
                 return Err(Fault::body_too_large(limit));
             }
             check.update(&data)?;

@@ -1,14 +1,18 @@
-//! One connection: HTTP/1.1 or HTTP/2 by ALPN, with an end to idling.
+//! One connection: HTTP/1.1 or HTTP/2 by ALPN, with an end to idling and stalling.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri, Version};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -18,56 +22,124 @@ use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
+use super::activity::{Activity, Busy, Patience};
 use super::app::App;
-use super::ledger::Peer;
-use super::tracked::{LastMove, Tracked};
+use super::edge::Edge;
+use super::exchange::{Arriving, Leaving, Rest};
+use super::head;
+use super::ledger::{self, Peer};
+use super::socket::Socket;
 
-/// Streams of one HTTP/2 connection.
-const MAX_STREAMS: u32 = 128;
+/// Streams of one HTTP/2 connection. Each can hold a header section, of as many
+/// connections as there may be.
+const MAX_STREAMS: u32 = 32;
+/// What may wait in memory to be written, of each HTTP/2 stream.
+const SEND_BUFFER: usize = 64 << 10;
 /// What is left of a connection after it was told to end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Serves `stream` until it ends, idles too long, or `shutdown` says so.
+/// Serves `stream` until it ends, idles or stalls too long, or `shutdown` says so.
 pub(super) async fn serve(
     app: &Arc<App>,
-    stream: TlsStream<Tracked>,
+    stream: TlsStream<Socket>,
     peer: SocketAddr,
+    activity: Arc<Activity>,
     router: Router,
     shutdown: watch::Receiver<bool>,
 ) {
     let limits = app.limits;
-    let activity = Arc::new(Activity { busy: AtomicUsize::new(0), last: stream.get_ref().0.last_move() });
-    let tracked = Arc::clone(&activity);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (router, busy) = (router.clone(), Busy::new(&tracked));
-        async move {
-            let mut request: Request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer));
-            let response = router.oneshot(request).await;
-            drop(busy);
-            response
-        }
-    });
+    let patience = Patience { idle: limits.header_timeout.0, answer: limits.body_timeout.0 };
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let io = TokioIo::new(stream);
+    let exchange = Exchange { app: Arc::clone(app), router, peer, activity: Arc::clone(&activity) };
+    let service = service_fn(move |request| exchange.begin(request));
     if h2 {
+        let io = TokioIo::new(Edge::http2(stream, Arc::clone(&activity)));
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX));
-        drive(http.serve_connection(io, service), limits.header_timeout.0, &activity, shutdown).await;
+            .max_send_buf_size(SEND_BUFFER)
+            // What is over our own limit, and not over this one, gets an answer with a body.
+            .max_header_list_size(u32::try_from(limits.headers.saturating_mul(2)).unwrap_or(u32::MAX));
+        drive(http.serve_connection(io, service), patience, &activity, shutdown).await;
     } else {
+        let refused = Arc::clone(app);
+        let refusal = Box::new(move |status| ledger::refuse_early(&refused, peer, status));
+        let io = TokioIo::new(Edge::http1(stream, Arc::clone(&activity), refusal));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout.0)
+            .max_headers(head::MAX_FIELDS)
             .max_header_size(limits.headers);
-        drive(http.serve_connection(io, service), limits.header_timeout.0, &activity, shutdown).await;
+        drive(http.serve_connection(io, service), patience, &activity, shutdown).await;
     }
+}
+
+/// What the requests of one connection share.
+struct Exchange {
+    app: Arc<App>,
+    router: Router,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+}
+
+impl Exchange {
+    /// Checks the head of `request` at once, not when the future is polled: HTTP/2 begins
+    /// every request that it has read before it polls the first, and what is refused must
+    /// not be held until then.
+    fn begin(
+        &self,
+        request: hyper::Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Leaving>, Infallible>> + Send + use<> {
+        let (mut parts, body) = request.into_parts();
+        let http1 = parts.version <= Version::HTTP_11;
+        let refused = head::check(&parts, self.app.limits.headers).err();
+        let unclear = refused.is_some();
+        let waits_for_answer = parts.headers.contains_key(EXPECT);
+        if let Some(fault) = refused {
+            parts = stub(parts);
+            parts.extensions.insert(fault);
+        }
+        parts.extensions.insert(Peer(self.peer));
+        parts.extensions.insert(Arc::clone(&self.activity));
+        let (router, activity) = (self.router.clone(), Arc::clone(&self.activity));
+        let lingering = self.app.lingering.clone();
+        let busy = Busy::new(&activity);
+        async move {
+            let rest = Rest::default();
+            let arriving = Arriving::new(body, rest.clone(), Arc::clone(&activity));
+            let Ok(mut response) = router.oneshot(Request::from_parts(parts, Body::new(arriving))).await;
+            let mut close = unclear;
+            let mut rest = rest.take().and_then(|rest| {
+                close = true;
+                lingering.take(rest)
+            });
+            if !waits_for_answer && let Some(unread) = rest.take() {
+                rest = unread.discard().await;
+                close = unclear || rest.is_some();
+            }
+            if http1 && close {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            let response = response.map(|body| Leaving::new(body, &activity, rest));
+            drop(busy);
+            Ok(response)
+        }
+    }
+}
+
+/// A head of which nothing is left that takes memory.
+fn stub(parts: Parts) -> Parts {
+    let (mut stub, ()) = hyper::Request::new(()).into_parts();
+    stub.method = parts.method;
+    stub.version = parts.version;
+    stub.uri = Uri::default();
+    stub.headers = HeaderMap::new();
+    stub
 }
 
 async fn drive<C: GracefulConnection<Error = hyper::Error>>(
     connection: C,
-    idle: Duration,
+    patience: Patience,
     activity: &Activity,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -80,52 +152,21 @@ async fn drive<C: GracefulConnection<Error = hyper::Error>>(
                 }
                 return;
             }
-            () = stopped(&mut shutdown) => {
-                connection.as_mut().graceful_shutdown();
-                // The accept loop bounds this wait.
-                let _ = connection.await;
-                return;
-            }
-            () = tokio::time::sleep(idle) => {}
+            () = stopped(&mut shutdown) => break,
+            () = tokio::time::sleep(patience.interval()) => {}
         }
-        if activity.idle() >= idle {
+        if activity.is_over(patience) {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(FAREWELL, connection).await;
             return;
         }
     }
+    connection.as_mut().graceful_shutdown();
+    // The accept loop bounds this wait.
+    let _ = connection.await;
 }
 
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     // A sender that is gone has nothing more to say than "stop".
     let _ = shutdown.wait_for(|stop| *stop).await;
-}
-
-/// What a connection is doing.
-struct Activity {
-    busy: AtomicUsize,
-    last: Arc<LastMove>,
-}
-
-impl Activity {
-    /// For how long nothing was asked, and no byte of an answer was taken.
-    fn idle(&self) -> Duration {
-        if self.busy.load(Ordering::Acquire) > 0 { Duration::ZERO } else { self.last.age() }
-    }
-}
-
-/// A request in flight.
-struct Busy(Arc<Activity>);
-
-impl Busy {
-    fn new(activity: &Arc<Activity>) -> Self {
-        activity.busy.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::AcqRel);
-    }
 }

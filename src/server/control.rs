@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 
 use super::ServerError;
 use super::app::{App, Status};
@@ -19,6 +20,8 @@ use crate::error::Diagnose;
 const REQUEST_LIMIT: u64 = 4096;
 const ANSWER_LIMIT: u64 = 16 << 20;
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Questions that are answered at once. Each takes a descriptor.
+const AT_ONCE: usize = 16;
 
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,7 +97,10 @@ pub(super) fn bind(path: &Path) -> Result<UnixListener, ServerError> {
 /// Answers on `listener` until the process ends.
 pub(super) async fn serve(app: Arc<App>, listener: UnixListener) {
     let owner = rustix::process::getuid().as_raw();
+    let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
+        // Those over the bound wait in the backlog.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -105,6 +111,7 @@ pub(super) async fn serve(app: Arc<App>, listener: UnixListener) {
         }
         let app = Arc::clone(&app);
         tokio::spawn(async move {
+            let _place = place;
             let _ = tokio::time::timeout(TIMEOUT, answer(&app, stream)).await;
         });
     }

@@ -53,6 +53,8 @@ pub enum ServerError {
     Swap { detail: String },
     #[error("the {file} is not followed any more: the thread that does has failed")]
     NotFollowed { file: &'static str },
+    #[error("the limit of {limit} open files leaves none for connections: the server needs {needed} itself")]
+    Descriptors { limit: u64, needed: u64 },
     #[error("cannot start the server")]
     Start { source: io::Error },
 }

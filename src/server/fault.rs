@@ -1,11 +1,12 @@
 //! The one table from errors to what a client sees. The message is short and
 //! tells nothing that the caller may not know; the detail goes to the audit log.
 
+use axum::body::Body as AxumBody;
 use axum::http::StatusCode;
 use axum::http::header::{
     ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 
 use crate::auth::{ApiKeyError, AuthError};
@@ -100,6 +101,26 @@ impl Fault {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "inference_failed", "the inference failed")
     }
 
+    /// RFC 6585, section 5.
+    pub(super) fn headers_too_large() -> Self {
+        let message = "the header fields are too many or too large";
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message)
+    }
+
+    /// The refusal of a request of which no more is known than that it has this status.
+    pub(super) fn unparsed(status: StatusCode) -> Self {
+        match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::headers_too_large(),
+            StatusCode::URI_TOO_LONG => Self::new(status, "uri_too_long", "the path is too long"),
+            _ => Self::malformed("the request is not valid HTTP"),
+        }
+    }
+
+    pub(super) fn https_required() -> Self {
+        let message = "this port speaks HTTPS: the URL must begin with https://";
+        Self::new(StatusCode::BAD_REQUEST, "https_required", message)
+    }
+
     pub(super) fn body_too_large(limit: usize) -> Self {
         let message = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
@@ -143,8 +164,14 @@ impl Fault {
 
     /// The response, naming the request.
     pub(super) fn response(&self, request_id: &str) -> Response {
+        self.document(request_id).map(AxumBody::from)
+    }
+
+    /// The response, its body as it is on the wire.
+    pub(super) fn document(&self, request_id: &str) -> Response<Vec<u8>> {
         let body = Body { error: &self.message, code: self.code, request_id };
-        let mut response = (self.status, serde_json::to_vec(&body).unwrap_or_default()).into_response();
+        let mut response = Response::new(serde_json::to_vec(&body).unwrap_or_default());
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.extend(self.headers.iter().cloned());

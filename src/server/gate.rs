@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
@@ -10,6 +11,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::activity::Activity;
 use super::app::{App, Snapshot};
 use super::fault::Fault;
 use super::ledger::{self, Account, Peer};
@@ -32,16 +34,22 @@ pub(super) struct Caller {
 
 /// Demands a credential, and a signature where one is needed.
 pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
     let account = parts.extensions.get::<Arc<Account>>().cloned().unwrap_or_default();
-    match Caller::first_seen(&app, &parts, &account).await {
+    let caller = match Caller::first_seen(&app, &parts, &account).await {
+        Ok(caller) => caller.without_body(&app, &parts, &mut body).await,
+        refused => refused,
+    };
+    match caller {
         Ok(caller) => {
+            if let Some(activity) = parts.extensions.get::<Arc<Activity>>() {
+                activity.authenticated();
+            }
             parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, body)).await
         }
         Err(fault) => {
             account.decides("authenticate", None);
-            body::drain(body).await;
             ledger::refuse(fault)
         }
     }
@@ -55,12 +63,16 @@ impl Caller {
             app.looks.fresh().await;
             judged = Self::judge(app.trusted_snapshot()?, app, request, account);
         }
-        let caller = judged?;
-        // A request without a body is accepted at once, one with a body when it is read.
-        if matches!(request.method, Method::GET | Method::HEAD) {
-            signature::accept(app, caller.signed())?;
+        Ok(judged?)
+    }
+
+    /// Accepts a signed request of a method that has no use for a body here, and holds it to
+    /// its digest all the same. Others are accepted when their bodies are read.
+    async fn without_body(self, app: &App, request: &Parts, body: &mut Body) -> Result<Self, Fault> {
+        if matches!(request.method, Method::GET | Method::HEAD) && self.signed.is_some() {
+            body::read(app, self.signed(), std::mem::take(body)).await?;
         }
-        Ok(caller)
+        Ok(self)
     }
 
     fn judge(

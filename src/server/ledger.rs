@@ -85,24 +85,49 @@ pub(super) fn refuse(fault: Fault) -> Response {
     response
 }
 
+/// The whole response, as bytes of HTTP/1.1, to a request from `peer` that could not be
+/// parsed: hyper has a status for it and no more.
+pub(super) fn refuse_early(app: &Arc<App>, peer: SocketAddr, status: StatusCode) -> Vec<u8> {
+    refuse_unheard(app, peer, Fault::unparsed(status))
+}
+
+/// The whole response, as bytes of HTTP/1.1, that says `fault`; the connection closes.
+pub(super) fn refuse_unheard(app: &Arc<App>, peer: SocketAddr, fault: Fault) -> Vec<u8> {
+    app.requests.fetch_add(1, Ordering::Relaxed);
+    let open = Open::new(app, peer.ip());
+    let mut response = fault.document(&open.request_id);
+    finish(&mut response, &open.request_id, app.hsts);
+    let (mut parts, body) = response.into_parts();
+    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let mut bytes = format!("HTTP/1.1 {}\r\n", parts.status).into_bytes();
+    for (name, value) in &parts.headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&body);
+    open.count(fault);
+    bytes
+}
+
 /// The layer.
 pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     app.requests.fetch_add(1, Ordering::Relaxed);
     // Every connection carries its peer.
     let source = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    let open = Open {
-        app,
-        account: Arc::default(),
-        request_id: request_id(),
-        source,
-        started: Instant::now(),
-        closed: false,
-    };
+    let open = Open::new(&app, source);
     request.extensions_mut().insert(Arc::clone(&open.account));
 
     let head_only = request.method() == Method::HEAD;
 
-    let mut response = next.run(request).await;
+    // What was refused before it came here has nothing to run.
+    let mut response = match request.extensions_mut().remove::<Fault>() {
+        Some(fault) => refuse(fault),
+        None => next.run(request).await,
+    };
     let app = Arc::clone(&open.app);
     let last =
         Last { app: &app, request_id: open.request_id.clone(), signed: open.account.signature(), head_only };
@@ -172,6 +197,27 @@ struct Open {
 }
 
 impl Open {
+    fn new(app: &Arc<App>, source: IpAddr) -> Self {
+        Self {
+            app: Arc::clone(app),
+            account: Arc::default(),
+            request_id: request_id(),
+            source,
+            started: Instant::now(),
+            closed: false,
+        }
+    }
+
+    /// Counts the refusal of a stranger whose request was never read.
+    fn count(mut self, fault: Fault) {
+        self.closed = true;
+        if let Some(mut event) = self.event(true) {
+            event.status = fault.status.as_u16();
+            refused(&mut event, fault);
+            self.app.refusals.count(event);
+        }
+    }
+
     async fn close(mut self, fault: Option<Fault>, status: StatusCode, bytes: u64) -> Result<(), Fault> {
         self.closed = true;
         let Some(mut event) = self.event(fault.is_some()) else { return Ok(()) };
@@ -179,10 +225,7 @@ impl Open {
         event.response_bytes = bytes;
         let stranger = event.principal.is_none() && fault.is_some();
         if let Some(fault) = fault {
-            let failed = fault.status.is_server_error() || fault.status == StatusCode::TOO_MANY_REQUESTS;
-            event.verdict = if failed { Verdict::Failed } else { Verdict::Denied };
-            event.reason = Some(fault.reason.unwrap_or(fault.code));
-            event.detail = Some(fault.detail.unwrap_or(fault.message));
+            refused(&mut event, fault);
         }
         if stranger {
             self.app.refusals.count(event);
@@ -230,6 +273,14 @@ impl Open {
     }
 }
 
+/// Writes down that, and why, a request was refused.
+fn refused(event: &mut Event, fault: Fault) {
+    let failed = fault.status.is_server_error() || fault.status == StatusCode::TOO_MANY_REQUESTS;
+    event.verdict = if failed { Verdict::Failed } else { Verdict::Denied };
+    event.reason = Some(fault.reason.unwrap_or(fault.code));
+    event.detail = Some(fault.detail.unwrap_or(fault.message));
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         if self.closed {
@@ -245,7 +296,7 @@ impl Drop for Open {
 }
 
 /// The headers that every response has.
-fn finish(response: &mut Response, request_id: &str, hsts: bool) {
+fn finish<B>(response: &mut Response<B>, request_id: &str, hsts: bool) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);

@@ -7,25 +7,32 @@
 //! and `models` says which models that leaves.
 
 mod accept;
+mod activity;
+mod admission;
 mod app;
 mod body;
 mod coding;
 mod connection;
 mod control;
+mod edge;
 mod error;
+mod exchange;
 mod fault;
 mod follow;
 mod followers;
+mod frames;
 mod gate;
+mod head;
 mod host;
 mod ledger;
+mod linger;
 mod looks;
 mod models;
 mod refusals;
 mod run;
 mod signature;
+mod socket;
 mod tls;
-mod tracked;
 mod v2;
 mod work;
 

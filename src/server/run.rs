@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -15,9 +15,11 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
+use super::admission::Admission;
 use super::app::{App, KeyringHealth, Snapshot};
 use super::follow::KeyringReader;
 use super::followers::Followers;
+use super::linger::Lingering;
 use super::looks::Looks;
 use super::models::{self, Loader};
 use super::refusals::Refusals;
@@ -29,12 +31,21 @@ use crate::config::{AuditMode, Config, Home};
 use crate::container::Others;
 use crate::fs::{self, FsError};
 use crate::keyring::Store;
+use crate::process;
 use crate::progress::Progress;
 use crate::runtime::Runtime;
 use crate::serving::{ModelSpec, Registry};
 use crate::token::Expected;
 
-const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two times at which counted refusals are written down and freed memory given back.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// Of so many connections, one refused request can linger.
+const LINGERING: usize = 4;
+/// Descriptors that no connection takes: for the keyring, the certificate, the audit log,
+/// the control socket and programs that unwrap keys.
+const RESERVED: usize = 64;
+/// Descriptors that are open before the first connection, where the system does not tell.
+const OPEN_AT_MOST: usize = 64;
 /// Between two looks at whether the server is ready.
 const SETTLING: Duration = Duration::from_millis(100);
 
@@ -87,6 +98,8 @@ pub fn run(
         AuditMode::Required => audit::Mode::Required,
     };
     let (looks, asked) = Looks::new();
+    // After the models, which may have opened descriptors too.
+    let connections = connections(config.limits.connections)?;
     let app = Arc::new(App {
         registry,
         limits: config.limits,
@@ -102,7 +115,8 @@ pub fn run(
         draining: AtomicBool::new(false),
         reread: AtomicBool::new(false),
         looks,
-        connections: AtomicUsize::new(0),
+        admission: Admission::new(connections, config.limits.connections_per_address),
+        lingering: Lingering::new(connections / LINGERING, config.limits.body),
         requests: AtomicU64::new(0),
         started: clock.unix(),
         hsts: !address.ip().is_loopback(),
@@ -191,7 +205,7 @@ async fn serve(
     let mut hangup = signal(SignalKind::hangup()).map_err(start)?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(control::serve(Arc::clone(app), control));
-    tokio::spawn(flush_refusals(Arc::clone(app)));
+    tokio::spawn(housekeeping(Arc::clone(app)));
     let accept = accept::serve(Arc::clone(app), listener, router, stopped);
     let end = async {
         loop {
@@ -226,11 +240,35 @@ async fn serve(
     }
 }
 
-async fn flush_refusals(app: Arc<App>) {
+async fn housekeeping(app: Arc<App>) {
     loop {
-        tokio::time::sleep(REFUSAL_INTERVAL).await;
+        tokio::time::sleep(HOUSEKEEPING).await;
         app.refusals.flush(&app.audit);
+        app.admission.tell();
+        // It looks at all memory that is free.
+        let _ = tokio::task::spawn_blocking(process::release_after_peak).await;
     }
+}
+
+/// How many of the `wanted` connections there can be, beside the descriptors that the
+/// server needs for itself whatever strangers do.
+fn connections(wanted: usize) -> Result<usize, ServerError> {
+    let Some(limit) = process::raise_descriptor_limit() else { return Ok(wanted) };
+    let open = process::open_descriptors().unwrap_or(OPEN_AT_MOST);
+    let needed = (open + RESERVED) as u64;
+    let left = usize::try_from(limit.saturating_sub(needed)).unwrap_or(usize::MAX);
+    if left == 0 {
+        return Err(ServerError::Descriptors { limit, needed });
+    }
+    if left < wanted {
+        tracing::warn!(
+            connections = left,
+            configured = wanted,
+            open_files = limit,
+            "fewer connections than limits.connections: the limit of open files (ulimit -n) is too low"
+        );
+    }
+    Ok(wanted.min(left))
 }
 
 fn follow_files(

@@ -78,6 +78,11 @@ impl Client {
         }
     }
 
+    /// Reads at most so many bytes, and at least one.
+    pub fn some(&mut self, most: usize) -> io::Result<usize> {
+        self.read(&mut vec![0; most])
+    }
+
     fn read_exact(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
         while !buffer.is_empty() {
             match self.read(buffer)? {

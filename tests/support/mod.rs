@@ -7,6 +7,7 @@
 pub mod age;
 pub mod client;
 pub mod forge;
+pub mod h2;
 pub mod signer;
 
 use std::fs::{self, File};

@@ -200,10 +200,7 @@ async fn infer(
             let ran = run(&asked, permit, model, media, body).await;
             ran.unwrap_or_else(ledger::refuse)
         }
-        Err(fault) => {
-            body::drain(body).await;
-            ledger::refuse(fault)
-        }
+        Err(fault) => ledger::refuse(fault),
     }
 }
 

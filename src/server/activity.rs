@@ -1,0 +1,214 @@
+//! What a connection is doing, and whether it still makes progress. Only the progress of
+//! requests and answers counts: a client that sends PING, or a header section byte by
+//! byte, is idle.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Progress of one connection, shared by all that serves it.
+pub(super) struct Activity {
+    start: Instant,
+    /// Requests whose response has not begun.
+    busy: AtomicUsize,
+    /// Milliseconds from `start` to the last progress.
+    last: AtomicU64,
+    /// Milliseconds from `start` to the first byte of an unfinished HTTP/2 header block,
+    /// plus one; 0 when there is none.
+    header_block: AtomicU64,
+    /// Responses under way, and when each last made progress.
+    answers: Mutex<HashMap<u64, u64>>,
+    next_answer: AtomicU64,
+    authenticated: AtomicBool,
+}
+
+/// How long a connection may go without progress.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Without a request, or within a header block.
+    pub(super) idle: Duration,
+    /// While an answer is under way.
+    pub(super) answer: Duration,
+}
+
+impl Patience {
+    /// How often to look.
+    pub(super) fn interval(self) -> Duration {
+        (self.idle.min(self.answer) / 4).max(Duration::from_millis(20))
+    }
+}
+
+impl Activity {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            busy: AtomicUsize::new(0),
+            last: AtomicU64::new(0),
+            header_block: AtomicU64::new(0),
+            answers: Mutex::default(),
+            next_answer: AtomicU64::new(0),
+            authenticated: AtomicBool::new(false),
+        })
+    }
+
+    /// Something of a request or an answer moved.
+    pub(super) fn progress(&self) {
+        self.last.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Bytes were written. Over HTTP/1.1 they are those of the one answer under way.
+    pub(super) fn wrote(&self) {
+        let now = self.now();
+        self.last.store(now, Ordering::Relaxed);
+        self.answers().values_mut().for_each(|last| *last = now);
+    }
+
+    /// A header block is unfinished, or is not any more.
+    pub(super) fn in_header_block(&self, open: bool) {
+        if !open {
+            self.header_block.store(0, Ordering::Relaxed);
+        } else if self.header_block.load(Ordering::Relaxed) == 0 {
+            self.header_block.store(self.now() + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// A request came with a valid credential.
+    pub(super) fn authenticated(&self) {
+        self.authenticated.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.authenticated.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire) > 0
+    }
+
+    /// How long ago the last progress was.
+    pub(super) fn age(&self) -> Duration {
+        self.since(self.last.load(Ordering::Relaxed))
+    }
+
+    /// Whether the connection is to be closed.
+    pub(super) fn is_over(&self, patience: Patience) -> bool {
+        let block = self.header_block.load(Ordering::Relaxed);
+        if block > 0 && self.since(block - 1) >= patience.idle {
+            return true;
+        }
+        let answers = self.answers();
+        if answers.is_empty() {
+            return !self.is_busy() && self.age() >= patience.idle;
+        }
+        answers.values().any(|last| self.since(*last) >= patience.answer)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn since(&self, milliseconds: u64) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_millis(milliseconds))
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request whose response has not begun.
+pub(super) struct Busy(Arc<Activity>);
+
+impl Busy {
+    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+        activity.busy.fetch_add(1, Ordering::AcqRel);
+        activity.progress();
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.progress();
+        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A response under way.
+pub(super) struct Answering {
+    activity: Arc<Activity>,
+    number: u64,
+}
+
+impl Answering {
+    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+        let number = activity.next_answer.fetch_add(1, Ordering::Relaxed);
+        let answering = Self { activity: Arc::clone(activity), number };
+        answering.progress();
+        answering
+    }
+
+    /// A piece of it was taken.
+    pub(super) fn progress(&self) {
+        let now = self.activity.now();
+        self.activity.last.store(now, Ordering::Relaxed);
+        self.activity.answers().insert(self.number, now);
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.activity.progress();
+        self.activity.answers().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    fn is_over(activity: &Activity, idle: Duration, answer: Duration) -> bool {
+        activity.is_over(Patience { idle, answer })
+    }
+
+    #[test]
+    fn an_idle_connection_ends_and_a_busy_one_does_not() {
+        let activity = Activity::new();
+        assert!(is_over(&activity, Duration::ZERO, NEVER));
+        assert!(!is_over(&activity, NEVER, Duration::ZERO));
+        let busy = Busy::new(&activity);
+        assert!(!is_over(&activity, Duration::ZERO, Duration::ZERO));
+        drop(busy);
+        assert!(is_over(&activity, Duration::ZERO, NEVER));
+    }
+
+    #[test]
+    fn one_answer_that_stalls_ends_the_connection_whatever_the_others_do() {
+        let activity = Activity::new();
+        let stalled = Answering::new(&activity);
+        let other = Answering::new(&activity);
+        assert!(!is_over(&activity, Duration::ZERO, NEVER), "an answer is under way");
+        std::thread::sleep(Duration::from_millis(40));
+        other.progress();
+        assert!(is_over(&activity, NEVER, Duration::from_millis(30)));
+        drop(stalled);
+        other.progress();
+        assert!(!is_over(&activity, NEVER, Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_header_block_has_a_deadline_that_more_of_it_does_not_move() {
+        let activity = Activity::new();
+        let _busy = Busy::new(&activity);
+        activity.in_header_block(true);
+        std::thread::sleep(Duration::from_millis(40));
+        activity.in_header_block(true);
+        activity.progress();
+        assert!(is_over(&activity, Duration::from_millis(30), NEVER));
+        activity.in_header_block(false);
+        assert!(!is_over(&activity, Duration::from_millis(30), NEVER));
+    }
+}

@@ -1,0 +1,278 @@
+//! Who may connect: so many connections in all, so many from one address. When all places
+//! are taken, the connection without a credential that has been idle longest makes room:
+//! a stranger who only connects keeps no client out.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::activity::Activity;
+
+/// How long a new connection waits for one that makes room.
+const HANDOVER: Duration = Duration::from_millis(100);
+
+/// The places for connections.
+pub(super) struct Admission {
+    total: usize,
+    per_address: usize,
+    state: Mutex<State>,
+    freed: Notify,
+    refused: AtomicU64,
+    evicted: AtomicU64,
+    told: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    /// As large as there are connections, which are capped.
+    open: HashMap<u64, Member>,
+    addresses: HashMap<IpAddr, usize>,
+    next: u64,
+    stopping: bool,
+}
+
+struct Member {
+    activity: Arc<Activity>,
+    /// Ends the task that serves the connection; none once that was done.
+    task: Option<AbortHandle>,
+    evicted: bool,
+}
+
+/// Connections that were turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TurnedAway {
+    /// Closed at once, as there was no place.
+    pub(super) refused: u64,
+    /// Closed to make room for others.
+    pub(super) evicted: u64,
+}
+
+/// One connection's place; dropped with it.
+pub(super) struct Seat {
+    admission: Arc<Admission>,
+    number: u64,
+    address: IpAddr,
+}
+
+impl Admission {
+    pub(super) fn new(total: usize, per_address: usize) -> Arc<Self> {
+        Arc::new(Self {
+            total,
+            per_address,
+            state: Mutex::default(),
+            freed: Notify::new(),
+            refused: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+        })
+    }
+
+    /// A place for a connection from `address`, if there is one or room can be made.
+    pub(super) async fn admit(self: &Arc<Self>, address: IpAddr, activity: &Arc<Activity>) -> Option<Seat> {
+        let freed = self.freed.notified();
+        let seat = match self.try_admit(address, activity) {
+            Err(Full::Total) if self.evict() => {
+                let _ = timeout(HANDOVER, freed).await;
+                self.try_admit(address, activity)
+            }
+            other => other,
+        };
+        if seat.is_err() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        seat.ok()
+    }
+
+    fn try_admit(self: &Arc<Self>, address: IpAddr, activity: &Arc<Activity>) -> Result<Seat, Full> {
+        let mut state = self.state();
+        if state.addresses.get(&address).is_some_and(|open| *open >= self.per_address) {
+            return Err(Full::Address);
+        }
+        if state.open.len() >= self.total {
+            return Err(Full::Total);
+        }
+        *state.addresses.entry(address).or_insert(0) += 1;
+        let number = state.next;
+        state.next += 1;
+        state.open.insert(number, Member { activity: Arc::clone(activity), task: None, evicted: false });
+        Ok(Seat { admission: Arc::clone(self), number, address })
+    }
+
+    /// Ends the connection that can best be spared. Returns whether there is one.
+    fn evict(&self) -> bool {
+        let mut state = self.state();
+        let spare = state
+            .open
+            .values_mut()
+            .filter(|member| member.task.is_some() && !member.activity.is_authenticated());
+        let Some(member) = spare.max_by_key(|member| (!member.activity.is_busy(), member.activity.age()))
+        else {
+            return false;
+        };
+        member.evicted = true;
+        if let Some(task) = member.task.take() {
+            task.abort();
+        }
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// `task` serves the connection `number`.
+    pub(super) fn serves(&self, number: u64, task: AbortHandle) {
+        if let Some(member) = self.state().open.get_mut(&number) {
+            member.task = Some(task);
+        }
+    }
+
+    /// Open connections.
+    pub(super) fn open(&self) -> usize {
+        self.state().open.len()
+    }
+
+    /// The most connections at once.
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Connections that were turned away since the start.
+    pub(super) fn turned_away(&self) -> TurnedAway {
+        let (refused, evicted) = (&self.refused, &self.evicted);
+        TurnedAway { refused: refused.load(Ordering::Relaxed), evicted: evicted.load(Ordering::Relaxed) }
+    }
+
+    /// Logs that connections were turned away, if any were since the last call.
+    pub(super) fn tell(&self) {
+        let TurnedAway { refused, evicted } = self.turned_away();
+        if self.told.swap(refused + evicted, Ordering::Relaxed) < refused + evicted {
+            let limit = self.total;
+            tracing::warn!(refused, evicted, limit, "connections were turned away; counted since the start");
+        }
+    }
+
+    /// Waits until all connections are closed. They no longer linger.
+    pub(super) async fn empty(&self) {
+        self.state().stopping = true;
+        loop {
+            let freed = self.freed.notified();
+            if self.open() == 0 {
+                return;
+            }
+            // A seat that is freed between these two lines wakes nobody.
+            let _ = timeout(HANDOVER, freed).await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Full {
+    Total,
+    Address,
+}
+
+impl Seat {
+    /// Names the connection to [`Admission::serves`].
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn admission(&self) -> Arc<Admission> {
+        Arc::clone(&self.admission)
+    }
+
+    /// Whether the client may be waited for after the connection's end.
+    pub(super) fn may_linger(&self) -> bool {
+        let state = self.admission.state();
+        !state.stopping && state.open.get(&self.number).is_some_and(|member| !member.evicted)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.admission.state();
+        state.open.remove(&self.number);
+        if let Some(open) = state.addresses.get_mut(&self.address) {
+            *open -= 1;
+            if *open == 0 {
+                state.addresses.remove(&self.address);
+            }
+        }
+        drop(state);
+        self.admission.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([127, 0, 0, last])
+    }
+
+    /// A connection that waits for ever.
+    async fn connect(
+        admission: &Arc<Admission>,
+        last: u8,
+    ) -> Option<(Arc<Activity>, tokio::task::JoinHandle<()>)> {
+        let activity = Activity::new();
+        let seat = admission.admit(address(last), &activity).await?;
+        let number = seat.number();
+        let task = tokio::spawn(async move {
+            let _seat = seat;
+            std::future::pending::<()>().await;
+        });
+        admission.serves(number, task.abort_handle());
+        Some((activity, task))
+    }
+
+    #[tokio::test]
+    async fn the_stranger_who_was_idle_longest_makes_room_and_no_client_does() {
+        let admission = Admission::new(3, 3);
+        let (client, client_task) = connect(&admission, 1).await.unwrap();
+        client.authenticated();
+        let (_old, old_task) = connect(&admission, 2).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let (young, young_task) = connect(&admission, 2).await.unwrap();
+        young.progress();
+        assert!(connect(&admission, 3).await.is_some());
+        assert!(old_task.await.unwrap_err().is_cancelled());
+        assert!(!young_task.is_finished() && !client_task.is_finished());
+        assert_eq!((admission.open(), admission.turned_away()), (3, TurnedAway { refused: 0, evicted: 1 }));
+        // Where all are clients, a new connection is refused.
+        let admission = Admission::new(1, 1);
+        let (client, task) = connect(&admission, 1).await.unwrap();
+        client.authenticated();
+        assert!(connect(&admission, 2).await.is_none());
+        assert!(!task.is_finished());
+        assert_eq!(admission.turned_away(), TurnedAway { refused: 1, evicted: 0 });
+    }
+
+    #[tokio::test]
+    async fn an_address_that_has_its_share_evicts_nobody() {
+        let admission = Admission::new(2, 1);
+        let _first = connect(&admission, 1).await.unwrap();
+        let _second = connect(&admission, 2).await.unwrap();
+        assert!(connect(&admission, 1).await.is_none());
+        assert_eq!((admission.open(), admission.turned_away()), (2, TurnedAway { refused: 1, evicted: 0 }));
+    }
+
+    #[tokio::test]
+    async fn a_seat_is_free_when_its_connection_ends() {
+        let admission = Admission::new(2, 1);
+        let (_, task) = connect(&admission, 1).await.unwrap();
+        task.abort();
+        let _ = task.await;
+        assert_eq!(admission.open(), 0);
+        assert!(admission.state().addresses.is_empty());
+        timeout(Duration::from_mins(1), admission.empty()).await.unwrap();
+    }
+}

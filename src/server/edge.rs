@@ -1,0 +1,167 @@
+//! The plaintext side of TLS, between a connection's bytes and hyper: sees what counts as
+//! progress, and gives a body to the refusals that hyper sends on its own.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::activity::Activity;
+use super::frames::HeaderBlocks;
+
+/// What hyper answers to a head that it cannot parse, up to its status.
+const BARE: [&[u8]; 2] = [b"HTTP/1.1 4", b"HTTP/1.0 4"];
+/// hyper's answer is a few short lines.
+const BARE_LENGTH: usize = 256;
+
+/// Writes the whole response that stands for a status without a body.
+pub(super) type Refusal = Box<dyn Fn(StatusCode) -> Vec<u8> + Send + Sync>;
+
+/// The stream.
+pub(super) struct Edge<S> {
+    stream: S,
+    activity: Arc<Activity>,
+    protocol: Protocol,
+    /// A refusal that is not written yet.
+    pending: Vec<u8>,
+}
+
+enum Protocol {
+    Http1 { refusal: Refusal },
+    Http2 { blocks: HeaderBlocks },
+}
+
+impl<S> Edge<S> {
+    pub(super) fn http1(stream: S, activity: Arc<Activity>, refusal: Refusal) -> Self {
+        Self { stream, activity, protocol: Protocol::Http1 { refusal }, pending: Vec::new() }
+    }
+
+    pub(super) fn http2(stream: S, activity: Arc<Activity>) -> Self {
+        activity.in_header_block(true);
+        let protocol = Protocol::Http2 { blocks: HeaderBlocks::new() };
+        Self { stream, activity, protocol, pending: Vec::new() }
+    }
+
+    /// Whether `bytes` are a refusal of hyper's own, which gets a body in its place.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        let Protocol::Http1 { refusal } = &self.protocol else { return false };
+        let Some(status) = bare_refusal(bytes) else { return false };
+        self.pending = refusal(status);
+        true
+    }
+
+    /// HTTP/2 writes on its own account, such as answers to PING, are no progress.
+    fn wrote(&self) {
+        if matches!(self.protocol, Protocol::Http1 { .. }) {
+            self.activity.wrote();
+        }
+    }
+}
+
+/// The status of a response that was made by hyper, which our own never look like: they
+/// carry a request id.
+fn bare_refusal(bytes: &[u8]) -> Option<StatusCode> {
+    let has = |line: &[u8]| bytes.windows(line.len()).any(|window| window == line);
+    let is_bare = bytes.len() <= BARE_LENGTH
+        && BARE.iter().any(|start| bytes.starts_with(start))
+        && bytes.ends_with(b"\r\n\r\n")
+        && has(b"\r\ncontent-length: 0\r\n")
+        && !has(b"\r\nx-request-id: ");
+    if is_bare { StatusCode::from_bytes(bytes.get(9..12)?).ok() } else { None }
+}
+
+impl<S: AsyncWrite + Unpin> Edge<S> {
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.pending.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.pending))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => drop(self.pending.drain(..count)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Edge<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let this = &mut *self;
+        if let Protocol::Http2 { blocks } = &mut this.protocol {
+            this.activity.in_header_block(blocks.read(&buf.filled()[before..]));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Edge<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_pending(cx))?;
+        if self.replaces(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.wrote();
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_pending(cx))?;
+        let mut filled = bufs.iter().filter(|buf| !buf.is_empty());
+        if let (Some(only), None) = (filled.next(), filled.next())
+            && self.replaces(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
+        let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
+        self.wrote();
+        Poll::Ready(Ok(count))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pending(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pending(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_refusals_without_a_body_and_a_request_id_are_hypers_own() {
+        let bare =
+            "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(bare_refusal(bare.as_bytes()), Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        for other in [
+            bare.replace("431", "200"),
+            bare.replace(": 0", ": 2"),
+            bare.replace("connection", "x-request-id: 1\r\nconnection"),
+            format!("{bare}x"),
+            bare.replace("close", &"x".repeat(BARE_LENGTH)),
+            String::new(),
+        ] {
+            assert_eq!(bare_refusal(other.as_bytes()), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The bodies of one request and its response, on their way between hyper and the router:
+//! their progress keeps the connection open, and what is left of the request's body when
+//! it was not wanted is read and thrown away.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
+
+use super::activity::{Activity, Answering};
+use super::linger::Remainder;
+
+/// The most of an answer that is taken at once: what counts as progress.
+const PIECE: usize = 16 << 10;
+
+/// Takes what is left of a request's body when it is dropped.
+#[derive(Clone, Default)]
+pub(super) struct Rest(Arc<Mutex<Option<Incoming>>>);
+
+impl Rest {
+    pub(super) fn take(&self) -> Option<Incoming> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// A request's body.
+pub(super) struct Arriving {
+    /// Gone when it has ended.
+    body: Option<Incoming>,
+    rest: Rest,
+    activity: Arc<Activity>,
+}
+
+impl Arriving {
+    pub(super) fn new(body: Incoming, rest: Rest, activity: Arc<Activity>) -> Self {
+        let body = (!body.is_end_stream()).then_some(body);
+        Self { body, rest, activity }
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+        let ended = body.is_end_stream() || !matches!(frame, Some(Ok(_)));
+        if ended {
+            self.body = None;
+        }
+        self.activity.progress();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|body| !body.is_end_stream());
+        *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+    }
+}
+
+/// A response's body, in pieces.
+pub(super) struct Leaving {
+    body: Body,
+    /// What was taken from `body` and not handed on.
+    piece: Bytes,
+    answering: Answering,
+    discard: Discard,
+}
+
+impl Leaving {
+    pub(super) fn new(body: Body, activity: &Arc<Activity>, rest: Option<Remainder>) -> Self {
+        Self { body, piece: Bytes::new(), answering: Answering::new(activity), discard: Discard(rest) }
+    }
+}
+
+/// Goes on reading the rest of a request once the head of its response is written: to ask
+/// for a body earlier would send `100 Continue` to a client that waits for it.
+struct Discard(Option<Remainder>);
+
+impl Discard {
+    fn begin(&mut self) {
+        if let Some(rest) = self.0.take() {
+            rest.discard_beside();
+        }
+    }
+}
+
+impl Drop for Discard {
+    fn drop(&mut self) {
+        self.begin();
+    }
+}
+
+impl HttpBody for Leaving {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        this.discard.begin();
+        if this.piece.is_empty() {
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => this.piece = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                other => return Poll::Ready(other),
+            }
+        }
+        this.answering.progress();
+        let piece = this.piece.split_to(this.piece.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.piece.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (inner, held) = (self.body.size_hint(), self.piece.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + held);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint
+    }
+}

@@ -1,0 +1,140 @@
+//! What a client still sends after it was refused is read and thrown away, within bounds:
+//! many clients read no answer before they have sent all they have.
+//!
+//! The answer waits until the body has ended, or for [`PATIENCE`]; then it goes out, and as
+//! long again is read beside it. It does not go out at once, since curl before 8 then cuts
+//! its HTTP/2 body short, which is an error of the stream and hides the answer. Who sends
+//! `Expect: 100-continue` is answered at once. A connection that is closed on unread bytes
+//! would be reset, which can overtake the answer too (RFC 9112, section 9.6): so the socket
+//! lingers as well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::HttpBody;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// The rest of one body is read for this long before its answer, and after it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The rest of a connection is read for this long, after its last answer.
+const SOCKET: Duration = Duration::from_secs(2);
+/// The most that is read of a closed connection.
+const SOCKET_BYTES: usize = 1 << 20;
+/// The least that is read of a body, whatever the limit for bodies is.
+const LEAST: usize = 256 << 20;
+
+/// Takes the rest of bodies of refused requests, of so many at once.
+#[derive(Clone)]
+pub(super) struct Lingering {
+    places: Arc<Semaphore>,
+    bytes: usize,
+}
+
+/// The rest of one body.
+pub(super) struct Remainder {
+    body: Incoming,
+    /// Bytes that may still be read of it.
+    left: usize,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Lingering {
+    /// For at most so many `requests` at once, whose bodies were to have at most `body` bytes.
+    pub(super) fn new(requests: usize, body: usize) -> Self {
+        let places = Arc::new(Semaphore::new(requests.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { places, bytes: body.saturating_mul(4).max(LEAST) }
+    }
+
+    /// Takes the rest of `body`; none where too many others linger. It is dropped then:
+    /// HTTP/1.1 closes the connection, HTTP/2 resets the stream.
+    pub(super) fn take(&self, body: Incoming) -> Option<Remainder> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(Remainder { body, left: self.bytes, _place: place })
+    }
+}
+
+impl Remainder {
+    /// Throws it away. Returns it if it has not ended in time.
+    pub(super) async fn discard(mut self) -> Option<Self> {
+        let Self { body, left, .. } = &mut self;
+        match timeout(PATIENCE, discard(body, left)).await {
+            Ok(true) => None,
+            Ok(false) | Err(_) => Some(self),
+        }
+    }
+
+    /// Throws it away while its answer goes out.
+    pub(super) fn discard_beside(self) {
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.discard());
+        }
+    }
+}
+
+/// Reads `body` to its end, which is `true`, or until nothing is `left` to be read.
+async fn discard(body: &mut (impl HttpBody<Data = Bytes> + Unpin), left: &mut usize) -> bool {
+    while *left > 0 {
+        let Some(Ok(frame)) = body.frame().await else { return true };
+        *left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+    }
+    false
+}
+
+/// Says that nothing more will come, and waits until the client has heard it.
+pub(super) async fn close(mut stream: TcpStream) {
+    let farewell = async {
+        let mut buffer = [0; 4096];
+        let mut seen = 0;
+        stream.shutdown().await?;
+        while seen < SOCKET_BYTES {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                count => seen += count,
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(SOCKET, farewell).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    struct Endless;
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 4096])))))
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_of_a_body_is_read_than_the_bound() {
+        let mut left = 1 << 20;
+        assert_eq!(timeout(Duration::from_mins(1), discard(&mut Endless, &mut left)).await, Ok(false));
+        assert_eq!(left, 0);
+        assert_eq!(Lingering::new(1, 128 << 20).bytes, 512 << 20);
+        assert_eq!(Lingering::new(1, 0).bytes, LEAST);
+        assert_eq!(Lingering::new(1, usize::MAX).bytes, usize::MAX);
+    }
+}
