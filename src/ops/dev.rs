@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::issue::{IssueRequest, issue};
-use super::{HomeError, Whole};
+use super::{HomeError, Whole, read_certificates};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
 use crate::container::archive::TAR;
 use crate::container::{Input, Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
-use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Name, Subtree};
+use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Limits, Name, Subtree};
 use crate::progress::Progress;
 use crate::runtime::{DataType, TensorSpec};
 use crate::secret::{Secret, SecretBytes};
@@ -91,7 +91,12 @@ impl DevHome {
             let made = path.metadata().and_then(|m| m.modified()).ok();
             made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age < RENEW_AFTER)
         };
-        if [&chain, &key, &self.ca()].into_iter().all(|path| fresh(path)) {
+        // Earlier versions limited addresses, which BoringSSL cannot read.
+        let readable = || {
+            let authorities = read_certificates(&self.ca());
+            authorities.is_ok_and(|found| found.iter().all(|authority| !authority.facts.limits_addresses()))
+        };
+        if [&chain, &key, &self.ca()].into_iter().all(|path| fresh(path)) && readable() {
             return Ok(());
         }
         let names = ["localhost", "127.0.0.1", "::1"].map(str::parse::<Name>);
@@ -100,7 +105,7 @@ impl DevHome {
         let authority = Authority::create(
             &AuthorityRequest {
                 title: "sealserve development",
-                permitted: &permitted,
+                limits: &Limits::new(&permitted, false),
                 root_lifetime: None,
                 issuing_lifetime: None,
             },

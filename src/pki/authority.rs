@@ -9,7 +9,7 @@ use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use super::finding::{Check, Level};
 use super::lifetime::{self, Kind, Within, validity};
 use super::verify::{Question, verify};
-use super::{Certificate, Name, PkiError, Principal, Purpose, Subtree, profile, read};
+use super::{Certificate, Limits, Name, PkiError, Principal, Purpose, profile, read};
 use crate::clock::UnixSeconds;
 use crate::crypto::random;
 use crate::secret::SecretBytes;
@@ -32,13 +32,17 @@ pub struct Authority {
     pub warnings: Vec<String>,
 }
 
+/// BoringSSL refuses what it cannot compare (X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE).
+const UNREADABLE_LIMITS: &str = "this authority limits IP addresses, which BoringSSL cannot read: clients \
+    that use it, such as gRPC, refuse its certificates that name an IP address";
+
 /// What an authority shall be.
 #[derive(Debug)]
 pub struct AuthorityRequest<'a> {
     /// Begins its name.
     pub title: &'a str,
-    /// What it may vouch for; everything where this is empty.
-    pub permitted: &'a [Subtree],
+    /// What it may vouch for.
+    pub limits: &'a Limits,
     /// How long the root lasts, if not for [`lifetime::ROOT`].
     pub root_lifetime: Option<Duration>,
     /// How long the intermediate lasts, if not five years.
@@ -80,12 +84,12 @@ pub struct Leaf {
 impl Authority {
     /// A new root and intermediate.
     pub fn create(request: &AuthorityRequest<'_>, now: UnixSeconds) -> Result<Self, PkiError> {
-        let AuthorityRequest { title, permitted, .. } = request;
+        let AuthorityRequest { title, limits, .. } = request;
         // Two authorities of one title must not share a name: verifiers find issuers by it.
         let tag = data_encoding::HEXLOWER.encode(&random::bytes::<4>());
         let asked = request.root_lifetime;
         let (time, mut warnings) = validity(Kind::Authority, asked, lifetime::ROOT, None, false, now)?;
-        let params = profile::authority(title, &format!("root {tag}"), 1, permitted, time);
+        let params = profile::authority(title, &format!("root {tag}"), 1, limits, time);
         let key = new_key()?;
         let root = Certificate::from_rcgen(&params.self_signed(&key)?)?;
         let root = Signer::assemble(vec![root], key)?;
@@ -93,11 +97,14 @@ impl Authority {
 
         let (asked, usual) = (request.issuing_lifetime, lifetime::INTERMEDIATE);
         let (time, more) = validity(Kind::Authority, asked, usual, Some(root.within()), false, now)?;
-        let params = profile::authority(title, &format!("issuing {tag}"), 0, permitted, time);
+        let params = profile::authority(title, &format!("issuing {tag}"), 0, limits, time);
         let key = new_key()?;
         let issuing = root.sign(&params, &key, None, now)?;
         let issuing = Signer::assemble(vec![issuing, root.certificate.clone()], key)?;
         warnings.extend(more);
+        if limits.networks.is_some() {
+            warnings.push(UNREADABLE_LIMITS.to_owned());
+        }
         Ok(Self { root, issuing, warnings })
     }
 }

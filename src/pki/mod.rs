@@ -32,7 +32,7 @@ pub use certificate::{Certificate, Facts, PublicKey};
 pub use error::PkiError;
 pub use finding::{Check, Finding, Level};
 pub use inventory::{Entry, Inventory, Issued};
-pub use name::{Name, Subtree};
+pub use name::{Limits, Name, Subtree};
 pub use principal::Principal;
 pub use probe::{Endpoint, Shown, probe};
 pub use purpose::Purpose;

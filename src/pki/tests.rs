@@ -17,7 +17,7 @@ fn authority() -> Authority {
     let permitted = ["models.example".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
     let request = AuthorityRequest {
         title: "test",
-        permitted: &permitted,
+        limits: &Limits::new(&permitted, true),
         root_lifetime: None,
         issuing_lifetime: None,
     };
