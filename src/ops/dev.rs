@@ -12,6 +12,7 @@ use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
 use crate::container::archive::TAR;
 use crate::container::{Input, Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
+use crate::error::shell_word;
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
 use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Limits, Name, Subtree};
@@ -173,8 +174,8 @@ impl DevHome {
         fs::write(&body, sample.to_string().as_bytes(), fs::PUBLIC, Existing::Replace)?;
         Ok(format!(
             "curl -K {} --data-binary @{} {url}/v2/models/{name}/infer",
-            quote(&curlrc.display().to_string()),
-            quote(&body.display().to_string()),
+            shell_word(&curlrc.display().to_string()),
+            shell_word(&body.display().to_string()),
         ))
     }
 }
@@ -195,12 +196,6 @@ fn config(ca: &Path, token: &SecretBytes) -> SecretBytes {
     text
 }
 
-/// `text` as one word of a POSIX shell.
-fn quote(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 /// A request that a model with these inputs takes: zeros, one for every free dimension.
 pub fn sample(inputs: &[TensorSpec]) -> Value {
     let inputs: Vec<Value> = inputs
@@ -217,18 +212,4 @@ pub fn sample(inputs: &[TensorSpec]) -> Value {
         })
         .collect();
     json!({ "inputs": inputs })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_the_shell() {
-        for text in ["/plain/path-1.2", "/with space", "/it's", "/$HOME`x`"] {
-            let line = format!("printf %s {}", quote(text));
-            let out = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
-            assert_eq!(String::from_utf8(out.stdout).unwrap(), text);
-        }
-    }
 }

@@ -2,6 +2,7 @@
 //! leaves this module before it was read again and verified like a stranger's.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -111,14 +112,20 @@ impl Authority {
 
 impl Signer {
     /// The authority whose certificate is the first of `certificates`, and whose key
-    /// `key` holds. The others are those above it. `origin` is what messages call the key.
-    pub fn load(certificates: Vec<Certificate>, key: &SecretBytes, origin: &str) -> Result<Self, PkiError> {
-        Self::assemble(certificates, read::private_key(key, origin)?)
+    /// `key` holds. The others are those above it. `origin` is what messages call the key,
+    /// and `file` where it was read, if from a file.
+    pub fn load(
+        certificates: Vec<Certificate>,
+        key: &SecretBytes,
+        origin: &str,
+        file: Option<&Path>,
+    ) -> Result<Self, PkiError> {
+        Self::assemble(certificates, read::private_key(key, origin, file)?)
     }
 
     pub(super) fn assemble(mut certificates: Vec<Certificate>, key: KeyPair) -> Result<Self, PkiError> {
         if certificates.is_empty() {
-            return Err(PkiError::NoCertificate { origin: "the authority".into(), private_key: false });
+            return Err(PkiError::NoAuthority);
         }
         let certificate = certificates.remove(0);
         let facts = &certificate.facts;

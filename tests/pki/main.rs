@@ -6,6 +6,7 @@ mod support;
 mod bad_input;
 mod home;
 mod live;
+mod pairs;
 mod peers;
 mod verify;
 

@@ -148,7 +148,7 @@ impl Issue {
         if let (Some(certificate), Some(key)) = (&self.ca_cert, &self.ca_key) {
             let chain = ops::read_certificates(certificate)?;
             let secret = key.read(pki::MAX_FILE)?;
-            return Ok((Signer::load(chain, &secret, &key.name())?, None));
+            return Ok((Signer::load(chain, &secret, &key.name(), key.file())?, None));
         }
         let (home, store) = (context.home()?, context.store()?);
         let signer = ops::open_authority(&home, &store.read()?)?;

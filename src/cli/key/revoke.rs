@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
+use crate::error::shell_path;
 use crate::keyring::{KeyUse, Keyring, Revoked};
 use crate::ops;
 use crate::output::{self, Document, ShownPath};
@@ -137,7 +138,7 @@ impl Revoke {
     /// A key that leaked demands new data keys; one that only goes, new wrappings. Both are
     /// for the active key, which is made first where none `is_left`.
     fn next(&self, files: &[PathBuf], is_left: bool) -> Option<String> {
-        let names: Vec<_> = files.iter().map(|file| shell_word(&file.to_string_lossy())).collect();
+        let names: Vec<_> = files.iter().map(|file| shell_path(file)).collect();
         let verb =
             if self.compromised { "reencrypt".to_owned() } else { format!("rewrap --key {}", self.id) };
         let first = if is_left { "" } else { "sealserve key create --use model && " };
@@ -164,10 +165,4 @@ fn places(context: &Context) -> Outcome<Vec<PathBuf>> {
         }
     }
     Ok(places)
-}
-
-/// A word as a shell reads it back.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:@%,=".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
