@@ -121,7 +121,7 @@ impl Store {
     fn read_with_key(&self) -> Result<(Keyring, Secret<32>), KeyringError> {
         let path = || self.path.clone();
         let memory = self.seen.read()?;
-        let text = fs::read_secret(&self.path, LIMIT).map_err(|error| {
+        let text = fs::read_own_secret(&self.path, LIMIT).map_err(|error| {
             if error.is_not_found() { KeyringError::Absent { path: path() } } else { error.into() }
         })?;
         let (keyring, data_key) = format::open(text.expose(), &self.root, &self.path)?;

@@ -219,3 +219,59 @@ fn a_client_shows_its_certificates_in_order_or_not_at_all() {
     let (_, said) = send("client-john.doe.pem", "client-john.doe.key");
     assert!(said.contains("cannot connect to localhost:1"), "{said}");
 }
+
+#[test]
+#[ignore = "needs root and setpriv"]
+fn a_key_of_roots_that_a_group_of_the_server_may_read_is_served() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits("");
+    let root_key = sandbox.path("config/sealserve/root.key");
+    let bare = |name: &str| sandbox.path(name).display().to_string();
+    std::fs::set_permissions(sandbox.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
+    // As Kubernetes mounts a Secret with `fsGroup: 4242`.
+    does(
+        &sandbox,
+        &format!(
+            "mkdir {mount}; cp server.key {root} {mount}; chown -R 0:4242 {mount}; chmod 0440 {mount}/*; chmod 0775 {mount}
+            cp {library} {lib}; cp $(command -v sealserve) {bin}; chmod 755 {lib} {bin}; rm server.key
+            chown -R 65534:65534 $SEALSERVE_HOME; chmod 755 {cwd}",
+            mount = bare("mount"),
+            root = root_key.display(),
+            library = crate::support::onnxruntime().display(),
+            lib = bare("libonnxruntime.so"),
+            bin = bare("sealserve"),
+            cwd = bare("cwd"),
+        ),
+    );
+    let config = sandbox.home().join("sealserve.toml");
+    let text_of = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text_of.replace("pki/server.key", &bare("mount/server.key"))).unwrap();
+    let command = |groups: &str| {
+        let mut command = sandbox.program("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", groups]);
+        command.arg(sandbox.path("sealserve")).args([
+            "serve",
+            "--runtime",
+            &bare("libonnxruntime.so"),
+            "--root-key",
+        ]);
+        command.arg(sandbox.path("mount/root.key"));
+        command
+    };
+    let refused = |what: &str| {
+        let output = command("--groups=4242").args(["--listen", "127.0.0.1:0"]).output().unwrap();
+        assert!(!output.status.success() && text(&output.stderr).contains(what), "{}", text(&output.stderr));
+    };
+    drop(Server::spawn(&sandbox, command("--groups=4242")));
+    // Anyone else: the mode says so, or the owner.
+    for (mode, owner, what) in [
+        ("0444", "0:4242", "readable by others (mode 0444)"),
+        ("0460", "0:4242", "readable by others (mode 0460)"),
+        ("0440", "65533:4242", "readable by others (mode 0440)"),
+        ("0440", "65534:4242", "readable by others (mode 0440)"),
+    ] {
+        does(&sandbox, &format!("cd {}; chown {owner} server.key; chmod {mode} server.key", bare("mount")));
+        refused(what);
+    }
+}
