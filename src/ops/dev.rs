@@ -116,7 +116,12 @@ impl DevHome {
         fs::write(&self.ca(), root.as_bytes(), fs::PUBLIC, Existing::Replace)?;
         let request = IssueRequest {
             signer: &authority.issuing,
-            leaf: LeafRequest { holder: Holder::Server(&names), lifetime: None, allow_long: false },
+            leaf: LeafRequest {
+                holder: Holder::Server(&names),
+                lifetime: None,
+                usual: None,
+                allow_long: false,
+            },
             inventory: None,
             certificate: Some(&chain),
             key: Some(&key),

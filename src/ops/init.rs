@@ -79,7 +79,7 @@ fn fill(request: &InitRequest<'_>, config: &str) -> Result<(Keyring, Vec<String>
     let (certificate, key) = (home.pki().join("server.pem"), home.pki().join("server.key"));
     let request = IssueRequest {
         signer: &authority.issuing,
-        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, allow_long: false },
+        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, usual: None, allow_long: false },
         inventory: Some(&authority::inventory(home)),
         certificate: Some(&certificate),
         key: Some(&key),

@@ -64,8 +64,11 @@ pub enum Holder<'a> {
 pub struct LeafRequest<'a> {
     /// Whom it is for.
     pub holder: Holder<'a>,
-    /// How long it lasts, if not as long as is usual for its kind.
+    /// How long it lasts, if that was asked for: granted or refused.
     pub lifetime: Option<Duration>,
+    /// How long it lasts otherwise, if not as long as is usual for its kind: cut to what
+    /// its issuer has left.
+    pub usual: Option<Duration>,
     /// Even if that is longer than clients may accept.
     pub allow_long: bool,
 }
@@ -167,11 +170,12 @@ impl Signer {
 
     /// Issues a leaf with a new key.
     pub fn issue(&self, request: &LeafRequest<'_>, now: UnixSeconds) -> Result<Leaf, PkiError> {
-        let LeafRequest { holder, lifetime, allow_long } = *request;
+        let LeafRequest { holder, lifetime, usual: kept, allow_long } = *request;
         let (kind, usual, purpose) = match holder {
             Holder::Server(_) => (Kind::Server, lifetime::SERVER, Purpose::Server),
             Holder::Client(_) => (Kind::Client, lifetime::CLIENT, Purpose::Client),
         };
+        let usual = kept.unwrap_or(usual);
         let (time, warnings) = validity(kind, lifetime, usual, Some(self.within()), allow_long, now)?;
         let params = match holder {
             Holder::Server(names) => profile::server(names, time)?,

@@ -25,7 +25,7 @@ fn authority() -> Authority {
 }
 
 fn leaf(holder: Holder<'_>) -> LeafRequest<'_> {
-    LeafRequest { holder, lifetime: None, allow_long: false }
+    LeafRequest { holder, lifetime: None, usual: None, allow_long: false }
 }
 
 /// One certificate of each kind, the issuer of each, and how long it lasts.

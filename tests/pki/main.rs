@@ -8,6 +8,7 @@ mod home;
 mod live;
 mod pairs;
 mod peers;
+mod renew;
 mod verify;
 
 use std::path::Path;

@@ -200,7 +200,7 @@ fn what_ended_yesterday_is_refused() {
     let request = AuthorityRequest { title: "old", limits, root_lifetime: None, issuing_lifetime: None };
     let authority = Authority::create(&request, now - 100 * 86400).unwrap();
     let names = ["models.example".parse().unwrap()];
-    let leaf = LeafRequest { holder: Holder::Server(&names), lifetime: None, allow_long: false };
+    let leaf = LeafRequest { holder: Holder::Server(&names), lifetime: None, usual: None, allow_long: false };
     sandbox.write("home/pki/old.pem", authority.root.certificate().pem());
     for (file, age, valid) in [("ended", 91, false), ("valid", 89, true)] {
         let leaf = authority.issuing.issue(&leaf, now - age * 86400).unwrap();
