@@ -95,10 +95,10 @@ impl Store {
     }
 
     /// What [`update_if`](Self::update_if) would do; nothing is written.
-    pub fn rehearse<T>(
+    pub fn rehearse<T, E: From<KeyringError>>(
         &self,
-        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), KeyringError>,
-    ) -> Result<(T, u64), KeyringError> {
+        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), E>,
+    ) -> Result<(T, u64), E> {
         let mut keyring = self.read()?;
         let generation = keyring.generation;
         change(&mut keyring).map(|(answer, changed)| (answer, generation + u64::from(changed)))
