@@ -74,7 +74,7 @@ impl Form {
             // PFX: version 3, then a ContentInfo (RFC 7292, section 4).
             [2, 1, 3, 0x30, ..] => Self::Pkcs12,
             // PKCS#8 of either version, PKCS#1, SEC 1.
-            [2, 1, 0, 0x30, ..] | [2, 1, 1, 0x30, ..] | [2, 1, 0, 2, ..] | [2, 1, 1, 4, ..] => Self::KeyDer,
+            [2, 1, 0, 0x30 | 2, ..] | [2, 1, 1, 0x30 | 4, ..] => Self::KeyDer,
             // ContentInfo of signedData (RFC 5652, section 5.1).
             [6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2, ..] => Self::Pkcs7Der,
             inner @ [0x30, ..] => match content(inner) {

@@ -51,8 +51,8 @@ fn sections(bytes: &[u8], origin: &str, none: impl Fn() -> PkiError) -> Result<V
             detail,
         })?);
     }
-    let begin = b"-----BEGIN CERTIFICATE-----";
-    let begun = bytes.windows(begin.len()).filter(|window| window == begin).count();
+    let label = b"-----BEGIN CERTIFICATE-----";
+    let begun = bytes.windows(label.len()).filter(|window| window == label).count();
     match found.len() {
         // What begins within a line is passed over.
         read if read < begun => {
