@@ -27,8 +27,8 @@ pub(super) struct Init {
     /// Host name or IP address of the server; may be repeated
     #[arg(long = "name", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<Name>,
-    /// Limit the authority to the IP addresses among the names, too; gRPC and other clients
-    /// with BoringSSL then refuse certificates with an address
+    /// Limit the authority's IP addresses, too, to those among the names; gRPC and other clients
+    /// with BoringSSL then refuse certificates with an IP address
     #[arg(long)]
     limit_addresses: bool,
     /// Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too

@@ -48,8 +48,8 @@ struct Create {
     /// Domain, address or network that it may vouch for; may be repeated [default: everything]
     #[arg(long = "permit", value_name = "NAME")]
     permitted: Vec<Subtree>,
-    /// Permit no IP address but those of --permit, or none; gRPC and other clients with
-    /// BoringSSL then refuse certificates with an address [default: only if --permit has an address]
+    /// Limit IP addresses, too, to those of --permit; gRPC and other clients with BoringSSL then
+    /// refuse certificates with an IP address [default: only if --permit has an IP address]
     #[arg(long, requires = "permitted")]
     limit_addresses: bool,
     /// Organization in the names of both certificates

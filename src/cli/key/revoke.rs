@@ -27,7 +27,7 @@ pub(super) struct Revoke {
     /// The secret is known to have leaked
     #[arg(long)]
     compromised: bool,
-    /// The id again, for a key of the authority: without it no certificate is issued any more
+    /// For a key of the authority, its id again: the home then issues no more certificates
     #[arg(long, value_name = "ID")]
     confirm: Option<String>,
     /// Have running servers withdraw the models that it opened or vouched for
