@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{HomeError, read_certificates};
-use crate::pki::{Certificate, Holder, Name};
+use crate::pki::{Certificate, Holder, Name, lifetime};
 
 /// What is kept of a certificate that is replaced.
 #[derive(Debug, Default)]
@@ -58,6 +58,6 @@ fn of_chain(chain: &[Certificate], holder: Holder<'_>) -> Kept {
     }
     // One that was cut to what its issuer had left says nothing of what was wanted.
     let cut = above.iter().any(|issuer| issuer.facts.not_after == facts.not_after);
-    kept.lifetime = facts.lifetime().filter(|_| !cut);
+    kept.lifetime = lifetime::asked(facts.not_before, facts.not_after).filter(|_| !cut);
     kept
 }

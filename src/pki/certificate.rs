@@ -1,8 +1,6 @@
 //! A certificate and what it says. Bytes come from anywhere; what is read here is
 //! neither proven nor judged.
 
-use std::time::Duration;
-
 use data_encoding::BASE64;
 use x509_parser::asn1_rs::Oid;
 use x509_parser::certificate::X509Certificate;
@@ -10,7 +8,6 @@ use x509_parser::error::X509Error;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
-use super::lifetime;
 use super::name::Name;
 use super::principal::Principal;
 use super::text;
@@ -236,12 +233,6 @@ impl Facts {
             _ if hosts.is_empty() => self.subject.clone(),
             _ => hosts.join(", "),
         }
-    }
-
-    /// How long it was to last when it was issued: what [`lifetime::validity`] gave it.
-    pub fn lifetime(&self) -> Option<Duration> {
-        let seconds = self.not_after.checked_sub(self.not_before)?;
-        Duration::from_secs(u64::try_from(seconds).ok()?).checked_sub(lifetime::BACKDATE)
     }
 
     /// Whether it says which addresses authorities below it may vouch for.

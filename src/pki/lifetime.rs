@@ -10,7 +10,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Certificates begin a little early, for clients whose clocks are behind.
-pub(super) const BACKDATE: Duration = Duration::from_secs(5 * MINUTE);
+const BACKDATE: Duration = Duration::from_secs(5 * MINUTE);
 /// Longer ones are reported: public authorities may not issue them.
 const LONG: u64 = 398 * DAY;
 /// Longer ones are refused: some clients refuse them, whoever signed them.
@@ -62,6 +62,12 @@ pub(super) struct Within<'a> {
     pub(super) subject: &'a str,
     pub(super) not_before: i64,
     pub(super) not_after: i64,
+}
+
+/// How long a certificate with these times was to last when it was issued.
+pub fn asked(not_before: i64, not_after: i64) -> Option<Duration> {
+    let seconds = u64::try_from(not_after.checked_sub(not_before)?).ok()?;
+    Duration::from_secs(seconds).checked_sub(BACKDATE)
 }
 
 /// The validity of something that begins now, and what the caller should know of
