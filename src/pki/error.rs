@@ -28,7 +28,7 @@ pub enum PkiError {
     Pem { origin: String, detail: String },
     #[error("the certificates in '{}' stand in the wrong order: {detail}", path.display())]
     Order { path: PathBuf, detail: String, order: Vec<usize> },
-    #[error("the first certificate in '{}' is that of an authority, '{subject}', not of a server or client", path.display())]
+    #[error("the first certificate in '{}' is that of an authority, '{subject}', not of a server", path.display())]
     AuthorityShown { path: PathBuf, subject: String },
     #[error("certificate {number} of {origin} is malformed: {detail}")]
     Malformed { origin: String, number: usize, detail: String },
@@ -110,7 +110,9 @@ impl Diagnose for PkiError {
             Self::Pem { .. } | Self::Malformed { .. } => "is the file complete?".into(),
             Self::Order { path, order, .. } => reorder(path, order),
             Self::AuthorityShown { .. } => {
-                "name a certificate that an authority issued; `sealserve cert issue` makes one".into()
+                "name a certificate that an authority issued; `sealserve cert issue` makes one, or `openssl req -x509 … \
+                 -addext basicConstraints=critical,CA:FALSE`"
+                    .into()
             }
             Self::TooMany { .. } => "name the certificates that matter, not a whole trust store".into(),
             Self::Key { form, file, .. } => form.to_key(file.as_deref()),

@@ -36,7 +36,7 @@ pub use finding::{Check, Finding, Level};
 pub use form::Form;
 pub use inventory::{Entry, Inventory, Issued};
 pub use name::{Limits, Name, Subtree};
-pub use order::{Disorder, disorder, own_chain};
+pub use order::{Disorder, client_chain, disorder, server_chain};
 pub use principal::Principal;
 pub use probe::{Endpoint, Shown, probe};
 pub use purpose::Purpose;

@@ -52,18 +52,30 @@ fn holder(certificate: &Certificate) -> String {
     format!("'{}'", certificate.facts.holder())
 }
 
-/// The chain in the PEM file at `path`, of `limit` bytes at most, which a server or a
-/// client is to show: its own certificate first, then each one's issuer.
-pub fn own_chain(path: &Path, limit: u64) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    let chain = read::file(path, limit)?;
-    if let Some(Disorder { detail, order }) = disorder(&chain) {
-        return Err(PkiError::Order { path: path.to_owned(), detail, order });
-    }
+/// The chain in the file at `path`, of `limit` bytes at most, which a client is to show: its
+/// own certificate first, then each one's issuer. Whether a certificate that signs itself
+/// will do is for the server to say.
+pub fn client_chain(path: &Path, limit: u64) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    Ok(in_order(path, limit)?.iter().map(|certificate| certificate.der().to_vec().into()).collect())
+}
+
+/// The same for a server, whose own certificate must not be an authority's: clients that
+/// follow RFC 5280 refuse one.
+pub fn server_chain(path: &Path, limit: u64) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    let chain = in_order(path, limit)?;
     match chain.first() {
         Some(first) if first.facts.ca => {
             let subject = first.facts.subject.clone();
             Err(PkiError::AuthorityShown { path: path.to_owned(), subject })
         }
         _ => Ok(chain.iter().map(|certificate| certificate.der().to_vec().into()).collect()),
+    }
+}
+
+fn in_order(path: &Path, limit: u64) -> Result<Vec<Certificate>, PkiError> {
+    let chain = read::file(path, limit)?;
+    match disorder(&chain) {
+        Some(Disorder { detail, order }) => Err(PkiError::Order { path: path.to_owned(), detail, order }),
+        None => Ok(chain),
     }
 }

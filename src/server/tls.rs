@@ -37,9 +37,9 @@ pub(super) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
         TlsVersion::Tls13 => &[&TLS13][..],
         TlsVersion::Tls12 => &[&TLS13, &TLS12],
     };
-    let chain = pki::own_chain(&table.certificate, LIMIT)?;
+    let chain = pki::server_chain(&table.certificate, LIMIT)?;
     let key = private_key(&table.key)?;
-    // There is one: `pki::own_chain` sees to it.
+    // There is one: `pki::server_chain` sees to it.
     let leaf = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
     let tls = |source| ServerError::Tls { path: table.certificate.clone(), source };
     // The provider's own order prefers X25519MLKEM768 (feature `prefer-post-quantum`).

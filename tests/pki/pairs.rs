@@ -159,6 +159,15 @@ fn a_chain_in_the_wrong_order_is_named_and_the_hint_puts_it_in_order() {
     configure(&sandbox, "issuing.pem", "server.key");
     let said = refused(&sandbox);
     assert!(said.contains("is that of an authority") && said.contains("sealserve cert issue"), "{said}");
+    // One that signs itself is an authority's by default, and none with the words of the hint.
+    let own = "openssl req -x509 -key server.key -subj /CN=x -days 9 -addext subjectAltName=DNS:localhost -out own.pem";
+    configure(&sandbox, "own.pem", "server.key");
+    does(&sandbox, own);
+    let said = refused(&sandbox);
+    let words = "-addext basicConstraints=critical,CA:FALSE";
+    assert!(said.contains("is that of an authority, 'CN=x'") && said.contains(words), "{said}");
+    does(&sandbox, &format!("{own} {words}"));
+    Server::start(&sandbox, &[]);
     for names in ["server issuing", "server issuing ca", "server issuing ca ca"] {
         write_chain(&sandbox, names);
         configure(&sandbox, "chain.pem", "server.key");
@@ -205,7 +214,7 @@ fn a_client_shows_its_certificates_in_order_or_not_at_all() {
     let (_, said) = send("chain.pem", "client-john.doe.key");
     assert!(said.contains("the certificate of 'john.doe' is number 2 and must be the first"), "{said}");
     let (_, said) = send("issuing.pem", "client-john.doe.key");
-    assert!(said.contains("is that of an authority"), "{said}");
+    assert!(said.contains("client certificate 'issuing.pem' and its key cannot be used"), "{said}");
     does(
         &sandbox,
         "openssl pkcs8 -topk8 -in client-john.doe.key -passout pass:secret -out pkcs8.key; chmod 600 pkcs8.key",

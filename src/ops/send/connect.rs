@@ -90,7 +90,7 @@ fn config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, Se
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let chain = pki::own_chain(&identity.chain, LIMIT)?;
+            let chain = pki::client_chain(&identity.chain, LIMIT)?;
             let key =
                 pki::private_key_der(&identity.key, &identity.key_origin, identity.key_file.as_deref())?;
             builder
