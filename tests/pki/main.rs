@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod home;
+mod limits;
 mod live;
 mod pairs;
 mod peers;
