@@ -407,7 +407,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__ca__subcmd__create)
-            opts="-q -h -V --permit --title --lifetime --issuing-lifetime --out-dir --force --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --permit --limit-addresses --title --lifetime --issuing-lifetime --out-dir --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -521,7 +521,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__cert__subcmd__issue)
-            opts="-q -h -V --server --client --lifetime --ca-cert --ca-key --out-cert --out-key --allow-long-lifetime --force --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --server --only-these-names --client --lifetime --ca-cert --ca-key --out-cert --out-key --allow-long-lifetime --force --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -625,7 +625,7 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__init)
-            opts="-q -h -V --name --recovery --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --name --limit-addresses --recovery --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -891,12 +891,16 @@ _sealserve() {
             return 0
             ;;
         sealserve__subcmd__key__subcmd__revoke)
-            opts="-q -h -V --compromised --unload --dry-run --home --root-key --format --color --no-input --quiet --help --version"
+            opts="-q -h -V --compromised --confirm --unload --dry-run --home --root-key --format --color --no-input --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --confirm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --home)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -54,6 +54,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l limit-addresses -d 'Limit the authority\'s IP addresses, too, to those among the names; gRPC and other clients with BoringSSL then refuse certificates with an IP address'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s h -l help -d 'Print help'
@@ -88,7 +89,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_see
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -f -a "create" -d 'Make a root and the intermediate that issues certificates'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l server -d 'Host names and addresses of a server' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l client -d 'The principal that a client is' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l lifetime -d 'How long it is valid [default: 90d for a server, 24h for a client]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l lifetime -d 'How long it is valid [default: as long as the certificate that is replaced, else 90d for a server, 24h for a client]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-cert -d 'Certificate of the authority, and after it those above [default: that of the home]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-key -d 'Key of the authority: PKCS#8, PEM or DER' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l out-cert -d 'Write the certificate and those above it to this file; - is stdout' -r -F
@@ -100,6 +101,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l only-these-names -d 'Drop all other names of the certificate that is replaced'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l allow-long-lifetime -d 'Allow a lifetime that clients may refuse: more than 825 days, or 30 for a client'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l force -d 'Replace files that are there'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
@@ -206,6 +208,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l confirm -d 'For a key of the authority, its id again: the home then issues no more certificates' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''

@@ -51,6 +51,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
+            [CompletionResult]::new('--limit-addresses', '--limit-addresses', [CompletionResultType]::ParameterName, 'Limit the authority''s IP addresses, too, to those among the names; gRPC and other clients with BoringSSL then refuse certificates with an IP address')
             [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
@@ -104,6 +105,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
+            [CompletionResult]::new('--limit-addresses', '--limit-addresses', [CompletionResultType]::ParameterName, 'Limit IP addresses, too, to those of --permit; gRPC and other clients with BoringSSL then refuse certificates with an IP address [default: only if --permit has an IP address]')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace certificates in the home whose keys are not in its keyring')
             [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Only errors and warnings on stderr')
@@ -117,7 +119,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
         'sealserve;cert;issue' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Host names and addresses of a server')
             [CompletionResult]::new('--client', '--client', [CompletionResultType]::ParameterName, 'The principal that a client is')
-            [CompletionResult]::new('--lifetime', '--lifetime', [CompletionResultType]::ParameterName, 'How long it is valid [default: 90d for a server, 24h for a client]')
+            [CompletionResult]::new('--lifetime', '--lifetime', [CompletionResultType]::ParameterName, 'How long it is valid [default: as long as the certificate that is replaced, else 90d for a server, 24h for a client]')
             [CompletionResult]::new('--ca-cert', '--ca-cert', [CompletionResultType]::ParameterName, 'Certificate of the authority, and after it those above [default: that of the home]')
             [CompletionResult]::new('--ca-key', '--ca-key', [CompletionResultType]::ParameterName, 'Key of the authority: PKCS#8, PEM or DER')
             [CompletionResult]::new('--out-cert', '--out-cert', [CompletionResultType]::ParameterName, 'Write the certificate and those above it to this file; - is stdout')
@@ -126,6 +128,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour messages')
+            [CompletionResult]::new('--only-these-names', '--only-these-names', [CompletionResultType]::ParameterName, 'Drop all other names of the certificate that is replaced')
             [CompletionResult]::new('--allow-long-lifetime', '--allow-long-lifetime', [CompletionResultType]::ParameterName, 'Allow a lifetime that clients may refuse: more than 825 days, or 30 for a client')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace files that are there')
             [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask at the terminal: fail, and say what to pass')
@@ -260,6 +263,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealserve' -ScriptBlock {
             break
         }
         'sealserve;key;revoke' {
+            [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'For a key of the authority, its id again: the home then issues no more certificates')
             [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]')
             [CompletionResult]::new('--root-key', '--root-key', [CompletionResultType]::ParameterName, 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer on stdout')

@@ -18,12 +18,12 @@ use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::Diagnose;
+use crate::error::{Diagnose, shell_path};
 
 pub use atomic::{AtomicFile, Existing, remove_same, write};
 pub use descriptor::{keep_descriptor, read_descriptor, read_stdin};
 pub use private::{parent_directory, private_directory, require_private_directory};
-pub use read::{open_regular, read, read_judged, read_secret};
+pub use read::{open_regular, read, read_judged, read_own_secret, read_secret};
 pub use steady::{Moment, Steady};
 pub use tree::{AtomicDirectory, open_beneath};
 pub use turn::{Access, turn};
@@ -81,7 +81,7 @@ impl Diagnose for FsError {
                 let mode = if path.is_dir() { "700" } else { "600" };
                 Some(format!(
                     "run `chmod {mode} {}`; whoever could read it may have copied it",
-                    path.display()
+                    shell_path(path)
                 ))
             }
             Self::Io { source, .. } => match source.kind() {
@@ -91,7 +91,7 @@ impl Diagnose for FsError {
                 _ => None,
             },
             Self::Foreign { path, .. } => {
-                Some(format!("run as that user, or `chown {} {}`", own_uid(), path.display()))
+                Some(format!("run as that user, or `chown {} {}`", own_uid(), shell_path(path)))
             }
             Self::NotRegular { .. } => Some("name a file; - stands for a standard stream".into()),
             Self::Busy { .. } | Self::Changed { .. } => {

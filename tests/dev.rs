@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
-use support::{Sandbox, onnxruntime, testdata, text};
+use support::{Sandbox, onnxruntime, python_with, repository, testdata, text};
 
 /// A development server and the line that it printed.
 struct Dev {
@@ -119,6 +119,7 @@ fn no_key_of_the_authority_is_ever_written_and_it_vouches_for_localhost_only() {
         .unwrap();
     let constraints = text(&authority.stdout);
     assert!(constraints.contains("critical") && constraints.contains("DNS:localhost"), "{constraints}");
+    assert!(!constraints.contains("IP"), "{constraints}");
     // The keyring holds none either.
     let list = sandbox
         .sealserve()
@@ -203,4 +204,42 @@ fn a_library_that_is_missing_or_another_is_refused() {
     other[last] ^= 1;
     let other = serve(&sandbox.write("libonnxruntime.so", other));
     assert!(other.contains("SHA-256") && other.contains("--insecure"), "{other}");
+}
+
+#[test]
+fn grpc_connects_to_a_development_server() {
+    let sandbox = Sandbox::new();
+    let dev = Dev::start(&sandbox, &[]);
+    let authority = dev.line.split("https://").nth(1).unwrap().split('/').next().unwrap();
+    let port = authority.rsplit(':').next().unwrap();
+    let root = sandbox.path("state/sealserve/dev/pki/ca.pem");
+    let python = python_with(&repository().join("tests/peers/requirements-boringssl.txt"));
+    for host in ["localhost", "127.0.0.1"] {
+        let mut connect = sandbox.program(&python);
+        connect.arg(repository().join("tests/peers/boringssl.py")).arg(&root).arg("connect");
+        let output = connect.arg(format!("{host}:{port}")).output().unwrap();
+        assert_eq!(text(&output.stdout), "accepted\n", "{host}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn an_authority_of_an_earlier_version_that_limits_addresses_is_made_anew() {
+    let sandbox = Sandbox::new();
+    drop(Dev::start(&sandbox, &[]));
+    let pki = sandbox.path("state/sealserve/dev/pki");
+    let made = sandbox.path("old");
+    sandbox.ok([
+        "cert",
+        "ca",
+        "create",
+        "--permit",
+        "localhost",
+        "--limit-addresses",
+        "--out-dir",
+        made.to_str().unwrap(),
+    ]);
+    fs::copy(made.join("ca.pem"), pki.join("ca.pem")).unwrap();
+    let dev = Dev::start(&sandbox, &[]);
+    dev.paste();
+    assert_ne!(fs::read(made.join("ca.pem")).unwrap(), fs::read(pki.join("ca.pem")).unwrap());
 }

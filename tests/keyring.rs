@@ -594,3 +594,35 @@ fn a_user_without_privileges_gets_all_of_it() {
         text(&output.stdout)
     );
 }
+
+#[test]
+fn ids_that_begin_with_a_hyphen_are_taken_by_every_command() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(["init"]);
+    sandbox.ok(["key", "create", "--use", "signer", "--id", "-release"]);
+    sandbox.ok(["key", "create", "--use", "request", "--id", "-ann", "--owner", "-ann"]);
+    let exported = sandbox.path("ann.key");
+    sandbox.ok(["key", "export", "-ann", "-o", exported.to_str().unwrap()]);
+    sandbox.ok(["key", "rotate", "--use", "signer", "--id", "-release"]);
+    for id in ["-release", "-ann"] {
+        sandbox.ok(["key", "revoke", id, "--compromised", "--quiet"]);
+    }
+    let keys = listed(&sandbox);
+    let state = |id: &str| {
+        keys["keys"].as_array().unwrap().iter().find(|key| key["id"] == id).unwrap()["state"].clone()
+    };
+    assert_eq!((state("-release"), state("-ann")), ("revoked".into(), "revoked".into()));
+    // A thumbprint that no key has is looked for, and not taken for options.
+    for id in ["-n-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s", "--n-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hns"] {
+        for line in [
+            &["key", "revoke", id, "--dry-run"][..],
+            &["key", "revoke", "--dry-run", id],
+            &["key", "export", id, "-o", "-"],
+            &["apikey", "revoke", id, "--dry-run"],
+        ] {
+            let said = sandbox.fails(1, line);
+            assert!(said.contains(&format!("'{id}'")), "{line:?}: {said}");
+        }
+    }
+    assert!(sandbox.fails(2, ["key", "revoke", "--compromized", "-ann"]).contains("--compromized"));
+}

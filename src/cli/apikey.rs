@@ -280,7 +280,7 @@ impl Revoke {
                 note(id.and_then(|id| keyring.revoke_api_key(&id, self.compromised, now)));
             }
             let changed = revoked.iter().any(|outcome| outcome.changed);
-            Ok(((revoked, failed), changed))
+            Ok::<_, KeyringError>(((revoked, failed), changed))
         };
         let ((revoked, failed), generation) =
             if self.dry_run { store.rehearse(change)? } else { store.update_if(change)? };

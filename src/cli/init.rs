@@ -27,6 +27,10 @@ pub(super) struct Init {
     /// Host name or IP address of the server; may be repeated
     #[arg(long = "name", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<Name>,
+    /// Limit the authority's IP addresses, too, to those among the names; gRPC and other clients
+    /// with BoringSSL then refuse certificates with an IP address
+    #[arg(long)]
+    limit_addresses: bool,
     /// Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too
     #[arg(long = "recovery", value_name = "RECIPIENT")]
     recovery: Vec<String>,
@@ -61,9 +65,18 @@ impl Init {
         }
         let recovery: Vec<_> = recovery.iter().map(ToString::to_string).collect();
         let (root, file) = root_key(context, &home)?;
-        let request =
-            InitRequest { home: &home, root, names: &self.names, recovery: &recovery, now: context.now() };
+        let request = InitRequest {
+            home: &home,
+            root,
+            names: &self.names,
+            limit_addresses: self.limit_addresses,
+            recovery: &recovery,
+            now: context.now(),
+        };
         let report = ops::init(&request)?;
+        for warning in &report.warnings {
+            context.output.warn(warning);
+        }
         context.output.note(&format!("made the home {}", report.home.display()));
         if let Some(path) = &file {
             context.output.note(&format!("root key: {} (keep a copy in a safe place)", path.display()));

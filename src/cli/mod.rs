@@ -7,6 +7,7 @@ mod cert;
 mod context;
 mod env;
 mod exit;
+mod hyphen;
 mod init;
 mod key;
 mod model;
@@ -160,7 +161,8 @@ fn run() -> u8 {
 /// Reads the arguments, and keeps from other programs what they say is secret.
 fn parse() -> Result<Cli<Any>, clap::Error> {
     let mut grammar = Cli::<Any>::command();
-    let matches = grammar.try_get_matches_from_mut(std::env::args_os())?;
+    let arguments = hyphen::separated(&grammar, std::env::args_os());
+    let matches = grammar.try_get_matches_from_mut(arguments)?;
     secret::keep(&matches);
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
 }

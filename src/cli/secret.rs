@@ -116,6 +116,15 @@ impl Source {
         error
     }
 
+    /// The file that it is, if it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            // The name of a descriptor means something else in another process.
+            Self::File(path) if self.descriptor().is_none() => Some(path),
+            _ => None,
+        }
+    }
+
     /// How messages name it.
     pub(super) fn name(&self) -> String {
         match self {

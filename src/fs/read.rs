@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::FsError;
-use super::private::require_private;
+use super::private::{require_private, require_secret};
 use crate::secret::SecretBytes;
 
 /// Opens what is found at `path`, if it is a regular file. Nothing else blocks, or does
@@ -31,10 +31,19 @@ pub fn read(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
 }
 
 /// Reads a file that holds a secret: at most `limit` bytes, and only if nobody
-/// else may read it.
+/// else may read it, unless root lets a group of this process.
 pub fn read_secret(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
     let (file, private) = open_judged(path)?;
     private?;
+    read_open(file, path, limit)
+}
+
+/// Reads a secret that this program wrote itself: at most `limit` bytes, and only if
+/// nobody else may read it.
+pub fn read_own_secret(path: &Path, limit: u64) -> Result<SecretBytes, FsError> {
+    let file = File::open(path).map_err(FsError::io("read", path))?;
+    let metadata = file.metadata().map_err(FsError::io("read", path))?;
+    require_private(path, &metadata)?;
     read_open(file, path, limit)
 }
 
@@ -51,11 +60,11 @@ fn open_judged(path: &Path) -> Result<(File, Result<(), FsError>), FsError> {
     Ok((file, private))
 }
 
-/// Whether nobody else may read `file`, which was opened at `path`.
+/// Whether `file`, which was opened at `path`, is as private as a secret must be.
 pub(super) fn judge(file: &File, path: &Path) -> Result<Result<(), FsError>, FsError> {
     let metadata = file.metadata().map_err(FsError::io("read", path))?;
     // A pipe or a device (`<(…)`, /dev/fd/3) has no mode that means anything.
-    Ok(if metadata.is_file() { require_private(path, &metadata) } else { Ok(()) })
+    Ok(if metadata.is_file() { require_secret(path, &metadata) } else { Ok(()) })
 }
 
 pub(super) fn read_open(file: File, path: &Path, limit: u64) -> Result<SecretBytes, FsError> {

@@ -95,10 +95,10 @@ impl Store {
     }
 
     /// What [`update_if`](Self::update_if) would do; nothing is written.
-    pub fn rehearse<T>(
+    pub fn rehearse<T, E: From<KeyringError>>(
         &self,
-        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), KeyringError>,
-    ) -> Result<(T, u64), KeyringError> {
+        change: impl FnOnce(&mut Keyring) -> Result<(T, bool), E>,
+    ) -> Result<(T, u64), E> {
         let mut keyring = self.read()?;
         let generation = keyring.generation;
         change(&mut keyring).map(|(answer, changed)| (answer, generation + u64::from(changed)))
@@ -121,7 +121,7 @@ impl Store {
     fn read_with_key(&self) -> Result<(Keyring, Secret<32>), KeyringError> {
         let path = || self.path.clone();
         let memory = self.seen.read()?;
-        let text = fs::read_secret(&self.path, LIMIT).map_err(|error| {
+        let text = fs::read_own_secret(&self.path, LIMIT).map_err(|error| {
             if error.is_not_found() { KeyringError::Absent { path: path() } } else { error.into() }
         })?;
         let (keyring, data_key) = format::open(text.expose(), &self.root, &self.path)?;

@@ -39,7 +39,7 @@ impl Seen {
     /// What is remembered. To be read before the keyring, which writers replace
     /// first: then none of their changes looks like a rollback.
     pub(super) fn read(&self) -> Result<Option<Memory>, KeyringError> {
-        let text = match fs::read_secret(&self.0, 256) {
+        let text = match fs::read_own_secret(&self.0, 256) {
             Ok(text) => text,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),

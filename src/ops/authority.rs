@@ -109,8 +109,8 @@ pub fn open_authority(home: &Home, keyring: &Keyring) -> Result<Signer, HomeErro
     let mut chain = read_certificates(&issuing_file(home))?;
     chain.extend(roots.iter().cloned());
     // Only the keyring authenticates: a root that was exchanged has another key.
-    Signer::load(roots, &root_key.secret, &origin(ROOT_KEY))?;
-    Ok(Signer::load(chain, &issuing_key.secret, &origin(ISSUING_KEY))?)
+    Signer::load(roots, &root_key.secret, &origin(ROOT_KEY), None)?;
+    Ok(Signer::load(chain, &issuing_key.secret, &origin(ISSUING_KEY), None)?)
 }
 
 /// All that was issued in `home`.
@@ -120,6 +120,5 @@ pub fn inventory(home: &Home) -> Inventory {
 
 /// The certificates in the file at `path`.
 pub fn read_certificates(path: &std::path::Path) -> Result<Vec<Certificate>, HomeError> {
-    let bytes = fs::read(path, pki::MAX_FILE)?;
-    Ok(pki::certificates(bytes.expose(), &format!("'{}'", path.display()))?)
+    Ok(pki::file(path, pki::MAX_FILE)?)
 }

@@ -7,14 +7,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::issue::{IssueRequest, issue};
-use super::{HomeError, Whole};
+use super::{HomeError, Whole, read_certificates};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
 use crate::container::archive::TAR;
 use crate::container::{Input, Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
+use crate::error::shell_word;
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
-use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Name, Subtree};
+use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Limits, Name, Subtree};
 use crate::progress::Progress;
 use crate::runtime::{DataType, TensorSpec};
 use crate::secret::{Secret, SecretBytes};
@@ -91,7 +92,12 @@ impl DevHome {
             let made = path.metadata().and_then(|m| m.modified()).ok();
             made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age < RENEW_AFTER)
         };
-        if [&chain, &key, &self.ca()].into_iter().all(|path| fresh(path)) {
+        // Earlier versions limited addresses, which BoringSSL cannot read.
+        let readable = || {
+            let authorities = read_certificates(&self.ca());
+            authorities.is_ok_and(|found| found.iter().all(|authority| !authority.facts.limits_addresses()))
+        };
+        if [&chain, &key, &self.ca()].into_iter().all(|path| fresh(path)) && readable() {
             return Ok(());
         }
         let names = ["localhost", "127.0.0.1", "::1"].map(str::parse::<Name>);
@@ -100,7 +106,7 @@ impl DevHome {
         let authority = Authority::create(
             &AuthorityRequest {
                 title: "sealserve development",
-                permitted: &permitted,
+                limits: &Limits::new(&permitted, false),
                 root_lifetime: None,
                 issuing_lifetime: None,
             },
@@ -110,7 +116,12 @@ impl DevHome {
         fs::write(&self.ca(), root.as_bytes(), fs::PUBLIC, Existing::Replace)?;
         let request = IssueRequest {
             signer: &authority.issuing,
-            leaf: LeafRequest { holder: Holder::Server(&names), lifetime: None, allow_long: false },
+            leaf: LeafRequest {
+                holder: Holder::Server(&names),
+                lifetime: None,
+                usual: None,
+                allow_long: false,
+            },
             inventory: None,
             certificate: Some(&chain),
             key: Some(&key),
@@ -168,8 +179,8 @@ impl DevHome {
         fs::write(&body, sample.to_string().as_bytes(), fs::PUBLIC, Existing::Replace)?;
         Ok(format!(
             "curl -K {} --data-binary @{} {url}/v2/models/{name}/infer",
-            quote(&curlrc.display().to_string()),
-            quote(&body.display().to_string()),
+            shell_word(&curlrc.display().to_string()),
+            shell_word(&body.display().to_string()),
         ))
     }
 }
@@ -190,12 +201,6 @@ fn config(ca: &Path, token: &SecretBytes) -> SecretBytes {
     text
 }
 
-/// `text` as one word of a POSIX shell.
-fn quote(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 /// A request that a model with these inputs takes: zeros, one for every free dimension.
 pub fn sample(inputs: &[TensorSpec]) -> Value {
     let inputs: Vec<Value> = inputs
@@ -212,18 +217,4 @@ pub fn sample(inputs: &[TensorSpec]) -> Value {
         })
         .collect();
     json!({ "inputs": inputs })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_the_shell() {
-        for text in ["/plain/path-1.2", "/with space", "/it's", "/$HOME`x`"] {
-            let line = format!("printf %s {}", quote(text));
-            let out = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
-            assert_eq!(String::from_utf8(out.stdout).unwrap(), text);
-        }
-    }
 }

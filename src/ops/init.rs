@@ -9,7 +9,7 @@ use crate::clock::UnixSeconds;
 use crate::config::Home;
 use crate::fs::{self, Existing};
 use crate::keyring::{KeyUse, Keyring, NewKey, RootKey, Store};
-use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Name, PkiError, Subtree};
+use crate::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Limits, Name, PkiError, Subtree};
 
 /// What the home shall be.
 pub struct InitRequest<'a> {
@@ -19,6 +19,8 @@ pub struct InitRequest<'a> {
     pub root: RootKey,
     /// What its server is called; the first one stands in its URL.
     pub names: &'a [Name],
+    /// Whether its authority may vouch for no address but those among `names`.
+    pub limit_addresses: bool,
     /// Public keys of age for which models are encrypted, too.
     pub recovery: &'a [String],
     /// Now.
@@ -36,33 +38,39 @@ pub struct InitReport {
     pub config: PathBuf,
     /// The model key's name.
     pub model_key: String,
+    /// What the caller should know of the authority.
+    pub warnings: Vec<String>,
 }
 
 /// Makes a home. The keyring is written last: without it there is no home, and
 /// the next attempt starts over.
 pub fn init(request: &InitRequest<'_>) -> Result<InitReport, HomeError> {
-    let InitRequest { home, root, names, recovery, now } = request;
+    let InitRequest { home, root, names, recovery, .. } = request;
     let first = names.first().ok_or(PkiError::NoName)?;
     home.create()?;
-    let model_key = Store::new(home.path(), root.clone()).create(|| -> Result<_, HomeError> {
-        let keyring = fill(home, names, &config(first, recovery), *now)?;
-        let model_key = keyring.active(KeyUse::Model)?.id.clone();
-        Ok((keyring, model_key))
-    })?;
+    let (model_key, warnings) =
+        Store::new(home.path(), root.clone()).create(|| -> Result<_, HomeError> {
+            let (keyring, warnings) = fill(request, &config(first, recovery))?;
+            let model_key = keyring.active(KeyUse::Model)?.id.clone();
+            Ok((keyring, (model_key, warnings)))
+        })?;
     Ok(InitReport {
         home: home.path().to_owned(),
         ca: authority::root_file(home),
         config: home.config(),
         model_key,
+        warnings,
     })
 }
 
-/// Writes everything but the keyring, and returns that.
-fn fill(home: &Home, names: &[Name], config: &str, now: UnixSeconds) -> Result<Keyring, HomeError> {
+/// Writes everything but the keyring, and returns that and what the caller should know.
+fn fill(request: &InitRequest<'_>, config: &str) -> Result<(Keyring, Vec<String>), HomeError> {
+    let InitRequest { home, names, limit_addresses, now, .. } = request;
+    let now = *now;
     let permitted: Vec<_> = names.iter().map(Subtree::from).collect();
     let request = AuthorityRequest {
         title: "sealserve",
-        permitted: &permitted,
+        limits: &Limits::new(&permitted, *limit_addresses),
         root_lifetime: None,
         issuing_lifetime: None,
     };
@@ -71,7 +79,7 @@ fn fill(home: &Home, names: &[Name], config: &str, now: UnixSeconds) -> Result<K
     let (certificate, key) = (home.pki().join("server.pem"), home.pki().join("server.key"));
     let request = IssueRequest {
         signer: &authority.issuing,
-        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, allow_long: false },
+        leaf: LeafRequest { holder: Holder::Server(names), lifetime: None, usual: None, allow_long: false },
         inventory: Some(&authority::inventory(home)),
         certificate: Some(&certificate),
         key: Some(&key),
@@ -93,7 +101,7 @@ fn fill(home: &Home, names: &[Name], config: &str, now: UnixSeconds) -> Result<K
     keyring.create(key(KeyUse::Request, "ci", Some("ci")), now)?;
     keyring.create(key(KeyUse::Model, "model-1", None), now)?;
     authority::add_keys(&mut keyring, &authority, now)?;
-    Ok(keyring)
+    Ok((keyring, authority.warnings))
 }
 
 fn config(name: &Name, recovery: &[String]) -> String {

@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod init;
 mod issue;
+mod renew;
 mod rotate;
 mod send;
 mod staged;
@@ -18,6 +19,7 @@ pub use error::HomeError;
 pub use files::{Found, find, sealed_for};
 pub use init::{InitReport, InitRequest, init};
 pub use issue::{IssueRequest, issue, write_authority};
+pub use renew::{Kept, kept};
 pub use rotate::{Item, Outcome, Part, Payloads, Reencrypted, reencrypt, rewrap, sign, total};
 pub use send::{
     Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,

@@ -2,6 +2,7 @@
 //! leaves this module before it was read again and verified like a stranger's.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -9,7 +10,7 @@ use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use super::finding::{Check, Level};
 use super::lifetime::{self, Kind, Within, validity};
 use super::verify::{Question, verify};
-use super::{Certificate, Name, PkiError, Principal, Purpose, Subtree, profile, read};
+use super::{Certificate, Limits, Name, PkiError, Principal, Purpose, profile, read};
 use crate::clock::UnixSeconds;
 use crate::crypto::random;
 use crate::secret::SecretBytes;
@@ -32,13 +33,17 @@ pub struct Authority {
     pub warnings: Vec<String>,
 }
 
+/// BoringSSL refuses what it cannot compare (X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE).
+const UNREADABLE_LIMITS: &str = "this authority limits IP addresses, which BoringSSL cannot read: clients \
+    that use it, such as gRPC, refuse its certificates that name an IP address";
+
 /// What an authority shall be.
 #[derive(Debug)]
 pub struct AuthorityRequest<'a> {
     /// Begins its name.
     pub title: &'a str,
-    /// What it may vouch for; everything where this is empty.
-    pub permitted: &'a [Subtree],
+    /// What it may vouch for.
+    pub limits: &'a Limits,
     /// How long the root lasts, if not for [`lifetime::ROOT`].
     pub root_lifetime: Option<Duration>,
     /// How long the intermediate lasts, if not five years.
@@ -59,8 +64,11 @@ pub enum Holder<'a> {
 pub struct LeafRequest<'a> {
     /// Whom it is for.
     pub holder: Holder<'a>,
-    /// How long it lasts, if not as long as is usual for its kind.
+    /// How long it lasts, if that was asked for: granted or refused.
     pub lifetime: Option<Duration>,
+    /// How long it lasts otherwise, if not as long as is usual for its kind: cut to what
+    /// its issuer has left.
+    pub usual: Option<Duration>,
     /// Even if that is longer than clients may accept.
     pub allow_long: bool,
 }
@@ -80,12 +88,12 @@ pub struct Leaf {
 impl Authority {
     /// A new root and intermediate.
     pub fn create(request: &AuthorityRequest<'_>, now: UnixSeconds) -> Result<Self, PkiError> {
-        let AuthorityRequest { title, permitted, .. } = request;
+        let AuthorityRequest { title, limits, .. } = request;
         // Two authorities of one title must not share a name: verifiers find issuers by it.
         let tag = data_encoding::HEXLOWER.encode(&random::bytes::<4>());
         let asked = request.root_lifetime;
         let (time, mut warnings) = validity(Kind::Authority, asked, lifetime::ROOT, None, false, now)?;
-        let params = profile::authority(title, &format!("root {tag}"), 1, permitted, time);
+        let params = profile::authority(title, &format!("root {tag}"), 1, limits, time);
         let key = new_key()?;
         let root = Certificate::from_rcgen(&params.self_signed(&key)?)?;
         let root = Signer::assemble(vec![root], key)?;
@@ -93,25 +101,34 @@ impl Authority {
 
         let (asked, usual) = (request.issuing_lifetime, lifetime::INTERMEDIATE);
         let (time, more) = validity(Kind::Authority, asked, usual, Some(root.within()), false, now)?;
-        let params = profile::authority(title, &format!("issuing {tag}"), 0, permitted, time);
+        let params = profile::authority(title, &format!("issuing {tag}"), 0, limits, time);
         let key = new_key()?;
         let issuing = root.sign(&params, &key, None, now)?;
         let issuing = Signer::assemble(vec![issuing, root.certificate.clone()], key)?;
         warnings.extend(more);
+        if limits.networks.is_some() {
+            warnings.push(UNREADABLE_LIMITS.to_owned());
+        }
         Ok(Self { root, issuing, warnings })
     }
 }
 
 impl Signer {
     /// The authority whose certificate is the first of `certificates`, and whose key
-    /// `key` holds. The others are those above it. `origin` is what messages call the key.
-    pub fn load(certificates: Vec<Certificate>, key: &SecretBytes, origin: &str) -> Result<Self, PkiError> {
-        Self::assemble(certificates, read::private_key(key, origin)?)
+    /// `key` holds. The others are those above it. `origin` is what messages call the key,
+    /// and `file` where it was read, if from a file.
+    pub fn load(
+        certificates: Vec<Certificate>,
+        key: &SecretBytes,
+        origin: &str,
+        file: Option<&Path>,
+    ) -> Result<Self, PkiError> {
+        Self::assemble(certificates, read::private_key(key, origin, file)?)
     }
 
     pub(super) fn assemble(mut certificates: Vec<Certificate>, key: KeyPair) -> Result<Self, PkiError> {
         if certificates.is_empty() {
-            return Err(PkiError::NoCertificate { origin: "the authority".into(), private_key: false });
+            return Err(PkiError::NoAuthority);
         }
         let certificate = certificates.remove(0);
         let facts = &certificate.facts;
@@ -153,11 +170,12 @@ impl Signer {
 
     /// Issues a leaf with a new key.
     pub fn issue(&self, request: &LeafRequest<'_>, now: UnixSeconds) -> Result<Leaf, PkiError> {
-        let LeafRequest { holder, lifetime, allow_long } = *request;
+        let LeafRequest { holder, lifetime, usual: kept, allow_long } = *request;
         let (kind, usual, purpose) = match holder {
             Holder::Server(_) => (Kind::Server, lifetime::SERVER, Purpose::Server),
             Holder::Client(_) => (Kind::Client, lifetime::CLIENT, Purpose::Client),
         };
+        let usual = kept.unwrap_or(usual);
         let (time, warnings) = validity(kind, lifetime, usual, Some(self.within()), allow_long, now)?;
         let params = match holder {
             Holder::Server(names) => profile::server(names, time)?,

@@ -235,6 +235,11 @@ impl Facts {
         }
     }
 
+    /// Whether it says which addresses authorities below it may vouch for.
+    pub fn limits_addresses(&self) -> bool {
+        self.permitted.iter().chain(&self.excluded).any(|subtree| subtree.starts_with("IP:"))
+    }
+
     /// Whether the extension `oid` is there, and if so whether it is critical.
     pub(super) fn criticality(&self, oid: &str) -> Option<bool> {
         self.extensions.iter().find(|(found, _)| found == oid).map(|(_, critical)| *critical)

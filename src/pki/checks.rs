@@ -44,7 +44,13 @@ pub(super) fn check(
     extensions(facts, &mut error);
     match role {
         Role::Authority { below } => authority(facts, below, &mut error),
-        Role::Leaf(_) if facts.ca => authority(facts, 0, &mut error),
+        Role::Leaf(purpose) if facts.ca => {
+            authority(facts, 0, &mut error);
+            if let Some(purpose) = purpose {
+                let detail = format!("it is an authority's; a certificate for {} is none", purpose.usage());
+                error(Check::BasicConstraints, detail);
+            }
+        }
         Role::Leaf(purpose) => leaf(facts, purpose, &mut error),
     }
     if let Some(issuer) = issuer {

@@ -1,10 +1,11 @@
 //! Why a certificate could not be made, read or kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
+use super::form::{Form, beside};
 use crate::clock::{UnixSeconds, rfc3339_signed};
-use crate::error::{Diagnose, Kind};
+use crate::error::{Diagnose, Kind, shell_path};
 use crate::fs::FsError;
 
 /// Why a certificate could not be made, read or kept.
@@ -17,20 +18,31 @@ pub enum PkiError {
     NoName,
     #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
-    #[error("{origin} holds no certificate")]
-    NoCertificate { origin: String, private_key: bool },
+    #[error("{origin} holds no certificate: it is {}", form.noun())]
+    NoCertificate { origin: String, form: Form, file: Option<PathBuf> },
+    #[error("the authority has no certificate")]
+    NoAuthority,
     #[error("{origin} is neither PEM nor a certificate in DER: {detail}")]
     NotACertificate { origin: String, detail: String },
     #[error("{origin} is malformed PEM: {detail}")]
     Pem { origin: String, detail: String },
-    #[error("the certificate in '{}' is malformed", path.display())]
-    Chain { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error("the certificates in '{}' stand in the wrong order: {detail}", path.display())]
+    Order { path: PathBuf, detail: String, order: Vec<usize> },
+    #[error("the first certificate in '{}' is that of an authority, '{subject}', not of a server", path.display())]
+    AuthorityShown { path: PathBuf, subject: String },
     #[error("certificate {number} of {origin} is malformed: {detail}")]
     Malformed { origin: String, number: usize, detail: String },
     #[error("{origin} holds more than {limit} certificates")]
     TooMany { origin: String, limit: usize },
-    #[error("{origin} holds no private key that can be used: {detail}")]
-    Key { origin: String, detail: &'static str },
+    #[error("{origin} holds no private key that can be used: it is {}", match form {
+        Form::KeyPem => "malformed PEM",
+        form => form.noun(),
+    })]
+    Key { origin: String, form: Form, file: Option<PathBuf> },
+    #[error(
+        "{origin} holds no private key that can be used: it is malformed, or of a kind that signs no certificates"
+    )]
+    KeyKind { origin: String },
     #[error("the key does not belong to the certificate of '{subject}'")]
     KeyMismatch { subject: String },
     #[error("'{subject}' cannot sign certificates: {reason}")]
@@ -67,11 +79,22 @@ fn describe(findings: &[Finding]) -> String {
     findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// The command that puts the certificates of `path` into `order`.
+fn reorder(path: &Path, order: &[usize]) -> String {
+    let parts: Vec<_> = order.iter().map(|number| format!("c[{number}]")).collect();
+    let program = format!(
+        "/-BEGIN/ {{ n++ }} {{ c[n] = c[n] $0 \"\\n\" }} END {{ printf \"%s\", {} }}",
+        parts.join(" ")
+    );
+    let [from, to] = [path.to_owned(), beside(path, "ordered.pem")].map(|path| shell_path(&path));
+    format!("`awk '{program}' {from} > {to}` puts them in order")
+}
+
 impl Diagnose for PkiError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoName | Self::TooLong { .. } | Self::TooShort { .. } => Kind::Usage,
-            Self::Key { .. } => Kind::Credential,
+            Self::Key { .. } | Self::KeyKind { .. } => Kind::Credential,
             _ => Kind::Failed,
         }
     }
@@ -80,18 +103,20 @@ impl Diagnose for PkiError {
         Some(match self {
             Self::File(error) => return error.hint(),
             Self::NoName => "name the host or address that clients connect to".into(),
-            Self::NoCertificate { private_key: true, .. } => {
-                "it holds a private key; name the certificate that belongs to it".into()
-            }
-            Self::NoCertificate { .. } | Self::NotACertificate { .. } => {
+            Self::NoCertificate { form, file, .. } => form.to_certificates(file.as_deref()),
+            Self::NotACertificate { .. } => {
                 "a certificate in PEM begins with -----BEGIN CERTIFICATE-----".into()
             }
             Self::Pem { .. } | Self::Malformed { .. } => "is the file complete?".into(),
-            Self::TooMany { .. } => "name the certificates that matter, not a whole trust store".into(),
-            Self::Key { .. } => {
-                "an unencrypted PKCS#8 key begins with -----BEGIN PRIVATE KEY-----; `openssl pkcs8 -topk8 -nodes` makes one"
+            Self::Order { path, order, .. } => reorder(path, order),
+            Self::AuthorityShown { .. } => {
+                "name a certificate that an authority issued; `sealserve cert issue` makes one, or `openssl req -x509 … \
+                 -addext basicConstraints=critical,CA:FALSE`"
                     .into()
             }
+            Self::TooMany { .. } => "name the certificates that matter, not a whole trust store".into(),
+            Self::Key { form, file, .. } => form.to_key(file.as_deref()),
+            Self::KeyKind { .. } => "name a key on P-256 or P-384, an RSA key, or an Ed25519 key".into(),
             Self::KeyMismatch { .. } => "certificate and key come in pairs; name those that were made together".into(),
             Self::NotAnAuthority { .. } => "name a certificate of an authority, such as issuing.pem".into(),
             Self::IssuerName { .. } => {
@@ -112,7 +137,7 @@ impl Diagnose for PkiError {
             Self::Connect { .. } => "check host and port; a file of that name is written ./NAME".into(),
             Self::Handshake { .. } => "is it a TLS server?".into(),
             Self::Certificate(_)
-            | Self::Chain { .. }
+            | Self::NoAuthority
             | Self::Unsound { .. }
             | Self::TooLong { .. }
             | Self::TooShort { .. }

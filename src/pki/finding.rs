@@ -66,6 +66,8 @@ checks! {
     NameConstraints "name-constraints" "4.2.1.10",
     /// Its time has not begun.
     NotYetValid "not-yet-valid" "6.1.3",
+    /// The certificate comes first, then each one's issuer.
+    Order "order" "6.1",
     /// Not more authorities in between than allowed.
     PathLength "path-length" "4.2.1.9",
     /// Whoever shows the certificate has its key.

@@ -10,7 +10,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Certificates begin a little early, for clients whose clocks are behind.
-const BACKDATE: u64 = 5 * MINUTE;
+const BACKDATE: Duration = Duration::from_secs(5 * MINUTE);
 /// Longer ones are reported: public authorities may not issue them.
 const LONG: u64 = 398 * DAY;
 /// Longer ones are refused: some clients refuse them, whoever signed them.
@@ -64,6 +64,12 @@ pub(super) struct Within<'a> {
     pub(super) not_after: i64,
 }
 
+/// How long a certificate with these times was to last when it was issued.
+pub fn asked(not_before: i64, not_after: i64) -> Option<Duration> {
+    let seconds = u64::try_from(not_after.checked_sub(not_before)?).ok()?;
+    Duration::from_secs(seconds).checked_sub(BACKDATE)
+}
+
 /// The validity of something that begins now, and what the caller should know of
 /// it. Without `asked` it lasts for `default`, or as long as its issuer if that is
 /// less; what was asked for is granted or refused, never shortened.
@@ -95,7 +101,7 @@ pub(super) fn validity(
         warnings.push(format!("{what} of {} days: clients may refuse more than 398", seconds / DAY));
     }
     let end = now.checked_add(seconds).filter(|end| *end <= LAST).ok_or(PkiError::Clock { now })?;
-    let mut validity = Validity { not_before: now.saturating_sub(BACKDATE), not_after: end };
+    let mut validity = Validity { not_before: now.saturating_sub(BACKDATE.as_secs()), not_after: end };
     if let Some(within) = within {
         let from = u64::try_from(within.not_before).unwrap_or(0);
         let until = u64::try_from(within.not_after).unwrap_or(0);
@@ -169,7 +175,7 @@ mod tests {
     fn it_begins_a_little_early_but_not_before_its_issuer() {
         assert_eq!(server(None, false).unwrap().0.not_before, NOW - 10);
         let later = validity(Kind::Server, None, SERVER, Some(ISSUER), false, NOW + DAY).unwrap().0;
-        assert_eq!(later.not_before, NOW + DAY - BACKDATE);
+        assert_eq!(later.not_before, NOW + DAY - BACKDATE.as_secs());
     }
 
     #[test]

@@ -15,9 +15,11 @@ mod certificate;
 mod checks;
 mod error;
 mod finding;
+mod form;
 mod inventory;
 pub mod lifetime;
 mod name;
+mod order;
 mod path;
 mod principal;
 mod probe;
@@ -31,12 +33,14 @@ pub use authority::{Authority, AuthorityRequest, Holder, Leaf, LeafRequest, Sign
 pub use certificate::{Certificate, Facts, PublicKey};
 pub use error::PkiError;
 pub use finding::{Check, Finding, Level};
+pub use form::Form;
 pub use inventory::{Entry, Inventory, Issued};
-pub use name::{Name, Subtree};
+pub use name::{Limits, Name, Subtree};
+pub use order::{Disorder, client_chain, disorder, server_chain};
 pub use principal::Principal;
 pub use probe::{Endpoint, Shown, probe};
 pub use purpose::Purpose;
-pub use read::{MAX_FILE, certificates, chain};
+pub use read::{MAX_FILE, certificates, chain, file, private_key_der};
 pub use verify::{Named, Question, Verdict, verify};
 
 #[cfg(test)]

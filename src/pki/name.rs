@@ -103,6 +103,38 @@ impl fmt::Display for Subtree {
     }
 }
 
+/// What an authority may vouch for. A kind of name that is not limited is free
+/// (RFC 5280, section 4.2.1.10).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The permitted domains with all names below them; all names where this is `None`.
+    pub domains: Option<Vec<String>>,
+    /// The permitted networks; all addresses where this is `None`.
+    pub networks: Option<Vec<(IpAddr, u8)>>,
+}
+
+impl Limits {
+    /// Names limited to the domains of `permitted`. Addresses are limited to its
+    /// networks only if `addresses` says so: BoringSSL refuses a certificate with
+    /// an address below an authority that limits addresses.
+    pub fn new(permitted: &[Subtree], addresses: bool) -> Self {
+        let domains = permitted.iter().filter_map(|subtree| match subtree {
+            Subtree::Domain(name) => Some(name.clone()),
+            Subtree::Network(..) => None,
+        });
+        let networks = permitted.iter().filter_map(|subtree| match subtree {
+            Subtree::Network(address, prefix) => Some((*address, *prefix)),
+            Subtree::Domain(_) => None,
+        });
+        Self { domains: Some(domains.collect()), networks: addresses.then(|| networks.collect()) }
+    }
+
+    /// Whether everything is free.
+    pub fn is_none(&self) -> bool {
+        self.domains.is_none() && self.networks.is_none()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

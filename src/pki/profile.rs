@@ -11,7 +11,7 @@ use rcgen::{
 };
 
 use super::lifetime::Validity;
-use super::{Name, PkiError, Principal, Subtree};
+use super::{Limits, Name, PkiError, Principal};
 use crate::crypto::random;
 
 /// userId (RFC 4519, section 2.39).
@@ -22,50 +22,48 @@ const NOBODY_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// Whatever is sent there is discarded (RFC 6666).
 const NOBODY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0));
 
-/// A root (`path_length` 1) or an intermediate (0), for what is `permitted`, or for
-/// every name where that is empty.
+/// A root (`path_length` 1) or an intermediate (0), within `limits`.
 pub(super) fn authority(
     title: &str,
     unit: &str,
     path_length: u8,
-    permitted: &[Subtree],
+    limits: &Limits,
     validity: Validity,
 ) -> CertificateParams {
     let mut params = common(title, unit, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    if !permitted.is_empty() {
-        params.name_constraints = Some(constraints(permitted));
+    if !limits.is_none() {
+        params.name_constraints = Some(constraints(limits));
     }
     params
 }
 
-fn constraints(permitted: &[Subtree]) -> NameConstraints {
-    let has = |kind: fn(&Subtree) -> bool| permitted.iter().any(kind);
-    let v4 = has(|subtree| matches!(subtree, Subtree::Network(IpAddr::V4(_), _)));
-    let v6 = has(|subtree| matches!(subtree, Subtree::Network(IpAddr::V6(_), _)));
+fn constraints(limits: &Limits) -> NameConstraints {
     let mut names = NameConstraints { permitted_subtrees: Vec::new(), excluded_subtrees: Vec::new() };
-    names.permitted_subtrees.extend(permitted.iter().map(|subtree| match subtree {
-        Subtree::Domain(name) => GeneralSubtree::DnsName(name.clone()),
-        Subtree::Network(address, prefix) => {
-            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*address, *prefix))
+    if let Some(domains) = &limits.domains {
+        names.permitted_subtrees.extend(domains.iter().cloned().map(GeneralSubtree::DnsName));
+        // A kind of name that none is permitted of would be free (RFC 5280, section 4.2.1.10).
+        if domains.is_empty() {
+            names.excluded_subtrees.push(GeneralSubtree::DnsName(String::new()));
         }
-    }));
-    // A kind of name that none is permitted of would be free (RFC 5280, section 4.2.1.10).
-    if !has(|subtree| matches!(subtree, Subtree::Domain(_))) {
-        names.excluded_subtrees.push(GeneralSubtree::DnsName(String::new()));
     }
-    match (v4, v6) {
-        (false, false) => names.excluded_subtrees.extend([
-            GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])),
-            GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])),
-        ]),
-        // GnuTLS leaves a family free that nothing is said of, and Java, which compares
-        // addresses of both, fails where one is excluded whole: of that one, an address
-        // that nobody can have is all that is permitted.
-        (true, false) => names.permitted_subtrees.push(subnet(NOBODY_V6)),
-        (false, true) => names.permitted_subtrees.push(subnet(NOBODY_V4)),
-        (true, true) => {}
+    if let Some(networks) = &limits.networks {
+        let subnets =
+            networks.iter().map(|(address, prefix)| CidrSubnet::from_addr_prefix(*address, *prefix));
+        names.permitted_subtrees.extend(subnets.map(GeneralSubtree::IpAddress));
+        match (networks.iter().any(|(a, _)| a.is_ipv4()), networks.iter().any(|(a, _)| a.is_ipv6())) {
+            (false, false) => names.excluded_subtrees.extend([
+                GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])),
+                GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])),
+            ]),
+            // GnuTLS leaves a family free that nothing is said of, and Java, which compares
+            // addresses of both, fails where one is excluded whole: of that one, an address
+            // that nobody can have is all that is permitted.
+            (true, false) => names.permitted_subtrees.push(subnet(NOBODY_V6)),
+            (false, true) => names.permitted_subtrees.push(subnet(NOBODY_V4)),
+            (true, true) => {}
+        }
     }
     names
 }

@@ -17,7 +17,7 @@ fn authority() -> Authority {
     let permitted = ["models.example".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
     let request = AuthorityRequest {
         title: "test",
-        permitted: &permitted,
+        limits: &Limits::new(&permitted, true),
         root_lifetime: None,
         issuing_lifetime: None,
     };
@@ -25,7 +25,7 @@ fn authority() -> Authority {
 }
 
 fn leaf(holder: Holder<'_>) -> LeafRequest<'_> {
-    LeafRequest { holder, lifetime: None, allow_long: false }
+    LeafRequest { holder, lifetime: None, usual: None, allow_long: false }
 }
 
 /// One certificate of each kind, the issuer of each, and how long it lasts.
@@ -60,14 +60,14 @@ fn every_kind_verifies_for_its_purpose_without_a_word() {
 fn an_authority_comes_out_of_pem_and_signs_the_same() {
     let authority = authority();
     let pem = authority.issuing.certificate().pem() + &authority.root.certificate().pem();
-    let chain = certificates(pem.as_bytes(), "pem").unwrap();
+    let chain = certificates(pem.as_bytes(), "pem", None).unwrap();
     for key in [authority.issuing.key(), authority.issuing.key_pem()] {
-        let loaded = Signer::load(chain.clone(), &key, "key").unwrap();
+        let loaded = Signer::load(chain.clone(), &key, "key", None).unwrap();
         let principal = "ann".parse().unwrap();
         let client = loaded.issue(&leaf(Holder::Client(&principal)), NOW).unwrap();
         assert_eq!(client.certificate.facts.principal, Some(principal));
         // The root is not sent along.
-        assert_eq!(certificates(client.chain.as_bytes(), "chain").unwrap().len(), 2);
+        assert_eq!(certificates(client.chain.as_bytes(), "chain", None).unwrap().len(), 2);
     }
 }
 
@@ -75,7 +75,7 @@ fn an_authority_comes_out_of_pem_and_signs_the_same() {
 fn a_key_signs_in_no_name_but_its_own() {
     let (one, other) = (authority(), authority());
     let load = |certificate: &Certificate, key: &SecretBytes| {
-        Signer::load(vec![certificate.clone()], key, "key").map(drop).unwrap_err()
+        Signer::load(vec![certificate.clone()], key, "key", None).map(drop).unwrap_err()
     };
     let mismatch = load(one.issuing.certificate(), &other.issuing.key());
     assert!(matches!(mismatch, PkiError::KeyMismatch { .. }), "{mismatch}");
@@ -86,7 +86,7 @@ fn a_key_signs_in_no_name_but_its_own() {
     assert!(reason.contains("basicConstraints"), "{reason}");
     for key in [&b""[..], b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", b"\0\x01"] {
         let refused = load(one.issuing.certificate(), &key.to_vec().into());
-        assert!(matches!(refused, PkiError::Key { .. }), "{refused}");
+        assert!(matches!(refused, PkiError::Key { .. } | PkiError::KeyKind { .. }), "{refused}");
     }
 }
 
@@ -104,13 +104,13 @@ fn names_beyond_the_constraints_are_not_vouched_for() {
 #[test]
 fn pem_and_der_are_told_apart_and_nothing_else_is_read() {
     let certificate = authority().root.certificate().clone();
-    let read = |bytes: &[u8]| certificates(bytes, "input").map(|found| found.len());
+    let read = |bytes: &[u8]| certificates(bytes, "input", None).map(|found| found.len());
     assert_eq!(read(certificate.der()).unwrap(), 1);
     let pem = certificate.pem();
     assert_eq!(read(format!("Bag Attributes\n    x: y\n{pem}\ntext\n{pem}").as_bytes()).unwrap(), 2);
     let cut = &certificate.der()[..certificate.der().len() - 1];
     let trailing = [certificate.der(), b"x"].concat();
-    for bytes in [b"".as_slice(), b"hello", cut, &trailing, &vec![0x30; 100_000]] {
+    for bytes in [b"hello".as_slice(), cut, &trailing, &vec![0x30; 100_000]] {
         assert!(matches!(read(bytes), Err(PkiError::NotACertificate { .. })));
     }
     assert!(Certificate::parse(&vec![0x30; 65_537]).unwrap_err().contains("larger than 65536"));
@@ -122,9 +122,14 @@ fn pem_and_der_are_told_apart_and_nothing_else_is_read() {
     let wrong = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert!(matches!(read((pem.clone() + wrong).as_bytes()), Err(PkiError::Malformed { number: 2, .. })));
     assert!(matches!(read(pem.repeat(65).as_bytes()), Err(PkiError::TooMany { .. })));
+    assert!(matches!(read(b""), Err(PkiError::NoCertificate { form: Form::Empty, .. })));
+    // A reader that passes over a first line would take the second certificate for the first.
+    let marked = format!("\u{feff}{pem}{pem}");
+    assert!(matches!(read(marked.as_bytes()), Err(PkiError::NoCertificate { form: Form::Utf8Mark, .. })));
+    assert!(matches!(read(format!(" {pem}{pem}").as_bytes()), Err(PkiError::Pem { .. })));
     let key = authority().root.key_pem();
     let refused = read(key.expose());
-    assert!(matches!(refused, Err(PkiError::NoCertificate { private_key: true, .. })));
+    assert!(matches!(refused, Err(PkiError::NoCertificate { form: Form::KeyPem, .. })));
 }
 
 /// Where an authority is in question, no path validation reads it to the letter.
@@ -143,13 +148,13 @@ fn an_encoding_that_only_a_lenient_reader_takes_does_not_verify() {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert!(certificates(&bytes, "bytes").is_err());
+        prop_assert!(certificates(&bytes, "bytes", None).is_err());
         let pem = format!(
             "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
             data_encoding::BASE64.encode(&bytes)
         );
-        prop_assert!(certificates(pem.as_bytes(), "pem").is_err());
-        prop_assert!(read::private_key(&bytes.into(), "key").is_err());
+        prop_assert!(certificates(pem.as_bytes(), "pem", None).is_err());
+        prop_assert!(read::private_key(&bytes.into(), "key", None).is_err());
     }
 
     /// No bit of a certificate can be changed without notice, nor bring us down.
@@ -175,7 +180,7 @@ proptest! {
             // As an authority it is no better.
             let own = [changed];
             let _ = verify(&ask(kinds, &own));
-            let _ = Signer::load(own.to_vec(), &SecretBytes::default(), "none").is_err();
+            let _ = Signer::load(own.to_vec(), &SecretBytes::default(), "none", None).is_err();
         }
     }
 }

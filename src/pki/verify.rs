@@ -3,7 +3,7 @@
 
 use super::checks::{self, Role};
 use super::finding::{Check, Finding, Level};
-use super::{Certificate, Name, Principal, Purpose, path};
+use super::{Certificate, Name, Principal, Purpose, order, path};
 use crate::clock::UnixSeconds;
 
 /// Whom a certificate shall name.
@@ -61,6 +61,9 @@ pub fn verify(question: &Question<'_>) -> Verdict {
         // An anchor is trusted as it is; its own signature proves nothing, but must be right.
         let above = way.get(step + 1).copied().or(certificate.is_self_issued().then_some(*certificate));
         findings.extend(checks::check(certificate, role, above, *at));
+    }
+    if let Some(disorder) = order::disorder(chain) {
+        findings.push(Finding::error(Check::Order, leaf, disorder.detail));
     }
     if !arrived {
         let detail = "no way leads to an authority that is trusted";

@@ -41,8 +41,6 @@ pub enum ServerError {
     Listen { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Certificate(#[from] PkiError),
-    #[error("the private key in '{}' is malformed", path.display())]
-    PrivateKey { path: PathBuf, source: rustls::pki_types::pem::Error },
     #[error("certificate '{}' and its key cannot be used", path.display())]
     Tls { path: PathBuf, source: rustls::Error },
     #[error("another server uses '{}'", path.display())]

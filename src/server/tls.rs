@@ -6,7 +6,6 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
@@ -38,9 +37,9 @@ pub(super) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
         TlsVersion::Tls13 => &[&TLS13][..],
         TlsVersion::Tls12 => &[&TLS13, &TLS12],
     };
-    let chain = pki::chain(&table.certificate, LIMIT)?;
+    let chain = pki::server_chain(&table.certificate, LIMIT)?;
     let key = private_key(&table.key)?;
-    // There is one: `pki::chain` sees to it.
+    // There is one: `pki::server_chain` sees to it.
     let leaf = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
     let tls = |source| ServerError::Tls { path: table.certificate.clone(), source };
     // The provider's own order prefers X25519MLKEM768 (feature `prefer-post-quantum`).
@@ -59,6 +58,5 @@ pub(super) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {
     let pem = fs::read_secret(path, LIMIT)?;
-    PrivateKeyDer::from_pem_slice(pem.expose())
-        .map_err(|source| ServerError::PrivateKey { path: path.to_owned(), source })
+    Ok(pki::private_key_der(&pem, &format!("'{}'", path.display()), Some(path))?)
 }

@@ -13,7 +13,10 @@ fn files_that_are_no_certificates_are_refused_by_every_verb_that_reads_them() {
         openssl x509 -in server.pem -outform der | head -c 300 > bad/truncated.der
         { openssl x509 -in server.pem -outform der; echo; } > bad/trailing.der
         echo hello > bad/text.pem; : > bad/empty.pem; cp server.key bad/key.pem; mkdir bad/directory.pem
-        for i in $(seq 70); do cat ca.pem; done > bad/many.pem",
+        for i in $(seq 70); do cat ca.pem; done > bad/many.pem
+        { printf '\\xef\\xbb\\xbf'; cat server.pem; } > bad/mark.pem
+        openssl pkcs12 -export -in server.pem -inkey server.key -passout pass:x -out bad/bundle.pem
+        openssl crl2pkcs7 -nocrl -certfile server.pem -outform der -out bad/seven.pem",
     );
     for (file, message) in [
         ("truncated.pem", "a section has no end"),
@@ -21,7 +24,10 @@ fn files_that_are_no_certificates_are_refused_by_every_verb_that_reads_them() {
         ("truncated.der", "neither PEM nor a certificate in DER"),
         ("trailing.der", "1 bytes follow it"),
         ("text.pem", "neither PEM nor a certificate in DER"),
-        ("empty.pem", "neither PEM nor a certificate in DER"),
+        ("empty.pem", "it is an empty file"),
+        ("mark.pem", "it is text that begins with a UTF-8 byte order mark"),
+        ("bundle.pem", "it is a PKCS#12 file"),
+        ("seven.pem", "it is a PKCS#7 file"),
         ("key.pem", "holds no certificate"),
         ("directory.pem", "Is a directory"),
         ("many.pem", "holds more than 64 certificates"),
@@ -47,7 +53,7 @@ fn files_that_are_no_certificates_are_refused_by_every_verb_that_reads_them() {
     // A private key that is shown by mistake is not repeated.
     let said = ends(&sandbox, 1, "sealserve cert inspect server.key");
     let secret = does(&sandbox, "sed -n 2p server.key");
-    assert!(!said.contains(secret.trim()) && said.contains("it holds a private key"), "{said}");
+    assert!(!said.contains(secret.trim()) && said.contains("it is a private key"), "{said}");
 }
 
 /// What `issue` says with this key, given that it must end with `code`.
@@ -77,10 +83,10 @@ fn the_key_of_an_authority_is_private_whole_and_the_right_one() {
     for (key, message) in [
         ("loose.key", "is readable by others (mode 0644)"),
         ("cut.key", "it is malformed PEM"),
-        ("encrypted.key", "it is encrypted"),
+        ("encrypted.key", "it is an encrypted private key"),
         ("x25519.key", "of a kind that signs no certificates"),
         ("issuing.pem", "readable by others"),
-        ("<(cat issuing.pem)", "it is malformed PEM, or another thing"),
+        ("<(cat issuing.pem)", "it is a certificate"),
         ("absent.key", "No such file"),
         ("env:ABSENT", "has no variable"),
     ] {

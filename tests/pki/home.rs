@@ -226,7 +226,7 @@ fn an_exchanged_certificate_of_the_authority_signs_nothing() {
         assert!(said.contains("the key does not belong to the certificate"), "{file}: {said}");
         does(&sandbox, &format!("mv kept {file}"));
     }
-    does(&sandbox, "sealserve key revoke ca-issuing");
+    does(&sandbox, "sealserve key revoke ca-issuing --confirm ca-issuing");
     assert!(ends(&sandbox, 1, "sealserve cert issue --client ann").contains("key 'ca-issuing' is revoked"));
 }
 

@@ -191,3 +191,61 @@ fn whoever_speaks_no_tls_shows_no_certificate() {
     // A file is a file when it is written as one.
     does(&sandbox, "cp ca.pem a:1; sealserve cert inspect ./a:1");
 }
+
+#[test]
+fn a_key_of_the_authority_goes_only_by_its_name_and_the_printed_commands_recover() {
+    let (server, sandbox) = served();
+    let keyring = || std::fs::read(sandbox.home().join("keyring.json")).unwrap();
+    for id in ["ca-issuing", "ca-root"] {
+        let before = keyring();
+        let kid = does(
+            &sandbox,
+            &format!(
+                "sealserve key list --format json | python3 -c \"import json, sys
+print(*[key['kid'] for key in json.load(sys.stdin)['keys'] if key['id'] == '{id}'])\""
+            ),
+        );
+        for named in [id, kid.trim()] {
+            let said = ends(&sandbox, 2, &format!("sealserve key revoke --compromised -- {named}"));
+            assert!(said.contains(&format!("'{id}' is a key of the authority")), "{said}");
+            assert!(said.contains(&format!("pass --confirm {id}")), "{said}");
+        }
+        let other = if id == "ca-root" { "ca-issuing" } else { "ca-root" };
+        ends(&sandbox, 2, &format!("sealserve key revoke {id} --confirm {other}"));
+        let said = ends(&sandbox, 0, &format!("sealserve key revoke {id} --dry-run"));
+        assert!(
+            said.contains("would revoke") && said.contains("run next: sealserve cert ca create"),
+            "{said}"
+        );
+        assert_eq!(keyring(), before, "nothing was changed");
+        does(&sandbox, &format!("sealserve cert issue --client {id}-was-there"));
+        let said = ends(&sandbox, 0, &format!("sealserve key revoke {id} --confirm {id}"));
+        assert!(said.contains("warning: this home issues no certificate any more"), "{said}");
+        assert!(!said.contains("key create --use ca"), "{said}");
+        ends(&sandbox, 1, "sealserve cert issue --client ann");
+        // Once it is gone, there is nothing to confirm.
+        does(&sandbox, &format!("sealserve key revoke {id}"));
+        // The commands that are printed make a server that the new root vouches for.
+        let next = said.lines().find_map(|line| line.strip_prefix("run next: ")).unwrap();
+        does(&sandbox, &format!("rm -rf new-ca; {next}"));
+        let endpoint = format!("localhost:{}", server.port());
+        wait_until("the server shows the new certificate", || {
+            let verify = format!("sealserve cert verify {endpoint} --ca new-ca/ca.pem");
+            super::bash(&sandbox, &verify).status.success()
+        });
+        does(
+            &sandbox,
+            "sealserve cert verify server.pem --ca new-ca/ca.pem --purpose server --name 127.0.0.1",
+        );
+        if id == "ca-issuing" {
+            // Back to a home with an authority.
+            return_to(&sandbox, &before);
+        }
+    }
+}
+
+/// Puts back the keyring `before`, which another test of rollback looks at.
+fn return_to(sandbox: &Sandbox, before: &[u8]) {
+    std::fs::write(sandbox.home().join("keyring.json"), before).unwrap();
+    let _ = std::fs::remove_file(sandbox.home().join("state/keyring-seen"));
+}

@@ -5,8 +5,11 @@ mod support;
 
 mod bad_input;
 mod home;
+mod limits;
 mod live;
+mod pairs;
 mod peers;
+mod renew;
 mod verify;
 
 use std::path::Path;

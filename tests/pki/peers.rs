@@ -1,7 +1,7 @@
 //! Every kind of certificate before OpenSSL, GnuTLS and Java.
 
 use sealserve::clock::{Clock, SystemClock};
-use sealserve::pki::{Authority, AuthorityRequest, Holder, LeafRequest};
+use sealserve::pki::{Authority, AuthorityRequest, Holder, LeafRequest, Limits};
 
 use super::{SERVER, does, ends, errors, every_kind, sign_with_openssl, with_keys};
 use crate::support::{Sandbox, repository};
@@ -44,9 +44,12 @@ fn openssl_accepts_every_kind_in_strict_mode() {
 
 /// What an authority may vouch for, and a server that it does vouch for: every choice
 /// of domains, IPv4 and IPv6.
-const CHOICES: [(&str, &str); 10] = [
+pub(super) const CHOICES: [(&str, &str); 12] = [
     ("", "10.0.0.7 fd00::7 models.example"),
     ("--permit models.example", "models.example"),
+    // What `init` and `serve --dev` make: names are limited, addresses are not.
+    ("--permit models.example", "models.example 10.0.0.7 fd00::7"),
+    ("--permit models.example --limit-addresses", "models.example"),
     ("--permit 10.0.0.7", "10.0.0.7"),
     ("--permit 10.0.0.0/8", "10.0.0.7"),
     ("--permit fd00::/8", "fd00::7"),
@@ -59,7 +62,7 @@ const CHOICES: [(&str, &str); 10] = [
 
 /// One certificate of every kind, for `server` and a name that looks like a host, by
 /// an authority that may vouch for what is `permitted`.
-fn with_every_kind((permitted, server): (&str, &str)) -> Sandbox {
+pub(super) fn with_every_kind((permitted, server): (&str, &str)) -> Sandbox {
     let sandbox = with_keys(permitted);
     for (holder, name) in
         [(&*format!("--server {server}"), "server"), ("--client john.doe", "client-john.doe")]
@@ -114,7 +117,7 @@ fn openssl_reads_the_extensions_of_each_profile() {
     for file in ["ca.pem", "issuing.pem", "server.pem", "client-john.doe.pem"] {
         shows(file, &common, &[]);
     }
-    let constraints = "Name Constraints: critical Permitted: DNS:models.example IP:10.0.0.7/255.255.255.255 DNS:localhost IP:100:0:0:0:0:0:0:0/FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF";
+    let constraints = "Name Constraints: critical Permitted: DNS:models.example DNS:localhost X509v3 Subject";
     let signs = "Key Usage: critical Certificate Sign, CRL Sign";
     shows("ca.pem", &["Basic Constraints: critical CA:TRUE, pathlen:1", signs, constraints], &["Extended"]);
     shows(
@@ -162,9 +165,9 @@ fn openssl_reads_every_key_and_it_belongs_to_its_certificate() {
 }
 
 /// What an authority may vouch for, and whom it can vouch for and whom not.
-const CONSTRAINED: [(&str, &str, &[&str]); 3] = [
+pub(super) const CONSTRAINED: [(&str, &str, &[&str]); 3] = [
     (
-        "--permit models.example",
+        "--permit models.example --limit-addresses",
         "DNS:a.models.example",
         &["DNS:other.example", "IP:10.0.0.7", "IP:fd00::7", "DNS:models.example,DNS:x.y"],
     ),
@@ -193,11 +196,11 @@ fn a_name_outside_the_constraints_is_refused_by_openssl_whoever_signed_it() {
 fn what_ended_yesterday_is_refused() {
     let sandbox = with_keys("");
     let now = SystemClock.unix();
-    let request =
-        AuthorityRequest { title: "old", permitted: &[], root_lifetime: None, issuing_lifetime: None };
+    let limits = &Limits::default();
+    let request = AuthorityRequest { title: "old", limits, root_lifetime: None, issuing_lifetime: None };
     let authority = Authority::create(&request, now - 100 * 86400).unwrap();
     let names = ["models.example".parse().unwrap()];
-    let leaf = LeafRequest { holder: Holder::Server(&names), lifetime: None, allow_long: false };
+    let leaf = LeafRequest { holder: Holder::Server(&names), lifetime: None, usual: None, allow_long: false };
     sandbox.write("home/pki/old.pem", authority.root.certificate().pem());
     for (file, age, valid) in [("ended", 91, false), ("valid", 89, true)] {
         let leaf = authority.issuing.issue(&leaf, now - age * 86400).unwrap();

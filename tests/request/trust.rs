@@ -38,8 +38,8 @@ fn a_client_certificate_is_shown_and_its_refusal_is_a_refused_credential() {
         ("--client-cert ci.pem", 2, "--client-key"),
         ("--client-key ci.key", 2, "--client-cert"),
         ("--client-cert none.pem --client-key ci.key", 1, "none.pem"),
-        ("--client-cert in.json --client-key ci.key", 1, "malformed"),
-        ("--client-cert ci.pem --client-key ../token", 4, "private key is malformed"),
+        ("--client-cert in.json --client-key ci.key", 1, "neither PEM nor a certificate"),
+        ("--client-cert ci.pem --client-key ../token", 4, "holds no private key that can be used"),
         ("--client-cert ci.pem --client-key none.key", 4, "none.key"),
         ("--client-cert ci.pem --client-key stranger.key", 1, "cannot be used"),
     ] {
@@ -74,7 +74,7 @@ fn only_a_certificate_that_is_trusted_is_talked_to() {
     let said = bad(&sandbox, 1, &send("").replace("localhost", "127.0.0.2"));
     assert!(said.contains("is not trusted") || said.contains("cannot connect"), "{said}");
     assert!(bad(&sandbox, 1, &send("--cacert none.pem")).contains("none.pem"));
-    assert!(bad(&sandbox, 1, &send("--cacert in.json")).contains("malformed"));
+    assert!(bad(&sandbox, 1, &send("--cacert in.json")).contains("neither PEM nor a certificate"));
 }
 
 #[test]

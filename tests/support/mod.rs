@@ -348,7 +348,7 @@ pub fn infer(sandbox: &Sandbox, server: &Server, model: &str, token: &str, body:
 }
 
 /// A directory below `target/tmp` that `make` fills once, for all tests and runs.
-fn once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+pub fn once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(base).unwrap();
     let lock = File::create(base.join(format!("{name}.lock"))).unwrap();

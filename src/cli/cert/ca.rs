@@ -13,7 +13,7 @@ use crate::config::Span;
 use crate::fs::{Existing, FsError};
 use crate::ops::{self, HomeError};
 use crate::output::{Document, Failure, ShownPath};
-use crate::pki::{Authority, AuthorityRequest, Subtree};
+use crate::pki::{Authority, AuthorityRequest, Limits, Subtree};
 
 /// Certificate authorities
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ impl CaCommand {
 /// Make a root and the intermediate that issues certificates
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  sealserve cert ca create --permit models.example --permit 10.0.0.0/8
+  sealserve cert ca create --permit models.example
   sealserve cert ca create --out-dir ca --title 'Example models' --permit models.example
 
 In a home the keys go into the keyring, which is made where there is none; `sealserve init`
@@ -48,6 +48,10 @@ struct Create {
     /// Domain, address or network that it may vouch for; may be repeated [default: everything]
     #[arg(long = "permit", value_name = "NAME")]
     permitted: Vec<Subtree>,
+    /// Limit IP addresses, too, to those of --permit; gRPC and other clients with BoringSSL then
+    /// refuse certificates with an IP address [default: only if --permit has an IP address]
+    #[arg(long, requires = "permitted")]
+    limit_addresses: bool,
     /// Organization in the names of both certificates
     #[arg(long, default_value = "sealserve", value_parser = parse_title)]
     title: String,
@@ -100,7 +104,7 @@ impl Create {
     fn run(self, context: &Context) -> Outcome {
         let request = AuthorityRequest {
             title: &self.title,
-            permitted: &self.permitted,
+            limits: &self.limits(),
             root_lifetime: self.lifetime.map(|span| span.0),
             issuing_lifetime: self.issuing_lifetime.map(|span| span.0),
         };
@@ -133,6 +137,15 @@ impl Create {
             ca: ca.into(),
             keys,
         }))
+    }
+
+    /// Addresses are limited only where that was asked for.
+    fn limits(&self) -> Limits {
+        if self.permitted.is_empty() {
+            return Limits::default();
+        }
+        let network = |subtree: &Subtree| matches!(subtree, Subtree::Network(..));
+        Limits::new(&self.permitted, self.limit_addresses || self.permitted.iter().any(network))
     }
 
     fn in_home(&self, context: &Context, request: &AuthorityRequest<'_>) -> Outcome<Authority> {

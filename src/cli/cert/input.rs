@@ -52,7 +52,7 @@ impl Input {
                     let limit = pki::MAX_FILE;
                     return Err(FsError::TooLarge { path: "standard input".into(), limit }.into());
                 }
-                pki::certificates(&bytes, "standard input")?
+                pki::certificates(&bytes, "standard input", None)?
             }
             Self::Endpoint(endpoint) => {
                 let mut shown = pki::probe(endpoint)?;

@@ -10,7 +10,7 @@ use super::input::{FORMS, Input};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::output::Document;
-use crate::pki::Shown;
+use crate::pki::{self, Shown};
 
 /// Show what certificates say, of a file or of a live server; nothing is verified
 #[derive(Debug, Args)]
@@ -70,6 +70,9 @@ impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
         context.check_stdin(usize::from(self.input == Input::Stdin))?;
         let found = self.input.read()?;
+        if let Some(disorder) = pki::disorder(&found.chain) {
+            context.output.warn(&format!("the certificates stand in the wrong order: {}", disorder.detail));
+        }
         written(context.output.document(&InspectDocument {
             source: self.input.name(),
             verified: false,

@@ -1,5 +1,6 @@
 //! `key`: create, list, rotate, revoke, export, jwks, public.
 
+mod authority;
 mod create;
 mod export;
 mod jwks;

@@ -6,23 +6,30 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::authority;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::keyring::{KeyUse, Keyring, Revoked};
+use crate::error::{Kind, shell_path};
+use crate::keyring::{Key, KeyState, KeyUse, Keyring, Revoked};
 use crate::ops;
-use crate::output::{self, Document, ShownPath};
+use crate::output::{self, Document, Failure, ShownPath};
+
 /// Kill a key: what it made is accepted nowhere from now on
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve key revoke token-1
   sealserve key revoke model-1 --compromised    # names the files to encrypt again, and the command
-  sealserve key revoke model-1 --unload         # and no server goes on with models that it opened")]
+  sealserve key revoke model-1 --unload         # and no server goes on with models that it opened
+  sealserve key revoke ca-issuing --confirm ca-issuing")]
 pub(super) struct Revoke {
     /// The key's id or kid
     id: String,
     /// The secret is known to have leaked
     #[arg(long)]
     compromised: bool,
+    /// For a key of the authority, its id again: the home then issues no more certificates
+    #[arg(long, value_name = "ID")]
+    confirm: Option<String>,
     /// Have running servers withdraw the models that it opened or vouched for
     #[arg(long)]
     unload: bool,
@@ -63,7 +70,8 @@ impl Document for RevokedDocument {
 impl Revoke {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let (now, store) = (context.now(), context.store()?);
-        let change = |keyring: &mut Keyring| {
+        let change = |keyring: &mut Keyring| -> Result<_, Failure> {
+            self.confirmed(keyring.get(&self.id)?)?;
             let Revoked { key, mut changed } = keyring.revoke(&self.id, self.compromised, now)?;
             if self.unload {
                 changed |= keyring.unload(&key.kid)?;
@@ -79,7 +87,7 @@ impl Revoke {
             (true, true) => format!("would revoke {} (generation {generation})", revoked.id),
             (true, false) => format!("revoked {} (generation {generation})", revoked.id),
         });
-        if !active {
+        if !active && usage != KeyUse::Ca {
             context.output.warn(&format!(
                 "no active key for this use is left; `sealserve key create --use {usage}` makes one"
             ));
@@ -94,9 +102,19 @@ impl Revoke {
         }
         let searched = if usage == KeyUse::Model { Some(places(context)?) } else { None };
         let files = searched.as_deref().map(|places| self.files(context, places, &revoked.kid));
-        let next = files.as_deref().and_then(|files| self.next(files, active));
+        let next = match usage {
+            KeyUse::Ca => Some(authority::recovery(&context.home()?)),
+            _ => files.as_deref().and_then(|files| self.next(files, active)),
+        };
+        if usage == KeyUse::Ca {
+            let would = if self.dry_run { "would issue" } else { "issues" };
+            context.output.warn(&format!("this home {would} no certificate any more, for good"));
+        }
         if let Some(next) = &next {
             context.output.note(&format!("run next: {next}"));
+        }
+        if usage == KeyUse::Ca {
+            context.output.note(&authority::besides());
         }
         let shown = |paths: Vec<PathBuf>| paths.into_iter().map(ShownPath::from).collect();
         written(context.output.document(&RevokedDocument {
@@ -110,6 +128,20 @@ impl Revoke {
             next,
             dry_run: self.dry_run,
         }))
+    }
+
+    /// Fails where `key` may not be revoked without its id being named twice.
+    fn confirmed(&self, key: &Key) -> Result<(), Failure> {
+        match &self.confirm {
+            Some(id) if !key.answers_to(id) => {
+                let message = format!("--confirm names '{id}', not '{}'", key.id);
+                Err(Failure::new(Kind::Usage, message).hint("nothing was changed"))
+            }
+            None if key.usage == KeyUse::Ca && key.state != KeyState::Revoked && !self.dry_run => {
+                Err(authority::unconfirmed(&key.id))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Finds, and names, the files in `places` that are sealed for the model key `kid`.
@@ -137,7 +169,7 @@ impl Revoke {
     /// A key that leaked demands new data keys; one that only goes, new wrappings. Both are
     /// for the active key, which is made first where none `is_left`.
     fn next(&self, files: &[PathBuf], is_left: bool) -> Option<String> {
-        let names: Vec<_> = files.iter().map(|file| shell_word(&file.to_string_lossy())).collect();
+        let names: Vec<_> = files.iter().map(|file| shell_path(file)).collect();
         let verb =
             if self.compromised { "reencrypt".to_owned() } else { format!("rewrap --key {}", self.id) };
         let first = if is_left { "" } else { "sealserve key create --use model && " };
@@ -164,10 +196,4 @@ fn places(context: &Context) -> Outcome<Vec<PathBuf>> {
         }
     }
     Ok(places)
-}
-
-/// A word as a shell reads it back.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:@%,=".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

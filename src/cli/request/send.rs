@@ -116,7 +116,12 @@ impl Send {
         };
         let (outgoing, _) = self.message.read(Purpose::Make)?;
         let identity = match (&self.client_cert, &self.client_key) {
-            (Some(chain), Some(key)) => Some(Identity { chain: chain.clone(), key: key.read(KEY_LIMIT)? }),
+            (Some(chain), Some(key)) => Some(Identity {
+                chain: chain.clone(),
+                key: key.read(KEY_LIMIT)?,
+                key_origin: key.name(),
+                key_file: key.file().map(Into::into),
+            }),
             _ => None,
         };
         // A file that cannot be written is found out before anything is sent.

@@ -102,7 +102,7 @@ fn an_unchanged_keyring_is_not_written() {
     let id = store.read().unwrap().api_keys[1].id.clone();
     let again = |keyring: &mut Keyring| {
         let (key, api_key) = (keyring.revoke("m", true, 900)?, keyring.revoke_api_key(&id, true, 900)?);
-        Ok(((api_key.since, key.key.id), key.changed || api_key.changed))
+        Ok::<_, KeyringError>(((api_key.since, key.key.id), key.changed || api_key.changed))
     };
     assert_eq!(store.rehearse(again).unwrap(), ((700, "m".to_owned()), 1));
     assert_eq!(store.update_if(again).unwrap(), ((700, "m".to_owned()), 1));

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -32,6 +31,10 @@ pub struct Identity {
     pub chain: PathBuf,
     /// The private key.
     pub key: SecretBytes,
+    /// What messages call it.
+    pub key_origin: String,
+    /// Where it was read, if from a file.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Makes connections.
@@ -87,9 +90,9 @@ fn config(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, Se
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let chain = pki::chain(&identity.chain, LIMIT)?;
-            let key = PrivateKeyDer::from_pem_slice(identity.key.expose())
-                .map_err(|source| SendError::PrivateKey { source })?;
+            let chain = pki::client_chain(&identity.chain, LIMIT)?;
+            let key =
+                pki::private_key_der(&identity.key, &identity.key_origin, identity.key_file.as_deref())?;
             builder
                 .with_client_auth_cert(chain, key)
                 .map_err(|source| SendError::Identity { path: identity.chain.clone(), source })?

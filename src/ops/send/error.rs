@@ -24,8 +24,6 @@ pub enum SendError {
     File(#[from] FsError),
     #[error(transparent)]
     Certificate(#[from] PkiError),
-    #[error("the client's private key is malformed")]
-    PrivateKey { source: rustls::pki_types::pem::Error },
     #[error("client certificate '{}' and its key cannot be used", path.display())]
     Identity { path: PathBuf, source: rustls::Error },
     #[error("a certificate in '{}' cannot be trusted", path.display())]
@@ -160,7 +158,8 @@ impl Diagnose for SendError {
         match self {
             Self::Url { .. } | Self::Plain => Kind::Usage,
             Self::Signing(error) => error.kind(),
-            Self::ClientCertificate { .. } | Self::PrivateKey { .. } => Kind::Credential,
+            Self::Certificate(error) => error.kind(),
+            Self::ClientCertificate { .. } => Kind::Credential,
             Self::Refused { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } => {
                 Kind::Credential
             }

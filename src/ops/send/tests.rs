@@ -176,7 +176,7 @@ fn a_connection_that_ends_in_its_handshake_is_made_again() {
     let directory = tempfile::tempdir().unwrap();
     let made = crate::pki::AuthorityRequest {
         title: "test",
-        permitted: &[],
+        limits: &crate::pki::Limits::default(),
         root_lifetime: None,
         issuing_lifetime: None,
     };

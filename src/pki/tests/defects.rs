@@ -18,10 +18,10 @@ struct Chain {
 impl Chain {
     fn new() -> Self {
         let time = lifetime::Validity { not_before: NOW - 300, not_after: NOW + 3600 };
-        let permitted = ["models.example".parse().unwrap()];
+        let limits = Limits::new(&["models.example".parse().unwrap()], true);
         Self {
-            root: profile::authority("test", "root", 1, &permitted, time),
-            issuing: profile::authority("test", "issuing", 0, &permitted, time),
+            root: profile::authority("test", "root", 1, &limits, time),
+            issuing: profile::authority("test", "issuing", 0, &limits, time),
             leaf: profile::server(&["a.models.example".parse().unwrap()], time).unwrap(),
         }
     }
