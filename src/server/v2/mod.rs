@@ -3,8 +3,10 @@
 mod binary;
 mod bounded;
 mod json;
+mod place;
 mod request;
 mod response;
+mod scalar;
 
 use std::sync::Arc;
 

@@ -2,13 +2,14 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::binary::{self, Data, Form};
-use super::bounded::{Few, Object, Small};
+use super::bounded::{Few, Members, Object, Small, Value};
 use super::json;
+use super::place::{Document, Path, Step};
+use super::scalar::Size;
 use crate::runtime::{DataType, RunError, Tensor, TensorSpec};
 use crate::server::body::{Held, Share};
 use crate::server::coding::Coding;
@@ -78,55 +79,134 @@ impl OutputForms {
     }
 }
 
-/// Unknown members are ignored, as clients of other servers send some. All but the data
-/// is bounded as it is read.
-#[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(default)]
-    id: Option<Small<String>>,
-    #[serde(default)]
-    parameters: Option<Small<Parameters>>,
-    #[serde(borrow)]
-    inputs: Few<Object<Input<'a>>, MAX_TENSORS>,
-    #[serde(default)]
-    outputs: Option<Few<Object<Output>, MAX_TENSORS>>,
+/// The whole of a request's JSON. All but the data is bounded as it is read.
+#[derive(Default)]
+struct Request<'a> {
+    id: Option<Small<'a>>,
+    parameters: Option<Small<'a>>,
+    inputs: Option<Few<Members<Input<'a>>, MAX_TENSORS>>,
+    outputs: Option<Few<Members<Output<'a>>, MAX_TENSORS>>,
 }
 
-#[derive(Deserialize)]
+impl<'de> Object<'de> for Request<'de> {
+    const MEMBERS: &'static [&'static str] = &["id", "parameters", "inputs", "outputs"];
+
+    fn member<V: Value<'de>>(&mut self, index: usize, value: V) -> Result<(), V::Error> {
+        match index {
+            0 => self.id = value.read()?,
+            1 => self.parameters = value.read()?,
+            2 => self.inputs = Some(value.read()?),
+            _ => self.outputs = value.read()?,
+        }
+        Ok(())
+    }
+
+    fn lacks(&self) -> Option<&'static str> {
+        self.inputs.is_none().then_some("inputs")
+    }
+}
+
+#[derive(Default)]
 struct Input<'a> {
-    name: Small<String>,
-    shape: Few<usize, MAX_DIMENSIONS>,
-    datatype: Small<String>,
-    #[serde(default)]
-    parameters: Option<Small<Parameters>>,
+    name: Option<Small<'a>>,
+    shape: Option<Few<Size, MAX_DIMENSIONS>>,
+    datatype: Option<Small<'a>>,
+    parameters: Option<Small<'a>>,
     /// Read once the data type is known.
-    #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Output {
-    name: Small<String>,
-    #[serde(default)]
-    parameters: Option<Small<Parameters>>,
+impl<'de> Object<'de> for Input<'de> {
+    const MEMBERS: &'static [&'static str] = &["name", "shape", "datatype", "parameters", "data"];
+
+    fn member<V: Value<'de>>(&mut self, index: usize, value: V) -> Result<(), V::Error> {
+        match index {
+            0 => self.name = Some(value.read()?),
+            1 => self.shape = Some(value.read()?),
+            2 => self.datatype = Some(value.read()?),
+            3 => self.parameters = value.read()?,
+            _ => self.data = value.read()?,
+        }
+        Ok(())
+    }
+
+    fn lacks(&self) -> Option<&'static str> {
+        let there = [self.name.is_some(), self.shape.is_some(), self.datatype.is_some()];
+        Self::MEMBERS.iter().zip(there).find(|(_, there)| !there).map(|(name, _)| *name)
+    }
+}
+
+#[derive(Default)]
+struct Output<'a> {
+    name: Option<Small<'a>>,
+    parameters: Option<Small<'a>>,
+}
+
+impl<'de> Object<'de> for Output<'de> {
+    const MEMBERS: &'static [&'static str] = &["name", "parameters"];
+
+    fn member<V: Value<'de>>(&mut self, index: usize, value: V) -> Result<(), V::Error> {
+        match index {
+            0 => self.name = Some(value.read()?),
+            _ => self.parameters = value.read()?,
+        }
+        Ok(())
+    }
+
+    fn lacks(&self) -> Option<&'static str> {
+        self.name.is_none().then_some("name")
+    }
 }
 
 /// The parameters that mean something here; each stands where its extension puts it.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Parameters {
     /// Of an input: its data follows the JSON, so many bytes of it.
-    #[serde(default)]
-    binary_data_size: Option<u64>,
+    binary_data_size: Option<Size>,
     /// Of an output: whether it is wanted in binary form.
-    #[serde(default)]
     binary_data: Option<bool>,
     /// Of the request: the same for all outputs that do not say.
-    #[serde(default)]
     binary_data_output: Option<bool>,
-    #[serde(default)]
     classification: Option<IgnoredAny>,
-    #[serde(default)]
     shared_memory_region: Option<IgnoredAny>,
+}
+
+impl<'de> Object<'de> for Parameters {
+    const MEMBERS: &'static [&'static str] =
+        &["binary_data_size", "binary_data", "binary_data_output", "classification", "shared_memory_region"];
+
+    fn member<V: Value<'de>>(&mut self, index: usize, value: V) -> Result<(), V::Error> {
+        match index {
+            0 => self.binary_data_size = value.read()?,
+            1 => self.binary_data = value.read()?,
+            2 => self.binary_data_output = value.read()?,
+            3 => self.classification = value.read()?,
+            _ => self.shared_memory_region = value.read()?,
+        }
+        Ok(())
+    }
+}
+
+impl Parameters {
+    /// Those in `text`, if there are any, to which `path` leads.
+    fn read(whole: Document<'_>, text: Option<Small<'_>>, path: &[Step]) -> Result<Self, Fault> {
+        let Some(Small(text)) = text else { return Ok(Self::default()) };
+        let path = Path::of(&[path, &[Step::Member("parameters")]].concat());
+        let Members(parameters): Members<Self> = whole.read_part(text.get().as_bytes(), path)?;
+        if parameters.classification.is_some() || parameters.shared_memory_region.is_some() {
+            return Err(Fault::malformed(
+                "the classification and shared memory extensions are not available",
+            ));
+        }
+        Ok(parameters)
+    }
+}
+
+/// The string in `text`, to which `path` leads.
+fn string(whole: Document<'_>, text: Option<Small<'_>>, path: &[Step]) -> Result<String, Fault> {
+    // What is missing was refused as it was read.
+    let Some(Small(text)) = text else { return Ok(String::new()) };
+    whole.read_part(text.get().as_bytes(), Path::of(path))
 }
 
 /// Reads the request in `held` for a model that takes `specs`. The text and its tensors
@@ -153,58 +233,63 @@ fn parse(form: Form, body: &[u8], specs: &[TensorSpec], memory: &mut Share) -> R
         }
     };
     let (text, mut data) = binary::split(body, length)?;
-    let Object(document): Object<Document<'_>> = serde_json::from_slice(text)
-        .map_err(|error| unreadable("the body is no inference request", &error))?;
-    let Few(inputs) = document.inputs;
-    let Few(outputs) = document.outputs.unwrap_or_default();
-    let Small(parameters) = document.parameters.unwrap_or_default();
-    let of_outputs = outputs.iter().filter_map(|Object(output)| output.parameters.as_ref());
-    let of_inputs = inputs.iter().filter_map(|Object(input)| input.parameters.as_ref());
-    let all = of_outputs.chain(of_inputs).map(|Small(parameters)| parameters);
-    if all.chain([&parameters]).any(|p| p.classification.is_some() || p.shared_memory_region.is_some()) {
-        return Err(Fault::malformed("the classification and shared memory extensions are not available"));
+    let whole = Document(text);
+    let Members(request): Members<Request<'_>> = whole.read()?;
+    let Few(inputs) = request.inputs.unwrap_or_default();
+    let Few(outputs) = request.outputs.unwrap_or_default();
+    let id = string(whole, request.id, &[Step::Member("id")])?;
+    let parameters = Parameters::read(whole, request.parameters, &[])?;
+    let all = parameters.binary_data_output.unwrap_or(false);
+    let (mut names, mut named) = (Vec::with_capacity(outputs.len()), Vec::with_capacity(outputs.len()));
+    for (index, Members(output)) in outputs.into_iter().enumerate() {
+        let path = [Step::Member("outputs"), Step::Element(index)];
+        let parameters = Parameters::read(whole, output.parameters, &path)?;
+        names.push(string(whole, output.name, &[&path[..], &[Step::Member("name")]].concat())?);
+        named.push(parameters.binary_data.unwrap_or(all));
     }
-    let binary = parameters.binary_data_output.unwrap_or(false);
-    let is_binary = |Object(output): &Object<Output>| {
-        output.parameters.as_ref().and_then(|Small(parameters)| parameters.binary_data).unwrap_or(binary)
-    };
-    let forms = OutputForms { named: outputs.iter().map(is_binary).collect(), all: binary };
-    let inputs = inputs.into_iter().map(|Object(input)| tensor(input, &mut data, memory));
+    let inputs = inputs.into_iter().enumerate().map(|(index, Members(input))| {
+        let path = [Step::Member("inputs"), Step::Element(index)];
+        tensor(whole, input, &path, &mut data, memory)
+    });
     let inputs = inputs.collect::<Result<_, _>>()?;
     data.end()?;
-    Ok(Inference {
-        id: document.id.map(|Small(id)| id).filter(|id| !id.is_empty()),
-        inputs,
-        outputs: outputs.into_iter().map(|Object(output)| output.name.0).collect(),
-        forms,
-    })
+    let forms = OutputForms { named, all };
+    Ok(Inference { id: Some(id).filter(|id| !id.is_empty()), inputs, outputs: names, forms })
 }
 
-/// What serde says can quote a value. The caller may hear that; the log, which holds
-/// no tensor, gets the place.
-fn unreadable(message: &str, error: &serde_json::Error) -> Fault {
-    let place = format!("{message} (line {}, column {})", error.line(), error.column());
-    Fault::malformed(format!("{message}: {error}")).detail(place)
-}
-
-/// The tensor that `input` is; binary data is taken from `rest`.
-fn tensor(input: Input<'_>, rest: &mut Data<'_>, memory: &mut Share) -> Result<Tensor, Fault> {
-    let Input { name: Small(name), shape: Few(shape), datatype: Small(kind), parameters, data } = input;
+/// The tensor that `input` is, to which `path` leads; binary data is taken from `rest`.
+fn tensor(
+    whole: Document<'_>,
+    input: Input<'_>,
+    path: &[Step],
+    rest: &mut Data<'_>,
+    memory: &mut Share,
+) -> Result<Tensor, Fault> {
+    let member = |name| [path, &[Step::Member(name)]].concat();
+    let name = string(whole, input.name, &member("name"))?;
+    let kind = string(whole, input.datatype, &member("datatype"))?;
+    let parameters = Parameters::read(whole, input.parameters, path)?;
+    let Few(shape) = input.shape.unwrap_or_default();
+    let shape: Vec<usize> = shape.into_iter().map(|Size(size)| size).collect();
     let shown: String = name.chars().take(64).collect();
     let data_type: DataType =
         kind.parse().map_err(|_| Fault::malformed(format!("input '{shown}' has an unknown datatype")))?;
-    match (data, parameters.and_then(|Small(parameters)| parameters.binary_data_size)) {
+    match (input.data, parameters.binary_data_size) {
         (Some(data), None) => {
             memory.grow(json::memory(data.get(), data_type, &shape))?;
-            let (data, elements) = json::read(data.get(), data_type, &shape).map_err(|error| {
-                unreadable(&format!("the data of input '{shown}' is no {data_type}"), &error)
+            let (data, elements) = json::read(data.get(), data_type, &shape).map_err(|unread| {
+                let mut path = Path::of(&member("data"));
+                unread.element.into_iter().for_each(|element| path.enter(Step::Element(element)));
+                whole.unreadable(data.get().as_bytes(), &path, &unread.error)
             })?;
             if Tensor::elements(&shape) != Some(elements) {
                 return Err(RunError::Count { name, shape, elements }.into());
             }
             Ok(Tensor::new(name, shape, data)?)
         }
-        (None, Some(size)) => binary::tensor(&name, data_type, shape, rest.take(size, &shown)?, memory),
+        (None, Some(Size(size))) => {
+            binary::tensor(&name, data_type, shape, rest.take(size, &shown)?, memory)
+        }
         (Some(_), Some(_)) => {
             Err(Fault::malformed(format!("input '{shown}' has both data and binary_data_size")))
         }
@@ -260,24 +345,81 @@ mod tests {
     fn says_what_is_wrong() {
         for (body, part) in [
             ("", "no inference request"),
-            ("{}", "missing field `inputs`"),
+            ("{}", "\"inputs\" is missing"),
             (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP31","data":[1]}]}"#, "unknown datatype"),
             (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32"}]}"#, "no data"),
             (r#"{"inputs":[{"name":"x","shape":[2],"datatype":"FP32","data":[1]}]}"#, "elements"),
-            (r#"{"inputs":[{"name":"x","shape":[-1],"datatype":"FP32","data":[1]}]}"#, "invalid value"),
-            (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e39]}]}"#, "out of range"),
-            (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e999]}]}"#, "out of range"),
+            (r#"{"inputs":[{"name":"x","shape":[-1],"datatype":"FP32","data":[1]}]}"#, "non-negative integer"),
+            (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e39]}]}"#, "a number that FP32 holds, found 1e39"),
+            (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e999]}]}"#, "larger than a double holds"),
             (
                 r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[NaN]}]}"#,
-                "no inference request",
+                "expected a JSON value",
             ),
             (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[128]}]}"#, "INT8"),
             (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1.5]}]}"#, "INT8"),
             (r#"{"inputs":[],"parameters":{"binary_data_output":1}}"#, "expected a boolean"),
             (r#"{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":3}}]}"#, "classification"),
-            (r#"{"inputs":[],"inputs":[]}"#, "duplicate field"),
+            (r#"{"inputs":[],"inputs":[]}"#, "inputs: it is there twice"),
         ] {
             assert!(refused(body).contains(part), "{body}: {}", refused(body));
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_member_and_its_place_and_speaks_no_rust() {
+        let body = |input: &str| format!("{{\n \"inputs\": [{input}]}}");
+        let good = r#"{"name":"x","shape":[2],"datatype":"INT8","data":[1,2]}"#;
+        let with = |old: &str, new: &str| body(&format!("{good}, {}", good.replacen(old, new, 1)));
+        let parameters = |text: &str| with(r#""data":[1,2]"#, &format!(r#""parameters":{text}"#));
+        let size = "a non-negative integer";
+        let int8 = "an integer that INT8 holds";
+        for (body, path, what) in [
+            (with("[2]", "[2,-1]"), "inputs[1].shape[1]", format!("expected {size}, found -1")),
+            (with("[2]", "[0.5]"), "inputs[1].shape[0]", format!("expected {size}, found 0.5")),
+            (with("[2]", "[1e300]"), "inputs[1].shape[0]", format!("expected {size}, found 1e300")),
+            (with("[2]", "[true]"), "inputs[1].shape[0]", format!("expected {size}, found true")),
+            (with("[2]", "[\"2\"]"), "inputs[1].shape[0]", format!("expected {size}, found a string")),
+            (with("[2]", "[null]"), "inputs[1].shape[0]", format!("expected {size}, found null")),
+            (with("[2]", "[[2]]"), "inputs[1].shape[0]", format!("expected {size}, found an array")),
+            (with("[2]", "[{}]"), "inputs[1].shape[0]", format!("expected {size}, found an object")),
+            (with("[2]", "{}"), "inputs[1].shape", "expected an array, found an object".into()),
+            (with("[2]", "2"), "inputs[1].shape", "expected an array, found 2".into()),
+            (with(r#""x""#, "7"), "inputs[1].name", "expected a string, found 7".into()),
+            (with(r#""name""#, r#""nam""#), "inputs[1]", r#""name" is missing"#.into()),
+            (with(r#""INT8""#, "[]"), "inputs[1].datatype", "expected a string, found an array".into()),
+            (with("[1,2]", "[1,[2,300]]"), "inputs[1].data[2]", format!("expected {int8}, found 300")),
+            (with("[1,2]", "[1,{}]"), "inputs[1].data[1]", format!("expected {int8}, found an object")),
+            (with("[1,2]", "1"), "inputs[1].data", "expected an array, found 1".into()),
+            (body("7"), "inputs[0]", "expected an object, found 7".into()),
+            (body("[]"), "inputs[0]", "expected an object, found an array".into()),
+            (parameters("[]"), "inputs[1].parameters", "expected an object, found an array".into()),
+            (
+                parameters(r#"{"binary_data_size":-5}"#),
+                "inputs[1].parameters.binary_data_size",
+                format!("expected {size}, found -5"),
+            ),
+            (body(&format!("{good},")), "inputs[1]", "trailing comma".into()),
+            (body(good) + "7", "the body is no inference request", "more follows where the JSON must end".into()),
+            ("[]".into(), "the body is no inference request", "expected an object, found an array".into()),
+        ] {
+            let message = refused(&body);
+            assert!(message.starts_with(&format!("{path}: {what} (line ")), "{body}: {message}");
+            for rust in ["usize", "u64", "sequence", "map,", "invalid type", "invalid value", "EOF", "at line"] {
+                assert!(!message.contains(rust), "{message}");
+            }
+        }
+        for (body, place) in [
+            (r#"{"inputs":[{"name":"x","shape":[1,-1],"datatype":"INT8","data":[]}]}"#, "(line 1, column 36)"),
+            ("{\"inputs\":[\n{\"shape\":[\n-1]}]}", "(line 3, column 2)"),
+            // What is read later is at the same place of the same body.
+            (r#"{"inputs":[],"parameters":{"binary_data_output":1}}"#, "(line 1, column 49)"),
+            ("{\"inputs\":[],\n\"parameters\":{\n\"binary_data_output\":1}}", "(line 3, column 22)"),
+            (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[300]}]}"#, "(line 1, column 64)"),
+        ] {
+            assert!(refused(body).ends_with(place), "{body}: {}", refused(body));
+            let detail = read(body).unwrap_err().detail.unwrap();
+            assert!(detail.ends_with(place) && !detail.contains("found"), "{detail}");
         }
     }
 
@@ -291,7 +433,9 @@ mod tests {
             let head = json(datatype, &format!(r#""parameters":{{"binary_data_size":{}}}"#, data.len()));
             (Form::Mixed(head.len()), [&head[..], data].concat())
         };
-        let raw = |data_type| [TensorSpec { name: "x".into(), data_type, shape: vec![-1] }];
+        let raw = |data_type| {
+            [TensorSpec { name: "x".into(), data_type, shape: vec![-1], dimensions: Vec::new() }]
+        };
         for ((form, body), specs, cost) in [
             ((Form::Json, json("INT64", r#""data":[1,1,1,1,1,1,1,1,1]"#)), vec![], 72),
             ((Form::Json, json("BYTES", r#""data":["","","","","","","","",""]"#)), vec![], 9 * 192 + 3 * 28),
