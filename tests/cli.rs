@@ -418,6 +418,10 @@ fn a_full_device_is_an_error_that_names_stdout() {
         "model inspect m.sealed",
         "cert inspect ../home/pki/ca.pem",
         "completion bash",
+        "--version",
+        "key --help",
+        "token mint --subject a --scope 'model:*:infer' -o -",
+        "model decrypt m.sealed -o -",
     ] {
         let output = shell(&sandbox, &format!("sealserve {line} > /dev/full"));
         let said = text(&output.stderr);
@@ -428,6 +432,50 @@ fn a_full_device_is_an_error_that_names_stdout() {
         );
         assert!(said.contains("cause: No space left on device"), "{line}: {said}");
     }
+}
+
+/// A descriptor that is closed at the start is not /dev/null, which takes everything.
+#[test]
+fn a_closed_stdout_is_an_error_and_dev_null_is_none() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    sandbox.write("cwd/m.onnx", "model");
+    shell(&sandbox, "sealserve model encrypt m.onnx");
+    for line in [
+        "key list",
+        "key list --format json",
+        "key jwks",
+        "key create --use model -o -",
+        "token mint --subject a --scope 'model:*:infer' -o -",
+        "apikey create --subject a --scope 'model:*:infer' -o -",
+        "apikey list",
+        "model decrypt m.sealed",
+        "model decrypt m.sealed -o -",
+        "model encrypt m.onnx --name m -o -",
+        "model inspect m.sealed",
+        "model verify m.sealed",
+        "cert inspect ../home/pki/ca.pem",
+        "completion bash",
+        "--version",
+        "model --help",
+    ] {
+        for closed in [">&-", "1</dev/null"] {
+            let output = shell(&sandbox, &format!("sealserve {line} {closed}"));
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{line} {closed}: {said}");
+            assert!(said.contains("cannot write") && said.contains("standard output"), "{line}: {said}");
+            assert!(said.contains("Bad file descriptor"), "{line}: {said}");
+        }
+        // Some programs open it for both, as the standard library does for what is closed.
+        for open in ["> /dev/null", "1<> /dev/null"] {
+            let output = shell(&sandbox, &format!("sealserve {line} {open}"));
+            assert!(output.status.success(), "{line} {open}: {}", text(&output.stderr));
+        }
+    }
+    let keys = text(&shell(&sandbox, "sealserve apikey list").stdout);
+    // What could not be delivered was not made, or opens nothing.
+    assert!(keys.lines().skip(1).all(|line| line.contains("active") || line.contains("revoked")), "{keys}");
+    assert_eq!(keys.lines().filter(|line| line.contains("active")).count(), 2, "{keys}");
 }
 
 #[test]

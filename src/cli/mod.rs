@@ -147,14 +147,18 @@ fn run() -> u8 {
             output.failure(&failure);
             exit::code(failure.conclusion())
         }
-        // Who closes the pipe has read enough.
-        Err(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::DONE,
-        Err(Stop::Output(error)) => {
-            let failure = Failure::new(crate::error::Kind::Failed, error.to_string());
-            output.failure(&failure.context("cannot write to standard output"));
-            exit::code(crate::error::Kind::Failed)
-        }
+        Err(Stop::Output(error)) => unwritten(error, output),
     }
+}
+
+/// How to end where standard output took no answer. Whoever closes the pipe has read enough.
+fn unwritten(error: std::io::Error, output: Output) -> u8 {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return exit::DONE;
+    }
+    let failure = Failure::new(crate::error::Kind::Failed, error.to_string());
+    output.failure(&failure.context("cannot write to standard output"));
+    exit::code(crate::error::Kind::Failed)
 }
 
 /// Reads the arguments, and keeps from other programs what they say is secret.

@@ -6,6 +6,7 @@ mod diagnostic;
 mod path;
 mod plain;
 mod progress;
+mod stdout;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
@@ -15,6 +16,7 @@ pub use diagnostic::Failure;
 pub use path::ShownPath;
 pub use plain::{one_line, plain};
 pub use progress::Bar;
+pub use stdout::{print, stdout};
 pub use table::table;
 
 use serde::Serialize;
@@ -79,15 +81,13 @@ impl Output {
                 bytes.push(b'\n');
             }
         }
-        let mut out = io::stdout().lock();
-        out.write_all(&bytes)?;
-        out.flush()
+        print(&bytes)
     }
 
-    /// Writes one line of data to stdout, whatever the format; who closed the pipe
-    /// did not want it.
+    /// Writes one line of data to stdout, whatever the format. A server goes on where
+    /// nobody reads it.
     pub fn line(&self, text: &str) {
-        let _ = writeln!(io::stdout(), "{text}");
+        let _ = print(format!("{text}\n").as_bytes());
     }
 
     /// Whether documents are JSON.
