@@ -496,6 +496,30 @@ fn flags_come_before_the_environment_and_that_before_the_default() {
     }
     let output = shell(&sandbox, "env -u SEALSERVE_HOME -u XDG_DATA_HOME -u HOME sealserve key list");
     assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("pass --home DIR, or set SEALSERVE_HOME"));
+}
+
+/// What helps depends on what cannot be found, or not be written.
+#[test]
+fn where_there_is_no_place_for_a_home_the_hint_names_the_option_that_helps() {
+    let sandbox = Sandbox::new();
+    let bare = "env -u SEALSERVE_HOME -u SEALSERVE_ROOT_KEY -u XDG_DATA_HOME -u XDG_CONFIG_HOME \
+                -u XDG_STATE_HOME";
+    for (line, said) in [
+        ("-u HOME sealserve init", "pass --home DIR, or set SEALSERVE_HOME"),
+        ("-u HOME sealserve init --home here", "pass --root-key FILE, or set SEALSERVE_ROOT_KEY"),
+        ("-u HOME sealserve serve --dev m.onnx", "pass --home DIR, or set SEALSERVE_HOME"),
+        ("-u HOME sealserve serve --dev m.onnx --home here", "set XDG_CONFIG_HOME, or pass --ephemeral"),
+        // Nothing can be made below a file, and nobody may write below another's.
+        ("HOME=/dev/null sealserve init", "pass --root-key FILE, or set SEALSERVE_ROOT_KEY"),
+        ("HOME=/dev/null sealserve init --root-key r", "pass --home DIR, or set SEALSERVE_HOME"),
+        ("HOME=/dev/null sealserve serve --dev m.onnx", "set XDG_CONFIG_HOME, or pass --ephemeral"),
+    ] {
+        sandbox.write("cwd/m.onnx", "model");
+        let output = shell(&sandbox, &format!("{bare} {line}"));
+        let stderr = text(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(said), "{line}: {stderr}");
+    }
 }
 
 #[test]

@@ -85,6 +85,7 @@ impl Serve {
             table.device.as_deref(),
             table.insecure_library,
         )?;
+        self.ready_file.as_deref().map_or(Ok(()), fs::require_writable)?;
         let runtime = choice.load(&[home.runtime()])?;
         let placement = place(context, runtime, &choice)?;
         let spec = |model: &ModelTable| {
@@ -138,6 +139,7 @@ impl Serve {
         }
         let name = model_name(model);
         let (home, root, _scratch) = self.dev_home(context)?;
+        home.create().map_err(|error| context::elsewhere(error, context::HOME))?;
         let dev = DevHome::open(DevRequest { home: &home, root, now: context.now() })?;
         let runtime = self.dev_runtime(context)?;
         let placement = place(context, runtime, &self.choice)?;
@@ -209,10 +211,14 @@ impl Serve {
         let file = context::dev_root_key()?;
         let root = match RootKey::read(&file) {
             Err(KeyringError::RootAbsent { .. }) => {
-                fs::parent_directory(&file)?;
+                let refused = |error| context::elsewhere(error, context::DEV_ROOT_KEY);
+                fs::parent_directory(&file).map_err(refused)?;
                 let root = RootKey::generate();
-                root.write(&file).map_err(KeyringError::from)?;
+                root.write(&file).map_err(refused)?;
                 root
+            }
+            Err(KeyringError::File(error)) => {
+                return Err(context::elsewhere(error, context::DEV_ROOT_KEY).into());
             }
             other => other?,
         };
@@ -226,7 +232,8 @@ impl Serve {
         let homes = [kept.runtime(), context.home()?.runtime()];
         match self.choice.load(&homes) {
             Err(error) if runtime::is_missing(&error) => {
-                fs::private_directory(kept.path())?;
+                fs::private_directory(kept.path())
+                    .map_err(|error| context::elsewhere(error, context::HOME))?;
                 runtime::install(context, &homes[0], None, Flavor::Cpu)?;
                 Ok(self.choice.load(&homes)?)
             }

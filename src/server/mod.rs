@@ -9,6 +9,7 @@
 mod accept;
 mod app;
 mod body;
+mod check;
 mod coding;
 mod connection;
 mod control;
@@ -32,7 +33,8 @@ mod work;
 pub use app::{KeyringStatus, Status};
 pub use control::{ControlError, query};
 pub use error::ServerError;
-pub use run::{Options, check, run};
+pub use check::check;
+pub use run::{Options, run};
 
 /// Whether the kernel keeps this process's memory off every disk.
 pub fn memory_stays_in_memory() -> bool {

@@ -21,7 +21,7 @@ use super::followers::Followers;
 use super::looks::Looks;
 use super::models::{self, Loader};
 use super::refusals::Refusals;
-use super::{ServerError, accept, control, follow, host, tls, v2};
+use super::{ServerError, accept, check, control, follow, host, tls, v2};
 use crate::audit::{self, Log};
 use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock};
@@ -75,6 +75,7 @@ pub fn run(
     let address = listener.local_addr().map_err(|source| ServerError::Start { source })?;
     let url = format!("https://{}", authority(config, address));
     let _alone = lock(home)?;
+    check::require_places(home, config)?;
     // The server before this one has ended, and accepts nothing any more.
     let replay = Arc::new(ReplayMemory::new(clock.unix(), config.signing.nonces));
 
@@ -135,24 +136,15 @@ pub fn run(
     outcome
 }
 
-/// Does everything that [`run`] does before it listens, and lets it go again.
-pub fn check(options: Options<'_>) -> Result<(), ServerError> {
-    options.home.require_private()?;
-    let replay = Arc::new(ReplayMemory::new(SystemClock.unix(), options.config.signing.nonces));
-    let Prepared { registry, .. } = prepare(options, &SystemClock, &replay)?;
-    models::withdrawn(&registry).for_each(|(model, refusal)| models::warn_withdrawn(model, &refusal));
-    Ok(())
-}
-
 /// What a server needs before its first request.
-struct Prepared {
+pub(super) struct Prepared {
     tls: Arc<tls::Identity>,
     reader: KeyringReader,
     snapshot: Snapshot,
-    registry: Registry,
+    pub(super) registry: Registry,
 }
 
-fn prepare(
+pub(super) fn prepare(
     options: Options<'_>,
     clock: &dyn Clock,
     replay: &Arc<ReplayMemory>,
@@ -248,10 +240,15 @@ fn follow_files(
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+    TcpListener::bind(address).await.map_err(not_listening(address))
+}
+
+/// Why nothing can listen on `address`.
+pub(super) fn not_listening(address: SocketAddr) -> impl FnOnce(std::io::Error) -> ServerError {
+    move |source| match source.kind() {
         std::io::ErrorKind::AddrInUse => ServerError::PortTaken { address },
         _ => ServerError::Listen { address, source },
-    })
+    }
 }
 
 /// Host and port as a client on this machine reaches them.
