@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::{Sandbox, repository, text, update_golden};
+use support::{Sandbox, onnxruntime, repository, text, update_golden};
 
 /// A session: comments and `$ command` lines, each followed by what it said on
 /// stdout and stderr, and by its exit code unless that is 0.
@@ -129,10 +129,21 @@ fn messages_and_exit_codes() {
     replay("errors.console");
 }
 
+/// The verbs that the help of `words` names, with those below them.
+fn verbs(sandbox: &Sandbox, words: &str) -> Vec<String> {
+    let help = text(&shell(sandbox, &format!("sealserve {words} --help")).stdout);
+    let Some((_, list)) = help.split_once("\nCommands:\n") else { return vec![words.to_owned()] };
+    let names = list.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  "));
+    let names = names.filter_map(|line| line[2..].split(' ').next().filter(|name| !name.is_empty()));
+    names.flat_map(|name| verbs(sandbox, format!("{words} {name}").trim())).collect()
+}
+
 #[test]
 fn every_document_names_its_schema() {
     let sandbox = Sandbox::new();
+    let seen = std::cell::RefCell::new(String::new());
     let line = |line: &str, schema: &str| {
+        seen.borrow_mut().push_str(&format!("{line}\n"));
         let output = shell(&sandbox, line);
         let document: serde_json::Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|e| panic!("{line}: {e}: {}{}", text(&output.stdout), text(&output.stderr)));
@@ -181,6 +192,44 @@ fn every_document_names_its_schema() {
     line("sealserve cert verify ca/ca.pem --ca ca/ca.pem --format json", "cert.verify");
     line("sealserve cert check --format json", "cert.check");
     line("sealserve key revoke nobody --format json 2>&1", "error");
+    line("sealserve token mint --subject a --scope 'model:*:infer' -o t2 --format json", "token.mint");
+    line("sealserve model decrypt m.sealed -o m2.onnx --format json", "model.decrypt");
+    line("sealserve key create --use model -o k2 --format json", "key.create.file");
+    shell(&sandbox, "sealserve key create --use signer --out n2");
+    line("sealserve key public --signer-key n2 -o n2.pem --format json", "key.public");
+    let library = onnxruntime();
+    let library = library.display();
+    line(&format!("sealserve runtime check --runtime {library} --format json"), "runtime.check");
+    line(&format!("sealserve runtime install --from {library} --format json"), "runtime.install");
+
+    // "No" is an answer, too: a document of the same schema, and exit 3.
+    let no = |line: &str, schema: &str| {
+        let output = shell(&sandbox, line);
+        assert_eq!(output.status.code(), Some(3), "{line}: {}", text(&output.stderr));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{line}: {e}: {}{}", text(&output.stdout), text(&output.stderr)));
+        assert_eq!(document["schema"], format!("sealserve.{schema}/v1"), "{line}");
+        assert_eq!(document["verified"], false, "{line}");
+        let failure: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(document["error"], failure["error"], "{line}");
+    };
+    no("sealserve token verify t --audience other --issuer other --format json", "token.verify");
+    no("echo nonsense > bad; sealserve model verify bad --format json", "model.verify");
+    no("sealserve request verify https://other.example/ -H @f --format json", "request.verify");
+    no(&format!("sealserve runtime check --runtime {library} --device cuda:9 --format json"), "runtime.check");
+    let refused = shell(&sandbox, "sealserve cert verify ca/ca.pem --ca ../home/pki/ca.pem --format json");
+    let document: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!((refused.status.code(), &document["verified"]), (Some(3), &false.into()));
+    let text_only = shell(&sandbox, "sealserve model verify bad");
+    assert_eq!((text_only.status.code(), text_only.stdout.len()), (Some(3), 0));
+
+    // No verb is left out. These are tried where a server runs; one is JSON itself.
+    let elsewhere = ["serve", "status", "request send", "key jwks"];
+    let verbs = verbs(&sandbox, "");
+    assert!(verbs.len() > 35, "{verbs:?}");
+    for verb in verbs.iter().filter(|verb| !elsewhere.contains(&verb.as_str())) {
+        assert!(seen.borrow().contains(&format!("sealserve {verb} ")), "nothing is known of `{verb}`");
+    }
 }
 
 #[test]

@@ -25,7 +25,8 @@ use std::io::IsTerminal;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::context::Context;
-use crate::output::{self, Failure, Format, Output};
+use crate::error::Kind;
+use crate::output::{self, Document, Failure, Format, Output};
 
 /// Secure model serving in one binary.
 #[derive(Debug, Parser)]
@@ -156,9 +157,9 @@ fn unwritten(error: std::io::Error, output: Output) -> u8 {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         return exit::DONE;
     }
-    let failure = Failure::new(crate::error::Kind::Failed, error.to_string());
+    let failure = Failure::new(Kind::Failed, error.to_string());
     output.failure(&failure.context("cannot write to standard output"));
-    exit::code(crate::error::Kind::Failed)
+    exit::code(Kind::Failed)
 }
 
 /// Reads the arguments, and keeps from other programs what they say is secret.
@@ -189,6 +190,16 @@ type Outcome<T = ()> = Result<T, Stop>;
 /// The usual form of a file that is an answer.
 fn written(result: std::io::Result<()>) -> Outcome {
     result.map_err(Stop::Output)
+}
+
+/// The outcome of a verb that answers with `D`. "No" is an answer too, and has its document.
+fn answered<D: Document>(context: &Context, outcome: Outcome) -> Outcome {
+    if let Err(Stop::Failure(failure)) = &outcome
+        && failure.conclusion() == Kind::Negative
+    {
+        written(context.output.refusal::<D>(failure))?;
+    }
+    outcome
 }
 
 fn wants_color(choice: ColorArg) -> bool {

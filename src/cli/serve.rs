@@ -1,5 +1,6 @@
 //! `serve`: from a configuration, or from nothing but a model.
 
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::Outcome;
+use super::{Outcome, written};
 use super::context::{self, Context};
 use super::model::read_trusted;
 use super::runtime::{self, Choice};
@@ -23,7 +24,7 @@ use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyringError, RootKey};
 use crate::ops::{self, DevHome, DevRequest};
-use crate::output::Failure;
+use crate::output::{Document, Failure, ShownPath};
 use crate::runtime::pins::Flavor;
 use crate::runtime::{Placement, Runtime};
 use crate::server;
@@ -62,6 +63,21 @@ pub(super) struct Serve {
 struct Ready<'a> {
     pid: u32,
     url: &'a str,
+}
+
+/// What `--check` found in order.
+#[derive(Serialize)]
+struct CheckDocument {
+    config: ShownPath,
+    models: Vec<String>,
+}
+
+impl Document for CheckDocument {
+    const SCHEMA: &'static str = "sealserve.serve.check/v1";
+
+    fn text(&self, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Serve {
@@ -116,7 +132,8 @@ impl Serve {
         if self.check {
             server::check(options)?;
             context.output.note(&format!("{} is sound", path.display()));
-            return Ok(());
+            let models = config.models.iter().map(|model| model.name.clone()).collect();
+            return written(context.output.document(&CheckDocument { config: path.into(), models }));
         }
         server::run(options, |url, _| {
             context.output.note(&format!("serving on {url}"));

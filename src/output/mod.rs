@@ -60,6 +60,14 @@ struct Tagged<'a, T> {
     document: &'a T,
 }
 
+/// The answer "no", where a verb that verifies has no more to say.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    verified: bool,
+    #[serde(flatten)]
+    failure: &'a Failure,
+}
+
 impl Output {
     /// Documents in `format`; messages in colour when `color`; only errors when `quiet`.
     pub fn new(format: Format, color: bool, quiet: bool) -> Self {
@@ -82,6 +90,18 @@ impl Output {
             }
         }
         print(&bytes)
+    }
+
+    /// Writes the answer "no" of a verb that answers with `D`. People read `failure` on
+    /// stderr; programs get a document of the same schema with `verified` false.
+    pub fn refusal<D: Document>(&self, failure: &Failure) -> io::Result<()> {
+        if !self.is_json() {
+            return Ok(());
+        }
+        let document = &Refusal { verified: false, failure };
+        let mut text = serde_json::to_vec_pretty(&Tagged { schema: D::SCHEMA, document })?;
+        text.push(b'\n');
+        print(&text)
     }
 
     /// Writes one line of data to stdout, whatever the format. A server goes on where

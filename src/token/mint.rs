@@ -63,6 +63,11 @@ impl SigningKey {
         Self { key: EncodingKey::from_ec_der(key.secret.expose()), kid: key.kid.clone() }
     }
 
+    /// The key's name in tokens.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
     /// Signs a token that grants `grant` from `now` on.
     pub fn mint(&self, grant: &Grant, now: UnixSeconds) -> Result<(SecretBytes, Claims), TokenError> {
         let (given, limit) = (grant.lifetime.as_secs(), DEFAULT_MAX_TOKEN_LIFETIME.as_secs());
