@@ -23,7 +23,8 @@ use crate::error::Diagnose;
 pub use atomic::{AtomicFile, Existing, remove_same, write};
 pub use descriptor::{keep_descriptor, read_descriptor, read_stdin};
 pub use private::{
-    parent_directory, private_directory, require_private_directory, require_writable, require_writable_directory,
+    parent_directory, private_directory, require_private_directory, require_writable,
+    require_writable_directory,
 };
 pub use read::{open_regular, read, read_judged, read_secret};
 pub use steady::{Moment, Steady};

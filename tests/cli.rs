@@ -216,7 +216,10 @@ fn every_document_names_its_schema() {
     no("sealserve token verify t --audience other --issuer other --format json", "token.verify");
     no("echo nonsense > bad; sealserve model verify bad --format json", "model.verify");
     no("sealserve request verify https://other.example/ -H @f --format json", "request.verify");
-    no(&format!("sealserve runtime check --runtime {library} --device cuda:9 --format json"), "runtime.check");
+    no(
+        &format!("sealserve runtime check --runtime {library} --device cuda:9 --format json"),
+        "runtime.check",
+    );
     let refused = shell(&sandbox, "sealserve cert verify ca/ca.pem --ca ../home/pki/ca.pem --format json");
     let document: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
     assert_eq!((refused.status.code(), &document["verified"]), (Some(3), &false.into()));
@@ -229,6 +232,47 @@ fn every_document_names_its_schema() {
     assert!(verbs.len() > 35, "{verbs:?}");
     for verb in verbs.iter().filter(|verb| !elsewhere.contains(&verb.as_str())) {
         assert!(seen.borrow().contains(&format!("sealserve {verb} ")), "nothing is known of `{verb}`");
+    }
+}
+
+#[test]
+fn what_a_server_will_refuse_is_warned_of_and_encrypted() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    let good = fs::read(repository().join("testdata/digits.onnx")).unwrap();
+    sandbox.write("cwd/good.onnx", &good);
+    sandbox.write("cwd/cut.onnx", &good[..good.len() / 2]);
+    sandbox.write("cwd/empty.onnx", "");
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n";
+    sandbox.write("cwd/lfs.onnx", pointer);
+    sandbox.write("cwd/page.onnx", "<!DOCTYPE html><html></html>");
+    sandbox.write("cwd/many/model.onnx", &good);
+    sandbox.write("cwd/many/vocabulary.bin", pointer);
+    for (arguments, said) in [
+        ("good.onnx", None),
+        ("good.onnx --name fine --detached p", None),
+        ("many --name fine", Some("'many/vocabulary.bin' is a pointer of Git LFS")),
+        ("cut.onnx", Some("cut short")),
+        ("empty.onnx", Some("is empty")),
+        ("lfs.onnx", Some("git lfs pull")),
+        ("page.onnx", Some("HTML")),
+        ("good.onnx --name 'a b'", Some("by the name 'a b'")),
+        ("good.onnx --name a/b --detached p2", Some("by the name 'a/b'")),
+        ("many --name .many", Some("by the name '.many'")),
+        ("good.onnx --model-version 'v 1'", Some("by the version 'v 1'")),
+        ("- --name ä < good.onnx", Some("by the name 'ä'")),
+        // What is something else on purpose is not held against it.
+        ("page.onnx --media-type text/html", None),
+    ] {
+        let output = shell(&sandbox, &format!("sealserve model encrypt {arguments} -o out.sealed --force"));
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{arguments}: {stderr}");
+        match said {
+            None => assert!(!stderr.contains("warning:"), "{arguments}: {stderr}"),
+            Some(said) => {
+                assert!(stderr.contains("warning:") && stderr.contains(said), "{arguments}: {stderr}")
+            }
+        }
     }
 }
 

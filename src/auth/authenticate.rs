@@ -81,7 +81,9 @@ impl Authenticator {
             known
         } else {
             let principal = self.verify(text, now)?;
-            fingerprint.into_iter().for_each(|name| self.verified.insert(name, principal.clone()));
+            if let Some(fingerprint) = fingerprint {
+                self.verified.insert(fingerprint, principal.clone());
+            }
             principal
         };
         // The cache holds nothing else.

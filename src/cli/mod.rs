@@ -148,12 +148,12 @@ fn run() -> u8 {
             output.failure(&failure);
             exit::code(failure.conclusion())
         }
-        Err(Stop::Output(error)) => unwritten(error, output),
+        Err(Stop::Output(error)) => unwritten(&error, output),
     }
 }
 
 /// How to end where standard output took no answer. Whoever closes the pipe has read enough.
-fn unwritten(error: std::io::Error, output: Output) -> u8 {
+fn unwritten(error: &std::io::Error, output: Output) -> u8 {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         return exit::DONE;
     }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::{Outcome, written};
 use super::context::{self, Context};
 use super::model::read_trusted;
 use super::runtime::{self, Choice};
 use super::secret;
+use super::{Outcome, written};
 use crate::command::Program;
 use crate::config::{
     AuditTable, Config, Home, KeyringTable, KeysTable, LimitsTable, ModelTable, RuntimeTable, SigningTable,

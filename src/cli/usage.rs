@@ -21,7 +21,7 @@ pub(super) fn report(error: &clap::Error) -> u8 {
     }
     let format = if wants_json(std::env::args_os()) { Format::Json } else { Format::Text };
     let printed = output::print(error.render().to_string().as_bytes());
-    printed.map_or_else(|error| unwritten(error, Output::new(format, false, false)), |()| exit::DONE)
+    printed.map_or_else(|error| unwritten(&error, Output::new(format, false, false)), |()| exit::DONE)
 }
 
 /// Whether `arguments`, of which not all could be understood, ask for JSON.

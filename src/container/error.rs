@@ -253,10 +253,9 @@ impl Fault {
             Self::Commitment => {
                 "is this the payload of this header? Else it was damaged or changed; restore it from a copy you trust"
             }
-            Self::Preamble(_)
-            | Self::HeaderTrailing
-            | Self::BothSlotsDamaged
-            | Self::Chunk(_) => "the file was damaged or changed; restore it from a copy you trust",
+            Self::Preamble(_) | Self::HeaderTrailing | Self::BothSlotsDamaged | Self::Chunk(_) => {
+                "the file was damaged or changed; restore it from a copy you trust"
+            }
         }
     }
 }

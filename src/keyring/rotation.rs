@@ -80,7 +80,8 @@ impl Keyring {
             return Err(KeyringError::NoOwner);
         }
         // It is compared with the subjects of tokens, and is written to logs.
-        let is_name = |text: &str| !text.is_empty() && text.len() <= OWNER && !text.contains(char::is_control);
+        let is_name =
+            |text: &str| !text.is_empty() && text.len() <= OWNER && !text.contains(char::is_control);
         if new.owner.as_deref().is_some_and(|owner| !is_name(owner)) {
             return Err(KeyringError::Owner { limit: OWNER });
         }

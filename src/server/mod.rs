@@ -31,9 +31,9 @@ mod v2;
 mod work;
 
 pub use app::{KeyringStatus, Status};
+pub use check::check;
 pub use control::{ControlError, query};
 pub use error::ServerError;
-pub use check::check;
 pub use run::{Options, run};
 
 /// Whether the kernel keeps this process's memory off every disk.

@@ -84,7 +84,8 @@ impl Create {
             if path == Path::new("-") {
                 return Ok(());
             }
-            let document = WrittenDocument { kid: created.kid, usage: self.usage, output: path.clone().into() };
+            let document =
+                WrittenDocument { kid: created.kid, usage: self.usage, output: path.clone().into() };
             return written(context.output.document(&document));
         }
         let store = context.store()?;

@@ -104,7 +104,11 @@ impl Document for DecryptDocument {
 }
 
 /// Decrypts an archive into a new directory.
-fn restore(context: &Context, unlocked: Unlocked<File>, path: &Path) -> Outcome<(u64, Option<usize>, String)> {
+fn restore(
+    context: &Context,
+    unlocked: Unlocked<File>,
+    path: &Path,
+) -> Outcome<(u64, Option<usize>, String)> {
     let directory = AtomicDirectory::create(path)?;
     let progress = context.output.progress("decrypting");
     let (bytes, manifest) = ops::restore(unlocked, directory, &progress)?;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::scalar::{ARRAY, OBJECT, Other, Scalar, fit, Number, unfit};
+use super::scalar::{ARRAY, Number, OBJECT, Other, Scalar, fit, unfit};
 use crate::runtime::{DataType, Tensor, TensorData, of_type};
 
 /// Why the elements of a tensor could not be read.
@@ -19,11 +19,7 @@ pub(super) struct Unread {
 
 /// Reads the elements of a tensor of `shape`, and says how many there are. Of those
 /// that a tensor of `shape` does not have, none is kept.
-pub(super) fn read(
-    text: &str,
-    data_type: DataType,
-    shape: &[usize],
-) -> Result<(TensorData, usize), Unread> {
+pub(super) fn read(text: &str, data_type: DataType, shape: &[usize]) -> Result<(TensorData, usize), Unread> {
     let most = room(text, shape);
     let mut seen = 0;
     let data = of_type!(data_type, flat(text, most, &mut seen)?);

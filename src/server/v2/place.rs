@@ -78,8 +78,9 @@ impl<'a> Document<'a> {
     fn place(self, part: &[u8], error: &serde_json::Error) -> (usize, usize) {
         let offset = part.as_ptr().addr().checked_sub(self.0.as_ptr().addr());
         let before = offset.and_then(|offset| self.0.get(..offset)).unwrap_or_default();
-        let lines = before.iter().filter(|byte| **byte == b'\n').count();
-        let columns = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let mut lines = before.split(|byte| *byte == b'\n');
+        let columns = lines.next_back().unwrap_or_default().len();
+        let lines = lines.count();
         match error.line() {
             0 | 1 => (lines + 1, columns + error.column()),
             line => (lines + line, error.column()),

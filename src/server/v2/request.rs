@@ -240,11 +240,11 @@ fn parse(form: Form, body: &[u8], specs: &[TensorSpec], memory: &mut Share) -> R
     let id = string(whole, request.id, &[Step::Member("id")])?;
     let parameters = Parameters::read(whole, request.parameters, &[])?;
     let all = parameters.binary_data_output.unwrap_or(false);
-    let (mut names, mut named) = (Vec::with_capacity(outputs.len()), Vec::with_capacity(outputs.len()));
+    let (mut wanted, mut named) = (Vec::with_capacity(outputs.len()), Vec::with_capacity(outputs.len()));
     for (index, Members(output)) in outputs.into_iter().enumerate() {
         let path = [Step::Member("outputs"), Step::Element(index)];
         let parameters = Parameters::read(whole, output.parameters, &path)?;
-        names.push(string(whole, output.name, &[&path[..], &[Step::Member("name")]].concat())?);
+        wanted.push(string(whole, output.name, &[&path[..], &[Step::Member("name")]].concat())?);
         named.push(parameters.binary_data.unwrap_or(all));
     }
     let inputs = inputs.into_iter().enumerate().map(|(index, Members(input))| {
@@ -254,7 +254,7 @@ fn parse(form: Form, body: &[u8], specs: &[TensorSpec], memory: &mut Share) -> R
     let inputs = inputs.collect::<Result<_, _>>()?;
     data.end()?;
     let forms = OutputForms { named, all };
-    Ok(Inference { id: Some(id).filter(|id| !id.is_empty()), inputs, outputs: names, forms })
+    Ok(Inference { id: Some(id).filter(|id| !id.is_empty()), inputs, outputs: wanted, forms })
 }
 
 /// The tensor that `input` is, to which `path` leads; binary data is taken from `rest`.
@@ -287,9 +287,7 @@ fn tensor(
             }
             Ok(Tensor::new(name, shape, data)?)
         }
-        (None, Some(Size(size))) => {
-            binary::tensor(&name, data_type, shape, rest.take(size, &shown)?, memory)
-        }
+        (None, Some(Size(size))) => binary::tensor(&name, data_type, shape, rest.take(size, &shown)?, memory),
         (Some(_), Some(_)) => {
             Err(Fault::malformed(format!("input '{shown}' has both data and binary_data_size")))
         }
@@ -349,9 +347,18 @@ mod tests {
             (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP31","data":[1]}]}"#, "unknown datatype"),
             (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32"}]}"#, "no data"),
             (r#"{"inputs":[{"name":"x","shape":[2],"datatype":"FP32","data":[1]}]}"#, "elements"),
-            (r#"{"inputs":[{"name":"x","shape":[-1],"datatype":"FP32","data":[1]}]}"#, "non-negative integer"),
-            (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e39]}]}"#, "a number that FP32 holds, found 1e39"),
-            (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e999]}]}"#, "larger than a double holds"),
+            (
+                r#"{"inputs":[{"name":"x","shape":[-1],"datatype":"FP32","data":[1]}]}"#,
+                "non-negative integer",
+            ),
+            (
+                r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e39]}]}"#,
+                "a number that FP32 holds, found 1e39",
+            ),
+            (
+                r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1e999]}]}"#,
+                "larger than a double holds",
+            ),
             (
                 r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[NaN]}]}"#,
                 "expected a JSON value",
@@ -400,22 +407,34 @@ mod tests {
                 format!("expected {size}, found -5"),
             ),
             (body(&format!("{good},")), "inputs[1]", "trailing comma".into()),
-            (body(good) + "7", "the body is no inference request", "more follows where the JSON must end".into()),
+            (
+                body(good) + "7",
+                "the body is no inference request",
+                "more follows where the JSON must end".into(),
+            ),
             ("[]".into(), "the body is no inference request", "expected an object, found an array".into()),
         ] {
             let message = refused(&body);
             assert!(message.starts_with(&format!("{path}: {what} (line ")), "{body}: {message}");
-            for rust in ["usize", "u64", "sequence", "map,", "invalid type", "invalid value", "EOF", "at line"] {
+            for rust in
+                ["usize", "u64", "sequence", "map,", "invalid type", "invalid value", "EOF", "at line"]
+            {
                 assert!(!message.contains(rust), "{message}");
             }
         }
         for (body, place) in [
-            (r#"{"inputs":[{"name":"x","shape":[1,-1],"datatype":"INT8","data":[]}]}"#, "(line 1, column 36)"),
+            (
+                r#"{"inputs":[{"name":"x","shape":[1,-1],"datatype":"INT8","data":[]}]}"#,
+                "(line 1, column 36)",
+            ),
             ("{\"inputs\":[\n{\"shape\":[\n-1]}]}", "(line 3, column 2)"),
             // What is read later is at the same place of the same body.
             (r#"{"inputs":[],"parameters":{"binary_data_output":1}}"#, "(line 1, column 49)"),
             ("{\"inputs\":[],\n\"parameters\":{\n\"binary_data_output\":1}}", "(line 3, column 22)"),
-            (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[300]}]}"#, "(line 1, column 64)"),
+            (
+                r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[300]}]}"#,
+                "(line 1, column 64)",
+            ),
         ] {
             assert!(refused(body).ends_with(place), "{body}: {}", refused(body));
             let detail = read(body).unwrap_err().detail.unwrap();
@@ -433,9 +452,8 @@ mod tests {
             let head = json(datatype, &format!(r#""parameters":{{"binary_data_size":{}}}"#, data.len()));
             (Form::Mixed(head.len()), [&head[..], data].concat())
         };
-        let raw = |data_type| {
-            [TensorSpec { name: "x".into(), data_type, shape: vec![-1], dimensions: Vec::new() }]
-        };
+        let raw =
+            |data_type| [TensorSpec { name: "x".into(), data_type, shape: vec![-1], dimensions: Vec::new() }];
         for ((form, body), specs, cost) in [
             ((Form::Json, json("INT64", r#""data":[1,1,1,1,1,1,1,1,1]"#)), vec![], 72),
             ((Form::Json, json("BYTES", r#""data":["","","","","","","","",""]"#)), vec![], 9 * 192 + 3 * 28),
