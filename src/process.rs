@@ -1,8 +1,9 @@
 //! What holds for the whole process.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// No core dump, and no other process of this user may read the memory. Best
@@ -14,10 +15,10 @@ pub fn keep_memory_private() {
 
 static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether there was no standard output when the process began. What is written to it
+/// Fails where there was no standard output when the process began. What is written to it
 /// since is lost: the standard library opened /dev/null in its place.
-pub fn began_without_stdout() -> bool {
-    STDOUT_CLOSED.load(Ordering::Relaxed)
+pub fn require_stdout() -> io::Result<()> {
+    if STDOUT_CLOSED.load(Ordering::Relaxed) { Err(Errno::BADF.into()) } else { Ok(()) }
 }
 
 /// The loader calls it before `main`, and so before the standard library: afterwards, a

@@ -5,13 +5,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-use rustix::io::Errno;
-
 /// Standard output, without a buffer.
 pub fn stdout() -> io::Result<File> {
-    if crate::process::began_without_stdout() {
-        return Err(Errno::BADF.into());
-    }
+    crate::process::require_stdout()?;
     io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }
 

@@ -212,7 +212,9 @@ pub fn check_inputs(specs: &[TensorSpec], inputs: &[Tensor]) -> Result<(), RunEr
     }
     match specs.iter().find(|spec| inputs.iter().all(|tensor| tensor.name() != spec.name)) {
         Some(missing) => Err(RunError::MissingInput { name: missing.name.clone() }),
-        None => dimensions::check(specs, inputs),
+        None => {
+            dimensions::check(specs.iter().map(|spec| (spec.name.as_str(), &spec.dimensions[..])), inputs)
+        }
     }
 }
 

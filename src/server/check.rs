@@ -6,14 +6,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::ServerError;
 use super::models;
-use super::run::{Options, Prepared, not_listening, prepare};
-use super::{ServerError, control};
-use crate::audit::AuditError;
+use super::places::{not_listening, require_places};
+use super::run::{Options, Prepared, prepare};
 use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Home};
-use crate::fs::{self, FsError};
+use crate::config::Home;
 use crate::pki;
 
 /// Does everything that [`run`](super::run()) does before it takes requests, and lets it
@@ -30,16 +29,6 @@ pub fn check(options: Options<'_>) -> Result<(), ServerError> {
     let Prepared { registry, .. } = prepare(options, &SystemClock, &replay)?;
     models::withdrawn(&registry).for_each(|(model, refusal)| models::warn_withdrawn(model, &refusal));
     Ok(())
-}
-
-/// Fails where a file that a server writes cannot be written.
-pub(super) fn require_places(home: &Home, config: &Config) -> Result<(), ServerError> {
-    control::require_place(&home.control_socket())?;
-    fs::require_writable_directory(&home.state())?;
-    fs::require_writable(&config.audit.path).map_err(|error| match error {
-        FsError::Io { path, source, .. } => AuditError::Open { path, source }.into(),
-        other => ServerError::File(other),
-    })
 }
 
 /// Fails unless the certificate at `path` is valid now. A server would start all the same,

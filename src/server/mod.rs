@@ -22,6 +22,7 @@ mod host;
 mod ledger;
 mod looks;
 mod models;
+mod places;
 mod refusals;
 mod run;
 mod signature;

@@ -20,8 +20,9 @@ use super::follow::KeyringReader;
 use super::followers::Followers;
 use super::looks::Looks;
 use super::models::{self, Loader};
+use super::places::{not_listening, require_places};
 use super::refusals::Refusals;
-use super::{ServerError, accept, check, control, follow, host, tls, v2};
+use super::{ServerError, accept, control, follow, host, tls, v2};
 use crate::audit::{self, Log};
 use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock};
@@ -75,7 +76,7 @@ pub fn run(
     let address = listener.local_addr().map_err(|source| ServerError::Start { source })?;
     let url = format!("https://{}", authority(config, address));
     let _alone = lock(home)?;
-    check::require_places(home, config)?;
+    require_places(home, config)?;
     // The server before this one has ended, and accepts nothing any more.
     let replay = Arc::new(ReplayMemory::new(clock.unix(), config.signing.nonces));
 
@@ -241,14 +242,6 @@ fn follow_files(
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
     TcpListener::bind(address).await.map_err(not_listening(address))
-}
-
-/// Why nothing can listen on `address`.
-pub(super) fn not_listening(address: SocketAddr) -> impl FnOnce(std::io::Error) -> ServerError {
-    move |source| match source.kind() {
-        std::io::ErrorKind::AddrInUse => ServerError::PortTaken { address },
-        _ => ServerError::Listen { address, source },
-    }
 }
 
 /// Host and port as a client on this machine reaches them.

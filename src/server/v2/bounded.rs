@@ -8,14 +8,8 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::place::{Path, Step};
+use super::path::{Path, Read, Step};
 use super::scalar::{ARRAY, OBJECT, Other};
-
-/// What can be read from one JSON value. `path` leads to the value, and stays where it is
-/// when reading fails.
-pub(super) trait Read<'de>: Sized {
-    fn read<D: Deserializer<'de>>(deserializer: D, path: &mut Path) -> Result<Self, D::Error>;
-}
 
 /// Reads a value of a map or an array, to which `path` leads.
 struct Next<'p, T>(&'p mut Path, PhantomData<T>);

@@ -3,6 +3,7 @@
 mod binary;
 mod bounded;
 mod json;
+mod path;
 mod place;
 mod request;
 mod response;

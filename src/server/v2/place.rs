@@ -1,50 +1,9 @@
-//! Where in a request's JSON something is wrong: the path that leads to it, its line and
-//! its column.
-
-use std::fmt;
+//! A request's JSON, and where in it something is wrong: by path, line and column.
 
 use serde_json::error::Category;
 
-use super::bounded::Read;
+use super::path::{Path, Read};
 use crate::server::fault::Fault;
-
-/// One step into a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    Member(&'static str),
-    Element(usize),
-}
-
-/// Leads from the whole of a document to a value.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Path(Vec<Step>);
-
-impl Path {
-    pub(super) fn of(steps: &[Step]) -> Self {
-        Self(steps.to_vec())
-    }
-
-    pub(super) fn enter(&mut self, step: Step) {
-        self.0.push(step);
-    }
-
-    pub(super) fn leave(&mut self) {
-        self.0.pop();
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Member(name) if position == 0 => f.write_str(name)?,
-                Step::Member(name) => write!(f, ".{name}")?,
-                Step::Element(index) => write!(f, "[{index}]")?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A JSON document, parts of which are read one by one.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,7 @@ use std::marker::PhantomData;
 use half::{bf16, f16};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::bounded::Read;
-use super::place::Path;
+use super::path::{Path, Read};
 
 /// What is made of a number, a boolean or a string. `None` where it does not fit.
 pub(super) trait Scalar: Sized {
