@@ -121,7 +121,7 @@ pub enum ContainerError {
 pub enum Fault {
     #[error("it is not a sealed model")]
     NotSealed,
-    #[error("it is cut short: it has {0} bytes, and a sealed model begins with 8")]
+    #[error("it is cut short: it holds {0} of the 8 bytes that a sealed model begins with")]
     MagicTruncated(usize),
     #[error("format version {0} is not supported")]
     Version(u16),
