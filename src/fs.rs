@@ -22,7 +22,10 @@ use crate::error::{Diagnose, shell_path};
 
 pub use atomic::{AtomicFile, Existing, remove_same, write};
 pub use descriptor::{keep_descriptor, read_descriptor, read_stdin};
-pub use private::{parent_directory, private_directory, require_private_directory};
+pub use private::{
+    parent_directory, private_directory, require_private_directory, require_writable,
+    require_writable_directory,
+};
 pub use read::{open_regular, read, read_judged, read_own_secret, read_secret};
 pub use steady::{Moment, Steady};
 pub use tree::{AtomicDirectory, open_beneath};

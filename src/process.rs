@@ -1,7 +1,9 @@
 //! What holds for the whole process.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
 /// No core dump, and no other process of this user may read the memory. Best
@@ -37,6 +39,28 @@ pub fn release_after_peak() {
         release_freed_memory();
     }
 }
+
+static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Fails where there was no standard output when the process began. What is written to it
+/// since is lost: the standard library opened /dev/null in its place.
+pub fn require_stdout() -> io::Result<()> {
+    if STDOUT_CLOSED.load(Ordering::Relaxed) { Err(Errno::BADF.into()) } else { Ok(()) }
+}
+
+/// The loader calls it before `main`, and so before the standard library: afterwards, a
+/// closed descriptor looks like one that the caller opened to /dev/null.
+#[expect(unsafe_code, reason = "nothing else runs before the standard library does")]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = {
+    extern "C" fn look() {
+        // SAFETY: it takes numbers, and fails for a descriptor that is not open.
+        let closed = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1;
+        STDOUT_CLOSED.store(closed, Ordering::Relaxed);
+    }
+    look
+};
 
 /// Ends the process at once. What libraries would do at an exit is left out: threads are
 /// still there, and with ONNX Runtime taken down under them, it seems, a server that had

@@ -348,9 +348,9 @@ fn a_detached_payload_belongs_to_its_header() {
     };
     let (head, body) = (fs::read(&header).unwrap(), fs::read(&payload).unwrap());
     let cut = sandbox.write("cut", &body[..body.len() - 1]);
-    refused(&header, cut.to_str().unwrap(), 1, "promise");
+    refused(&header, cut.to_str().unwrap(), 1, "cut short");
     let longer = sandbox.write("longer", [&body[..], b"x"].concat());
-    refused(&header, longer.to_str().unwrap(), 1, "promise");
+    refused(&header, longer.to_str().unwrap(), 1, "longer than it was made");
     let mut flipped = body.clone();
     flipped[20_000] ^= 1;
     let flipped = sandbox.write("flipped", flipped);

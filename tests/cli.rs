@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::{Sandbox, repository, text, update_golden};
+use support::{Sandbox, onnxruntime, repository, text, update_golden};
 
 /// A session: comments and `$ command` lines, each followed by what it said on
 /// stdout and stderr, and by its exit code unless that is 0.
@@ -129,10 +129,21 @@ fn messages_and_exit_codes() {
     replay("errors.console");
 }
 
+/// The verbs that the help of `words` names, with those below them.
+fn verbs(sandbox: &Sandbox, words: &str) -> Vec<String> {
+    let help = text(&shell(sandbox, &format!("sealserve {words} --help")).stdout);
+    let Some((_, list)) = help.split_once("\nCommands:\n") else { return vec![words.to_owned()] };
+    let names = list.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  "));
+    let names = names.filter_map(|line| line[2..].split(' ').next().filter(|name| !name.is_empty()));
+    names.flat_map(|name| verbs(sandbox, format!("{words} {name}").trim())).collect()
+}
+
 #[test]
 fn every_document_names_its_schema() {
     let sandbox = Sandbox::new();
+    let seen = std::cell::RefCell::new(String::new());
     let line = |line: &str, schema: &str| {
+        seen.borrow_mut().push_str(&format!("{line}\n"));
         let output = shell(&sandbox, line);
         let document: serde_json::Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|e| panic!("{line}: {e}: {}{}", text(&output.stdout), text(&output.stderr)));
@@ -181,6 +192,88 @@ fn every_document_names_its_schema() {
     line("sealserve cert verify ca/ca.pem --ca ca/ca.pem --format json", "cert.verify");
     line("sealserve cert check --format json", "cert.check");
     line("sealserve key revoke nobody --format json 2>&1", "error");
+    line("sealserve token mint --subject a --scope 'model:*:infer' -o t2 --format json", "token.mint");
+    line("sealserve model decrypt m.sealed -o m2.onnx --format json", "model.decrypt");
+    line("sealserve key create --use model -o k2 --format json", "key.create.file");
+    shell(&sandbox, "sealserve key create --use signer --out n2");
+    line("sealserve key public --signer-key n2 -o n2.pem --format json", "key.public");
+    let library = onnxruntime();
+    let library = library.display();
+    line(&format!("sealserve runtime check --runtime {library} --format json"), "runtime.check");
+    line(&format!("sealserve runtime install --from {library} --format json"), "runtime.install");
+
+    // "No" is an answer, too: a document of the same schema, and exit 3.
+    let no = |line: &str, schema: &str| {
+        let output = shell(&sandbox, line);
+        assert_eq!(output.status.code(), Some(3), "{line}: {}", text(&output.stderr));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{line}: {e}: {}{}", text(&output.stdout), text(&output.stderr)));
+        assert_eq!(document["schema"], format!("sealserve.{schema}/v1"), "{line}");
+        assert_eq!(document["verified"], false, "{line}");
+        let failure: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(document["error"], failure["error"], "{line}");
+    };
+    no("sealserve token verify t --audience other --issuer other --format json", "token.verify");
+    no("echo nonsense > bad; sealserve model verify bad --format json", "model.verify");
+    no("sealserve request verify https://other.example/ -H @f --format json", "request.verify");
+    no(
+        &format!("sealserve runtime check --runtime {library} --device cuda:9 --format json"),
+        "runtime.check",
+    );
+    let refused = shell(&sandbox, "sealserve cert verify ca/ca.pem --ca ../home/pki/ca.pem --format json");
+    let document: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!((refused.status.code(), &document["verified"]), (Some(3), &false.into()));
+    let text_only = shell(&sandbox, "sealserve model verify bad");
+    assert_eq!((text_only.status.code(), text_only.stdout.len()), (Some(3), 0));
+
+    // No verb is left out. These are tried where a server runs; one is JSON itself.
+    let elsewhere = ["serve", "status", "request send", "key jwks"];
+    let verbs = verbs(&sandbox, "");
+    assert!(verbs.len() > 35, "{verbs:?}");
+    for verb in verbs.iter().filter(|verb| !elsewhere.contains(&verb.as_str())) {
+        assert!(seen.borrow().contains(&format!("sealserve {verb} ")), "nothing is known of `{verb}`");
+    }
+}
+
+#[test]
+fn what_a_server_will_refuse_is_warned_of_and_encrypted() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    let good = fs::read(repository().join("testdata/digits.onnx")).unwrap();
+    sandbox.write("cwd/good.onnx", &good);
+    sandbox.write("cwd/cut.onnx", &good[..good.len() / 2]);
+    sandbox.write("cwd/empty.onnx", "");
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n";
+    sandbox.write("cwd/lfs.onnx", pointer);
+    sandbox.write("cwd/page.onnx", "<!DOCTYPE html><html></html>");
+    sandbox.write("cwd/many/model.onnx", &good);
+    sandbox.write("cwd/many/vocabulary.bin", pointer);
+    for (arguments, said) in [
+        ("good.onnx", None),
+        ("good.onnx --name fine --detached p", None),
+        ("many --name fine", Some("'many/vocabulary.bin' is a pointer of Git LFS")),
+        ("cut.onnx", Some("cut short")),
+        ("empty.onnx", Some("is empty")),
+        ("lfs.onnx", Some("git lfs pull")),
+        ("page.onnx", Some("HTML")),
+        ("good.onnx --name 'a b'", Some("by the name 'a b'")),
+        ("good.onnx --name a/b --detached p2", Some("by the name 'a/b'")),
+        ("many --name .many", Some("by the name '.many'")),
+        ("good.onnx --model-version 'v 1'", Some("by the version 'v 1'")),
+        ("- --name ä < good.onnx", Some("by the name 'ä'")),
+        // What is something else on purpose is not held against it.
+        ("page.onnx --media-type text/html", None),
+    ] {
+        let output = shell(&sandbox, &format!("sealserve model encrypt {arguments} -o out.sealed --force"));
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{arguments}: {stderr}");
+        match said {
+            None => assert!(!stderr.contains("warning:"), "{arguments}: {stderr}"),
+            Some(said) => {
+                assert!(stderr.contains("warning:") && stderr.contains(said), "{arguments}: {stderr}")
+            }
+        }
+    }
 }
 
 #[test]
@@ -418,6 +511,10 @@ fn a_full_device_is_an_error_that_names_stdout() {
         "model inspect m.sealed",
         "cert inspect ../home/pki/ca.pem",
         "completion bash",
+        "--version",
+        "key --help",
+        "token mint --subject a --scope 'model:*:infer' -o -",
+        "model decrypt m.sealed -o -",
     ] {
         let output = shell(&sandbox, &format!("sealserve {line} > /dev/full"));
         let said = text(&output.stderr);
@@ -428,6 +525,50 @@ fn a_full_device_is_an_error_that_names_stdout() {
         );
         assert!(said.contains("cause: No space left on device"), "{line}: {said}");
     }
+}
+
+/// A descriptor that is closed at the start is not /dev/null, which takes everything.
+#[test]
+fn a_closed_stdout_is_an_error_and_dev_null_is_none() {
+    let sandbox = Sandbox::new();
+    sandbox.init("");
+    sandbox.write("cwd/m.onnx", "model");
+    shell(&sandbox, "sealserve model encrypt m.onnx");
+    for line in [
+        "key list",
+        "key list --format json",
+        "key jwks",
+        "key create --use model -o -",
+        "token mint --subject a --scope 'model:*:infer' -o -",
+        "apikey create --subject a --scope 'model:*:infer' -o -",
+        "apikey list",
+        "model decrypt m.sealed",
+        "model decrypt m.sealed -o -",
+        "model encrypt m.onnx --name m -o -",
+        "model inspect m.sealed",
+        "model verify m.sealed",
+        "cert inspect ../home/pki/ca.pem",
+        "completion bash",
+        "--version",
+        "model --help",
+    ] {
+        for closed in [">&-", "1</dev/null"] {
+            let output = shell(&sandbox, &format!("sealserve {line} {closed}"));
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{line} {closed}: {said}");
+            assert!(said.contains("cannot write") && said.contains("standard output"), "{line}: {said}");
+            assert!(said.contains("Bad file descriptor"), "{line}: {said}");
+        }
+        // Some programs open it for both, as the standard library does for what is closed.
+        for open in ["> /dev/null", "1<> /dev/null"] {
+            let output = shell(&sandbox, &format!("sealserve {line} {open}"));
+            assert!(output.status.success(), "{line} {open}: {}", text(&output.stderr));
+        }
+    }
+    let keys = text(&shell(&sandbox, "sealserve apikey list").stdout);
+    // What could not be delivered was not made, or opens nothing.
+    assert!(keys.lines().skip(1).all(|line| line.contains("active") || line.contains("revoked")), "{keys}");
+    assert_eq!(keys.lines().filter(|line| line.contains("active")).count(), 2, "{keys}");
 }
 
 #[test]
@@ -448,6 +589,30 @@ fn flags_come_before_the_environment_and_that_before_the_default() {
     }
     let output = shell(&sandbox, "env -u SEALSERVE_HOME -u XDG_DATA_HOME -u HOME sealserve key list");
     assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("pass --home DIR, or set SEALSERVE_HOME"));
+}
+
+/// What helps depends on what cannot be found, or not be written.
+#[test]
+fn where_there_is_no_place_for_a_home_the_hint_names_the_option_that_helps() {
+    let sandbox = Sandbox::new();
+    let bare = "env -u SEALSERVE_HOME -u SEALSERVE_ROOT_KEY -u XDG_DATA_HOME -u XDG_CONFIG_HOME \
+                -u XDG_STATE_HOME";
+    for (line, said) in [
+        ("-u HOME sealserve init", "pass --home DIR, or set SEALSERVE_HOME"),
+        ("-u HOME sealserve init --home here", "pass --root-key FILE, or set SEALSERVE_ROOT_KEY"),
+        ("-u HOME sealserve serve --dev m.onnx", "pass --home DIR, or set SEALSERVE_HOME"),
+        ("-u HOME sealserve serve --dev m.onnx --home here", "set XDG_CONFIG_HOME, or pass --ephemeral"),
+        // Nothing can be made below a file, and nobody may write below another's.
+        ("HOME=/dev/null sealserve init", "pass --root-key FILE, or set SEALSERVE_ROOT_KEY"),
+        ("HOME=/dev/null sealserve init --root-key r", "pass --home DIR, or set SEALSERVE_HOME"),
+        ("HOME=/dev/null sealserve serve --dev m.onnx", "set XDG_CONFIG_HOME, or pass --ephemeral"),
+    ] {
+        sandbox.write("cwd/m.onnx", "model");
+        let output = shell(&sandbox, &format!("{bare} {line}"));
+        let stderr = text(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(said), "{line}: {stderr}");
+    }
 }
 
 #[test]

@@ -108,7 +108,8 @@ fn names(directory: &Path) -> Vec<String> {
 
 /// The message names the file, says what is wrong, and what to do next.
 fn explains(said: &str, file: &str) {
-    let first = said.lines().next().unwrap_or_default();
+    // What is encrypted here is no ONNX model, and that is warned of.
+    let first = said.lines().find(|line| !line.starts_with("warning: ")).unwrap_or_default();
     assert!(first.starts_with("error: ") && first.contains(&format!("'{file}'")), "{file}: {said}");
     assert!(said.contains("\nhint: "), "{file}: {said}");
     assert!(!said.contains("panicked"), "{said}");
@@ -117,11 +118,14 @@ fn explains(said: &str, file: &str) {
 #[test]
 fn a_file_that_is_not_sealed_is_refused() {
     let case = Case::new();
-    for (what, bytes) in
-        [("empty", Vec::new()), ("one byte", vec![0x89]), ("the model itself", case.model.clone())]
-    {
+    for (what, bytes, expected) in [
+        ("empty", Vec::new(), "it is cut short: it holds 0 of the 8 bytes"),
+        ("one byte", vec![0x89], "it is cut short: it holds 1 of the 8 bytes"),
+        ("another byte", vec![b'x'], "it is not a sealed model"),
+        ("the model itself", case.model.clone(), "it is not a sealed model"),
+    ] {
         let said = case.refused(what, &bytes);
-        assert!(said.contains("it is not a sealed model"), "{what}: {said}");
+        assert!(said.contains(expected), "{what}: {said}");
     }
     let inspected = case.sandbox.fails(1, ["model", "inspect", case.path("model.onnx")]);
     explains(&inspected, case.path("model.onnx"));
@@ -429,7 +433,7 @@ fn a_full_disk_leaves_nothing() {
         let done = case.sandbox.program("bash").args(["-c", &limited, "bash", binary]).output().unwrap();
         let said = text(&done.stderr);
         assert_eq!(done.status.code(), Some(1), "{said}");
-        assert!(said.starts_with(&format!("error: cannot write '{output}'")), "{said}");
+        assert!(said.contains(&format!("error: cannot write '{output}'")), "{said}");
         assert_eq!(names(&directory), [""; 0]);
         // And where the signal is not ignored, it kills.
         let killed = format!("ulimit -f 1000; exec {command}");

@@ -346,6 +346,10 @@ fn names_are_checked_and_taken_once() {
     }
     let nobody = keyring.create(NewKey { usage: KeyUse::Request, id: None, owner: None }, NOW);
     assert!(matches!(nobody, Err(KeyringError::NoOwner)));
+    for owner in ["", "a\nb", "\u{1b}[2J", "\u{85}", &"x".repeat(513)] {
+        let new = NewKey { usage: KeyUse::Request, id: None, owner: Some(owner.into()) };
+        assert!(matches!(keyring.create(new, NOW), Err(KeyringError::Owner { .. })), "{owner:?}");
+    }
     assert!(matches!(keyring.revoke("nobody", false, NOW), Err(KeyringError::NoSuchKey { .. })));
     assert!(matches!(keyring.unload("nobody"), Err(KeyringError::NoSuchKey { .. })));
     assert!(matches!(keyring.unload("t"), Err(KeyringError::NothingToUnload { .. })));

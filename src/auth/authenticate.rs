@@ -10,7 +10,7 @@ use super::apikey::ApiKeys;
 use super::principal::{Identity, Proof};
 use super::{AuthError, Principal, Scopes};
 use crate::clock::UnixSeconds;
-use crate::crypto::digest::{self, Digest};
+use crate::crypto::digest::Digest;
 use crate::keyring::{self, Key, KeyUse, Keyring};
 use crate::token::{self, Expected, TokenError, VerifyingKey};
 
@@ -34,7 +34,7 @@ pub struct Authenticator {
     expected: Expected,
     keys: HashMap<String, TokenKey>,
     api_keys: ApiKeys,
-    /// By the token's hash. Holds only "this key's signature is valid and these
+    /// By the token's fingerprint. Holds only "this key's signature is valid and these
     /// are the claims": state, time and rights are judged at every request.
     verified: Cache<Digest, Principal>,
 }
@@ -75,15 +75,15 @@ impl Authenticator {
     }
 
     fn token(&self, text: &str, now: UnixSeconds) -> Result<Principal, AuthError> {
-        if text.len() > token::MAX_LENGTH {
-            return Err(TokenError::TooLong { limit: token::MAX_LENGTH }.into());
-        }
-        let hash = digest::sha256(&[text.as_bytes()]);
-        let principal = if let Some(known) = self.verified.get(&hash) {
+        let fingerprint = token::fingerprint(text);
+        let known = fingerprint.and_then(|fingerprint| self.verified.get(&fingerprint));
+        let principal = if let Some(known) = known {
             known
         } else {
             let principal = self.verify(text, now)?;
-            self.verified.insert(hash, principal.clone());
+            if let Some(fingerprint) = fingerprint {
+                self.verified.insert(fingerprint, principal.clone());
+            }
             principal
         };
         // The cache holds nothing else.
@@ -110,11 +110,12 @@ impl Authenticator {
     }
 }
 
-/// The credential in an `Authorization` field: `Bearer` in any case, one space, the
-/// credential (RFC 6750, section 2.1; RFC 9110, section 11.1).
+/// The credential in an `Authorization` field: `Bearer` in any case, one space or several,
+/// the credential (RFC 6750, section 2.1; RFC 9110, section 11.4).
 fn bearer(value: &[u8]) -> Result<&str, AuthError> {
     let text = std::str::from_utf8(value).map_err(|_| AuthError::Malformed)?;
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let token = rest.trim_start_matches(' ');
     if !scheme.eq_ignore_ascii_case("bearer") {
         Err(AuthError::Scheme)
     } else if token.is_empty() || token.contains(' ') {
@@ -191,6 +192,35 @@ mod tests {
         assert!(matches!(revoked, AuthError::Token(TokenError::UnknownKey { .. })));
     }
 
+    /// Whoever has a token can write its signature in a second way (r, n - s), and base64url
+    /// can end in bits that mean nothing.
+    #[test]
+    fn a_token_is_one_token_however_it_is_written() {
+        let keyring = keyring();
+        let token = mint(&keyring);
+        let authenticator = Authenticator::new(&keyring, expected()).unwrap();
+        let twin = token::testing::twin(&token);
+        assert_ne!(twin, token);
+        for text in [&token, &twin, &token] {
+            assert_eq!(present(&authenticator, &format!("Bearer {text}"), NOW).unwrap().name(), "ann");
+        }
+        assert_eq!(authenticator.verified.len(), 1);
+        // 64 bytes take 86 characters, whose last 4 bits must be 0: A, Q, g or w.
+        let (head, last) = token.split_at(token.len() - 1);
+        let next = match last {
+            "A" => "B",
+            "Q" => "R",
+            "g" => "h",
+            _ => "x",
+        };
+        let spelled = present(&authenticator, &format!("Bearer {head}{next}"), NOW).unwrap_err();
+        assert_eq!(spelled, TokenError::Envelope.into());
+        for other in [format!("{token}AA"), token[..token.len() - 4].to_owned()] {
+            assert!(present(&authenticator, &format!("Bearer {other}"), NOW).is_err());
+        }
+        assert_eq!(authenticator.verified.len(), 1);
+    }
+
     #[test]
     fn wants_exactly_one_well_formed_credential() {
         let keyring = keyring();
@@ -203,14 +233,15 @@ mod tests {
         };
         let bearer = format!("bEARER {token}");
         assert_eq!(ask(&[&bearer], 0), Ok(()));
+        assert_eq!(ask(&[&format!("Bearer   {token}")], 0), Ok(()));
         assert_eq!(ask(&[], 0), Err(AuthError::Missing));
         assert_eq!(ask(&[&bearer, &bearer], 0), Err(AuthError::Several));
         assert_eq!(ask(&[&bearer], 1), Err(AuthError::Several));
         assert_eq!(ask(&[], 2), Err(AuthError::Several));
-        for malformed in ["Bearer", "Bearer ", &format!("{bearer} x")] {
+        for malformed in ["Bearer", "Bearer ", "Bearer   ", &format!("{bearer} x"), &format!("{bearer} ")] {
             assert_eq!(ask(&[malformed], 0), Err(AuthError::Malformed), "{malformed}");
         }
-        for other in ["", "Basic YTpi", &token] {
+        for other in ["", "Basic YTpi", &token, &format!("Bearer\t{token}"), &format!(" Bearer {token}")] {
             assert_eq!(ask(&[other], 0), Err(AuthError::Scheme), "{other}");
         }
     }

@@ -35,6 +35,7 @@ pub struct SignedRequest {
     expires: UnixSeconds,
     settled: UnixSeconds,
     digest: Option<Digest>,
+    covers_accept_encoding: bool,
     binding: Binding,
 }
 
@@ -74,6 +75,7 @@ impl RequestKeys {
             expires: received.expires(),
             settled: self.settled,
             digest: received.digest().copied(),
+            covers_accept_encoding: received.covers_accept_encoding(),
             binding: received.into_binding(),
         })
     }
@@ -116,6 +118,12 @@ impl SignedRequest {
     /// SHA-256 of the body that was signed; none: there is no body.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
+    }
+
+    /// Whether the answer may be compressed. Most HTTP libraries ask for that by themselves,
+    /// and decompress before their caller sees the bytes that are signed.
+    pub fn takes_compressed(&self) -> bool {
+        self.covers_accept_encoding
     }
 
     /// The key that signed.

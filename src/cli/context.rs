@@ -12,6 +12,7 @@ use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{Config, Home};
 use crate::container::Person;
 use crate::error::Kind;
+use crate::fs::FsError;
 use crate::keyring::{KeyringError, RootKey, Store};
 use crate::output::{self, Failure, Output};
 use crate::secret::SecretBytes;
@@ -67,7 +68,7 @@ impl Context {
     pub(super) fn home(&self) -> Outcome<Home> {
         let path = match &self.home {
             Some(path) => path.clone(),
-            None => xdg("XDG_DATA_HOME", ".local/share")?,
+            None => xdg("XDG_DATA_HOME", ".local/share", HOME)?,
         };
         Ok(Home::new(&path)?)
     }
@@ -76,7 +77,7 @@ impl Context {
     pub(super) fn dev_home(&self) -> Outcome<Home> {
         let base = match &self.home {
             Some(path) => path.clone(),
-            None => xdg("XDG_STATE_HOME", ".local/state")?,
+            None => xdg("XDG_STATE_HOME", ".local/state", HOME)?,
         };
         // Never the home itself, which has another root key and keeps other secrets.
         Ok(Home::new(&base.join("dev"))?)
@@ -151,22 +152,43 @@ fn line(event: &str) -> String {
 
 /// Where the root key of a development home is kept.
 pub(super) fn dev_root_key() -> Outcome<PathBuf> {
-    Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("dev-root.key"))
+    Ok(xdg("XDG_CONFIG_HOME", ".config", DEV_ROOT_KEY)?.join("dev-root.key"))
 }
 
 fn default_root_key() -> Outcome<PathBuf> {
-    Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("root.key"))
+    Ok(xdg("XDG_CONFIG_HOME", ".config", ROOT_KEY)?.join("root.key"))
+}
+
+/// How to name another home.
+pub(super) const HOME: &str = "pass --home DIR, or set SEALSERVE_HOME";
+/// How to name another root key.
+pub(super) const ROOT_KEY: &str = "pass --root-key FILE, or set SEALSERVE_ROOT_KEY";
+/// How to do without a root key for development.
+pub(super) const DEV_ROOT_KEY: &str = "set XDG_CONFIG_HOME, or pass --ephemeral to keep nothing";
+
+/// Why something could not be read or written, with `option` to name another place where
+/// this one is of no use.
+pub(super) fn elsewhere(error: FsError, option: &str) -> Failure {
+    use std::io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    let is_place = match &error {
+        FsError::Io { source, .. } => {
+            matches!(source.kind(), NotADirectory | PermissionDenied | ReadOnlyFilesystem)
+        }
+        _ => false,
+    };
+    let failure = Failure::from(error);
+    if is_place { failure.hint(format!("this place cannot be used: {option}")) } else { failure }
 }
 
 /// `sealserve` in an XDG base directory; relative values are to be ignored, says
-/// the specification.
-fn xdg(name: &str, default: &str) -> Outcome<PathBuf> {
+/// the specification. Without one, `option` says what to do.
+fn xdg(name: &str, default: &str, option: &str) -> Outcome<PathBuf> {
     let set = env::var(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = set.or_else(|| {
         env::var("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(default))
     });
     base.map(|base| base.join("sealserve")).ok_or_else(|| {
-        Failure::new(Kind::Usage, format!("neither {name} nor HOME is set")).hint("pass --home DIR").into()
+        Failure::new(Kind::Usage, format!("neither {name} nor HOME is set")).hint(option).into()
     })
 }
 

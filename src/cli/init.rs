@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::context::Context;
+use super::context::{self, Context};
 use super::{Outcome, Stop, written};
 use crate::config::Home;
 use crate::container::AgeRecipient;
 use crate::error::Kind;
 use crate::fs;
-use crate::keyring::{KeyringError, RootKey};
+use crate::keyring::RootKey;
 use crate::ops::{self, InitRequest};
 use crate::output::{Document, Failure, ShownPath};
 use crate::pki::Name;
@@ -73,6 +73,7 @@ impl Init {
             recovery: &recovery,
             now: context.now(),
         };
+        home.create().map_err(|error| context::elsewhere(error, context::HOME))?;
         let report = ops::init(&request)?;
         for warning in &report.warnings {
             context.output.warn(warning);
@@ -108,9 +109,10 @@ pub(super) fn root_key(context: &Context, home: &Home) -> Outcome<(RootKey, Opti
         Err(Stop::Failure(failure)) => match &file {
             // One root key may open several homes; only where there is none, one is made.
             Some(path) if path.symlink_metadata().is_err() => {
-                fs::parent_directory(path)?;
+                let refused = |error| context::elsewhere(error, context::ROOT_KEY);
+                fs::parent_directory(path).map_err(refused)?;
                 let root = RootKey::generate();
-                root.write(path).map_err(KeyringError::from)?;
+                root.write(path).map_err(refused)?;
                 root
             }
             _ => return Err(Stop::Failure(failure)),

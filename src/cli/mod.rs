@@ -26,7 +26,8 @@ use std::io::IsTerminal;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::context::Context;
-use crate::output::{self, Failure, Format, Output};
+use crate::error::Kind;
+use crate::output::{self, Document, Failure, Format, Output};
 
 /// Secure model serving in one binary.
 #[derive(Debug, Parser)]
@@ -148,14 +149,18 @@ fn run() -> u8 {
             output.failure(&failure);
             exit::code(failure.conclusion())
         }
-        // Who closes the pipe has read enough.
-        Err(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::DONE,
-        Err(Stop::Output(error)) => {
-            let failure = Failure::new(crate::error::Kind::Failed, error.to_string());
-            output.failure(&failure.context("cannot write to standard output"));
-            exit::code(crate::error::Kind::Failed)
-        }
+        Err(Stop::Output(error)) => unwritten(&error, output),
     }
+}
+
+/// How to end where standard output took no answer. Whoever closes the pipe has read enough.
+fn unwritten(error: &std::io::Error, output: Output) -> u8 {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return exit::DONE;
+    }
+    let failure = Failure::new(Kind::Failed, error.to_string());
+    output.failure(&failure.context("cannot write to standard output"));
+    exit::code(Kind::Failed)
 }
 
 /// Reads the arguments, and keeps from other programs what they say is secret.
@@ -187,6 +192,16 @@ type Outcome<T = ()> = Result<T, Stop>;
 /// The usual form of a file that is an answer.
 fn written(result: std::io::Result<()>) -> Outcome {
     result.map_err(Stop::Output)
+}
+
+/// The outcome of a verb that answers with `D`. "No" is an answer too, and has its document.
+fn answered<D: Document>(context: &Context, outcome: Outcome) -> Outcome {
+    if let Err(Stop::Failure(failure)) = &outcome
+        && failure.conclusion() == Kind::Negative
+    {
+        written(context.output.refusal::<D>(failure))?;
+    }
+    outcome
 }
 
 fn wants_color(choice: ColorArg) -> bool {

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::context::Context;
-use super::{Outcome, env, written};
+use super::{Outcome, answered, env, written};
 use crate::error::Kind;
 use crate::output::{Document, Failure, ShownPath, table};
 use crate::runtime::install::{self, InstallRequest, Installed};
@@ -251,6 +251,10 @@ impl Document for CheckDocument {
 
 impl Check {
     fn run(self, context: &Context) -> Outcome {
+        answered::<CheckDocument>(context, self.judge(context))
+    }
+
+    fn judge(self, context: &Context) -> Outcome {
         let runtime = self.choice.load(&[context.home()?.runtime()])?;
         let selection = runtime
             .select(self.choice.device())

@@ -1,6 +1,6 @@
 //! Secrets in and out: never in an argument, never by accident on a pipe.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use super::{Outcome, Stop, env};
 use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
 use crate::keyring;
-use crate::output::Failure;
+use crate::output::{self, Failure};
 use crate::secret::SecretBytes;
 
 /// How help shows a [`Source`].
@@ -166,8 +166,8 @@ pub(super) fn refused(error: impl Into<Failure>) -> Failure {
 /// only to a terminal.
 pub(super) fn deliver(secret: &[u8], out: Option<&Path>) -> Outcome {
     let stdout = |secret: &[u8]| {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(secret).and_then(|()| stdout.flush()).map_err(Stop::Output)
+        // Not through a buffer, which would keep it.
+        output::print(secret).map_err(Stop::Output)
     };
     match out {
         Some(path) if path == Path::new("-") => stdout(secret),
@@ -184,6 +184,7 @@ pub(super) fn deliverable(out: Option<&Path>) -> Outcome {
         Some(path) if path != Path::new("-") && path.symlink_metadata().is_ok() => {
             Err(kept(FsError::Exists { path: path.to_owned() }).into())
         }
+        Some(path) if path == Path::new("-") => output::stdout().map(drop).map_err(Stop::Output),
         _ => Ok(()),
     }
 }

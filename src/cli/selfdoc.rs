@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use super::{Outcome, grammar, written};
 use crate::fs::{self, Existing};
+use crate::output;
 
 /// Print the completions for a shell
 #[derive(Debug, Args)]
@@ -20,7 +21,7 @@ impl Completion {
         // clap_complete panics when it cannot write.
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut grammar(), "sealserve", &mut text);
-        written(io::stdout().write_all(&text))
+        written(output::print(&text))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `serve`: from a configuration, or from nothing but a model.
 
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,11 +8,11 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::Outcome;
 use super::context::{self, Context};
 use super::model::read_trusted;
 use super::runtime::{self, Choice};
 use super::secret;
+use super::{Outcome, written};
 use crate::command::Program;
 use crate::config::{
     AuditTable, Config, Home, KeyringTable, KeysTable, LimitsTable, ModelTable, RuntimeTable, SigningTable,
@@ -23,7 +24,7 @@ use crate::error::Kind;
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyringError, RootKey};
 use crate::ops::{self, DevHome, DevRequest};
-use crate::output::Failure;
+use crate::output::{Document, Failure, ShownPath};
 use crate::runtime::pins::Flavor;
 use crate::runtime::{Placement, Runtime};
 use crate::server;
@@ -64,6 +65,21 @@ struct Ready<'a> {
     url: &'a str,
 }
 
+/// What `--check` found in order.
+#[derive(Serialize)]
+struct CheckDocument {
+    config: ShownPath,
+    models: Vec<String>,
+}
+
+impl Document for CheckDocument {
+    const SCHEMA: &'static str = "sealserve.serve.check/v1";
+
+    fn text(&self, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Serve {
     pub(super) fn run(self, context: &Context) -> Outcome {
         context.log();
@@ -85,6 +101,7 @@ impl Serve {
             table.device.as_deref(),
             table.insecure_library,
         )?;
+        self.ready_file.as_deref().map_or(Ok(()), fs::require_writable)?;
         let runtime = choice.load(&[home.runtime()])?;
         let placement = place(context, runtime, &choice)?;
         let spec = |model: &ModelTable| {
@@ -115,7 +132,8 @@ impl Serve {
         if self.check {
             server::check(options)?;
             context.output.note(&format!("{} is sound", path.display()));
-            return Ok(());
+            let models = config.models.iter().map(|model| model.name.clone()).collect();
+            return written(context.output.document(&CheckDocument { config: path.into(), models }));
         }
         server::run(options, |url, _| {
             context.output.note(&format!("serving on {url}"));
@@ -138,6 +156,7 @@ impl Serve {
         }
         let name = model_name(model);
         let (home, root, _scratch) = self.dev_home(context)?;
+        home.create().map_err(|error| context::elsewhere(error, context::HOME))?;
         let dev = DevHome::open(DevRequest { home: &home, root, now: context.now() })?;
         let runtime = self.dev_runtime(context)?;
         let placement = place(context, runtime, &self.choice)?;
@@ -209,10 +228,14 @@ impl Serve {
         let file = context::dev_root_key()?;
         let root = match RootKey::read(&file) {
             Err(KeyringError::RootAbsent { .. }) => {
-                fs::parent_directory(&file)?;
+                let refused = |error| context::elsewhere(error, context::DEV_ROOT_KEY);
+                fs::parent_directory(&file).map_err(refused)?;
                 let root = RootKey::generate();
-                root.write(&file).map_err(KeyringError::from)?;
+                root.write(&file).map_err(refused)?;
                 root
+            }
+            Err(KeyringError::File(error)) => {
+                return Err(context::elsewhere(error, context::DEV_ROOT_KEY).into());
             }
             other => other?,
         };
@@ -226,7 +249,8 @@ impl Serve {
         let homes = [kept.runtime(), context.home()?.runtime()];
         match self.choice.load(&homes) {
             Err(error) if runtime::is_missing(&error) => {
-                fs::private_directory(kept.path())?;
+                fs::private_directory(kept.path())
+                    .map_err(|error| context::elsewhere(error, context::HOME))?;
                 runtime::install(context, &homes[0], None, Flavor::Cpu)?;
                 Ok(self.choice.load(&homes)?)
             }

@@ -1,14 +1,14 @@
 //! `token`: mint, verify, inspect.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::context::Context;
 use super::secret::{self, Source};
-use super::{Outcome, written};
+use super::{Outcome, answered, written};
 use crate::auth::{AuthError, Authenticator, Evidence, Scope};
 use crate::clock::rfc3339;
 use crate::config::Span;
@@ -121,6 +121,32 @@ impl Mint {
             claims.sub,
             rfc3339(claims.exp)
         ));
+        // Where stdout carries the token it carries nothing else.
+        if self.out.as_deref().is_none_or(|path| path == Path::new("-")) {
+            return Ok(());
+        }
+        written(context.output.document(&MintDocument {
+            token: claims.jti,
+            subject: claims.sub,
+            key: key.kid().to_owned(),
+            expires: rfc3339(claims.exp),
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct MintDocument {
+    /// Its id (jti); the token itself is in its file.
+    token: String,
+    subject: String,
+    key: String,
+    expires: String,
+}
+
+impl Document for MintDocument {
+    const SCHEMA: &'static str = "sealserve.token.mint/v1";
+
+    fn text(&self, _: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 }
@@ -154,6 +180,10 @@ impl Document for VerifyDocument {
 
 impl Verify {
     fn run(self, context: &Context) -> Outcome {
+        answered::<VerifyDocument>(context, self.judge(context))
+    }
+
+    fn judge(self, context: &Context) -> Outcome {
         context.check_stdin(usize::from(self.token == Source::Stdin))?;
         let keyring = context.store()?.read()?;
         let expected = self.parties.resolve(context)?;

@@ -1,10 +1,11 @@
 //! What is said where the arguments make no sense, or ask for help.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 
-use super::exit;
+use super::{exit, unwritten};
 use crate::error::Kind;
-use crate::output::{Failure, Format, Output};
+use crate::output::{self, Failure, Format, Output};
 
 /// Prints help and usage errors, and says how to end: 0 or 2.
 pub(super) fn report(error: &clap::Error) -> u8 {
@@ -13,9 +14,14 @@ pub(super) fn report(error: &clap::Error) -> u8 {
         Output::new(Format::Json, false, false).failure(&failure);
         return exit::code(failure.conclusion());
     }
-    // As clap does it: help on stdout, errors on stderr. Who closes the pipe has read enough.
-    let _ = error.print();
-    if error.use_stderr() { exit::code(Kind::Usage) } else { exit::DONE }
+    // As clap does it: help on stdout, errors on stderr.
+    if error.use_stderr() || std::io::stdout().is_terminal() {
+        let _ = error.print();
+        return if error.use_stderr() { exit::code(Kind::Usage) } else { exit::DONE };
+    }
+    let format = if wants_json(std::env::args_os()) { Format::Json } else { Format::Text };
+    let printed = output::print(error.render().to_string().as_bytes());
+    printed.map_or_else(|error| unwritten(&error, Output::new(format, false, false)), |()| exit::DONE)
 }
 
 /// Whether `arguments`, of which not all could be understood, ask for JSON.

@@ -95,7 +95,9 @@ fn model(model: &ModelTable) -> Result<(), String> {
 }
 
 /// Names stand in URLs and in scopes, so they hold nothing that either escapes.
-fn is_model_name(name: &str) -> bool {
+/// Whether a server takes `name` as a name or a version of a model: it stands in URLs and in
+/// scopes as it is.
+pub fn is_model_name(name: &str) -> bool {
     (1..=128).contains(&name.len())
         && !name.starts_with('.')
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))

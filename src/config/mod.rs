@@ -7,6 +7,7 @@ mod home;
 mod read;
 mod span;
 
+pub use check::is_model_name;
 pub use file::{
     AuditMode, AuditTable, Config, KeyringTable, KeysTable, LimitsTable, ModelTable, RuntimeTable,
     SigningMode, SigningTable, TlsTable, TlsVersion,

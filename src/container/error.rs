@@ -121,6 +121,8 @@ pub enum ContainerError {
 pub enum Fault {
     #[error("it is not a sealed model")]
     NotSealed,
+    #[error("it is cut short: it holds {0} of the 8 bytes that a sealed model begins with")]
+    MagicTruncated(usize),
     #[error("format version {0} is not supported")]
     Version(u16),
     #[error("cipher suite {0} is not supported")]
@@ -169,6 +171,8 @@ pub enum Fault {
     ChunkTruncated(u64),
     #[error("its payload ends after chunk {0}, which is not the last")]
     LastChunkMissing(u64),
+    #[error("{}", length_text(*expected, *found))]
+    Length { expected: u64, found: u64 },
     #[error("its metadata promise {expected} bytes, but it holds {found}")]
     Size { expected: u64, found: u64 },
     #[error("its content has not the SHA-256 that its metadata promise")]
@@ -181,6 +185,15 @@ pub enum Fault {
     SignatureForged(SignerId),
     #[error("header slot {0} is damaged; all else is intact")]
     SlotDamaged(SlotName),
+}
+
+/// What a payload's length says before any of it is authenticated.
+fn length_text(expected: u64, found: u64) -> String {
+    if found < expected {
+        format!("it is cut short: it has room for {found} of its {expected} bytes")
+    } else {
+        format!("it is longer than it was made: it has room for {found} bytes, and holds {expected}")
+    }
 }
 
 impl ContainerError {
@@ -203,10 +216,16 @@ impl Fault {
             Self::Version(_) | Self::Suite(_) | Self::Flags(_) | Self::RecipientType(_) => {
                 "a newer sealserve may open it"
             }
-            Self::HeaderTruncated
+            Self::MagicTruncated(_)
+            | Self::HeaderTruncated
             | Self::PayloadTruncated
             | Self::ChunkTruncated(_)
             | Self::LastChunkMissing(_) => "the file was cut short; fetch it again, or restore it",
+            Self::Length { expected, found } if found < expected => {
+                "the file was cut short; fetch it again, or restore it"
+            }
+            Self::Length { .. } => "something was appended to the file; fetch it again, or restore it",
+            Self::LastChunk(_) => "fetch the file again, or restore it from a copy you trust",
             Self::SlotDamaged(_) => {
                 "it opens through its other slot; run the rewrap that was interrupted again, or any other: \
                  `sealserve model rewrap` writes both slots anew"
@@ -234,11 +253,9 @@ impl Fault {
             Self::Commitment => {
                 "is this the payload of this header? Else it was damaged or changed; restore it from a copy you trust"
             }
-            Self::Preamble(_)
-            | Self::HeaderTrailing
-            | Self::BothSlotsDamaged
-            | Self::Chunk(_)
-            | Self::LastChunk(_) => "the file was damaged or changed; restore it from a copy you trust",
+            Self::Preamble(_) | Self::HeaderTrailing | Self::BothSlotsDamaged | Self::Chunk(_) => {
+                "the file was damaged or changed; restore it from a copy you trust"
+            }
         }
     }
 }

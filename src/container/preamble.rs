@@ -42,7 +42,8 @@ impl Preamble {
     /// Parses the region; `input` is shorter only where the file is.
     pub(super) fn parse(input: &[u8]) -> Result<Self, Fault> {
         if !input.starts_with(&MAGIC) {
-            return Err(Fault::NotSealed);
+            let is_cut = MAGIC.starts_with(input);
+            return Err(if is_cut { Fault::MagicTruncated(input.len()) } else { Fault::NotSealed });
         }
         let region = input.first_chunk::<REGION>().ok_or(Fault::HeaderTruncated)?;
         let version = u16::from_be_bytes(at(region, 8));
@@ -157,7 +158,7 @@ mod tests {
 
         #[test]
         fn a_part_of_a_preamble_is_refused(preamble in valid(), end in 0..REGION) {
-            let expected = if end < 8 { Fault::NotSealed } else { Fault::HeaderTruncated };
+            let expected = if end < 8 { Fault::MagicTruncated(end) } else { Fault::HeaderTruncated };
             prop_assert_eq!(Preamble::parse(&preamble.region()[..end]), Err(expected));
         }
     }

@@ -115,8 +115,12 @@ impl<S> Unlocked<S> {
         let Some(payload) = self.sealed.payload else { return Ok(None) };
         batch::check_end(0, payload.checked_sub(PREFIX as u64).ok_or(Fault::PayloadTruncated)?)?;
         let length = cobblestone::opened_len(payload).ok_or(Fault::PayloadTruncated)?;
-        check_size(&self.opening.metadata, length)?;
-        Ok(Some(length))
+        // The metadata is authentic, and the length of the file is not: it is the file that
+        // was cut, or that something was appended to.
+        match self.opening.metadata.size {
+            Some(expected) if expected != length => Err(Fault::Length { expected, found: length }),
+            _ => Ok(Some(length)),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
+use rustix::fs::Access;
+
 use super::{FsError, directory_of, own_uid};
 
 /// Makes a directory that only its owner can enter; an existing one must be so.
@@ -62,6 +64,24 @@ fn own_groups() -> Vec<u32> {
         rustix::process::getgroups().unwrap_or_default().into_iter().map(rustix::process::Gid::as_raw),
     );
     groups
+}
+
+/// Fails unless the file at `path` can be written, or made where there is none. Nothing is
+/// written or made.
+pub fn require_writable(path: &Path) -> Result<(), FsError> {
+    let is_there = path.symlink_metadata().is_ok();
+    let (what, access) = if is_there {
+        (path, Access::WRITE_OK)
+    } else {
+        (directory_of(path), Access::WRITE_OK | Access::EXEC_OK)
+    };
+    rustix::fs::access(what, access).map_err(|error| FsError::io("write", path)(error.into()))
+}
+
+/// Fails unless files can be made in the directory at `path`, or the directory where there
+/// is none.
+pub fn require_writable_directory(path: &Path) -> Result<(), FsError> {
+    if path.is_dir() { require_writable(&path.join("file")) } else { require_writable(path) }
 }
 
 /// Nobody else may read it, and nobody else but root may change its mode.

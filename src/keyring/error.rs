@@ -59,6 +59,8 @@ pub enum KeyringError {
     ShortOverlap { given: u64, least: u64 },
     #[error("a request key needs an owner")]
     NoOwner,
+    #[error("a key's owner must have 1 to {limit} bytes and no control characters")]
+    Owner { limit: usize },
     #[error("there is no API key '{id}' in the keyring")]
     NoSuchApiKey { id: String },
     #[error("the API key names '{id}', but its secret is not that key's")]
@@ -74,6 +76,7 @@ impl Diagnose for KeyringError {
         match self {
             Self::KeyName { .. }
             | Self::NoOwner
+            | Self::Owner { .. }
             | Self::Ambiguous { .. }
             | Self::NothingToUnload { .. }
             | Self::ApiKeyField { .. } => Kind::Usage,
@@ -120,6 +123,7 @@ impl Diagnose for KeyringError {
             }
             Self::NoApiKey(_) => "pass whole keys, without quotes, with white space between".into(),
             Self::KeyName { .. }
+            | Self::Owner { .. }
             | Self::WrongUse { .. }
             | Self::ApiKeyField { .. } => return None,
         })

@@ -59,6 +59,9 @@ pub enum Overlap {
     },
 }
 
+/// The longest name of an owner, in bytes: that of a token's subject.
+const OWNER: usize = 512;
+
 /// The outcome of [`Keyring::rotate`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotated {
@@ -75,6 +78,12 @@ impl Keyring {
     pub fn create(&mut self, new: NewKey, now: UnixSeconds) -> Result<Created, KeyringError> {
         if new.usage == KeyUse::Request && new.owner.is_none() {
             return Err(KeyringError::NoOwner);
+        }
+        // It is compared with the subjects of tokens, and is written to logs.
+        let is_name =
+            |text: &str| !text.is_empty() && text.len() <= OWNER && !text.contains(char::is_control);
+        if new.owner.as_deref().is_some_and(|owner| !is_name(owner)) {
+            return Err(KeyringError::Owner { limit: OWNER });
         }
         if new.usage == KeyUse::Token {
             // One signs; a second active one would take over silently.

@@ -3,6 +3,7 @@
 
 mod authority;
 mod dev;
+mod doubts;
 mod error;
 mod files;
 mod init;
@@ -15,6 +16,7 @@ mod whole;
 
 pub use authority::{create_authority, inventory, open_authority, read_certificates};
 pub use dev::{DevHome, DevRequest, sample};
+pub use doubts::{doubt_members, doubt_model, doubt_name};
 pub use error::HomeError;
 pub use files::{Found, find, sealed_for};
 pub use init::{InitReport, InitRequest, init};

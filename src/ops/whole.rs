@@ -138,6 +138,11 @@ impl Whole {
             .map_err(|source| WholeError::Archive { path: self.path.clone(), source })
     }
 
+    /// Where its files are.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.members.keys().map(|name| self.base.join(name))
+    }
+
     /// Number of its files.
     pub fn count(&self) -> usize {
         self.members.len()

@@ -6,6 +6,7 @@ mod diagnostic;
 mod path;
 mod plain;
 mod progress;
+mod stdout;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
@@ -15,6 +16,7 @@ pub use diagnostic::Failure;
 pub use path::ShownPath;
 pub use plain::{one_line, plain};
 pub use progress::Bar;
+pub use stdout::{print, stdout};
 pub use table::table;
 
 use serde::Serialize;
@@ -58,6 +60,14 @@ struct Tagged<'a, T> {
     document: &'a T,
 }
 
+/// The answer "no", where a verb that verifies has no more to say.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    verified: bool,
+    #[serde(flatten)]
+    failure: &'a Failure,
+}
+
 impl Output {
     /// Documents in `format`; messages in colour when `color`; only errors when `quiet`.
     pub fn new(format: Format, color: bool, quiet: bool) -> Self {
@@ -79,15 +89,25 @@ impl Output {
                 bytes.push(b'\n');
             }
         }
-        let mut out = io::stdout().lock();
-        out.write_all(&bytes)?;
-        out.flush()
+        print(&bytes)
     }
 
-    /// Writes one line of data to stdout, whatever the format; who closed the pipe
-    /// did not want it.
+    /// Writes the answer "no" of a verb that answers with `D`. People read `failure` on
+    /// stderr; programs get a document of the same schema with `verified` false.
+    pub fn refusal<D: Document>(&self, failure: &Failure) -> io::Result<()> {
+        if !self.is_json() {
+            return Ok(());
+        }
+        let document = &Refusal { verified: false, failure };
+        let mut text = serde_json::to_vec_pretty(&Tagged { schema: D::SCHEMA, document })?;
+        text.push(b'\n');
+        print(&text)
+    }
+
+    /// Writes one line of data to stdout, whatever the format. A server goes on where
+    /// nobody reads it.
     pub fn line(&self, text: &str) {
-        let _ = writeln!(io::stdout(), "{text}");
+        let _ = print(format!("{text}\n").as_bytes());
     }
 
     /// Whether documents are JSON.

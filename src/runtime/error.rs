@@ -221,6 +221,10 @@ pub enum RunError {
     WrongType { name: String, found: DataType, expected: DataType },
     #[error("input '{name}' has shape {found:?}: expected {expected:?} (-1 is any size)")]
     WrongShape { name: String, found: Vec<usize>, expected: Vec<i64> },
+    #[error(
+        "dimension '{dimension}' is {expected} in input '{first}' and {found} in input '{name}': the model wants one size"
+    )]
+    UnequalSizes { dimension: String, first: String, expected: usize, name: String, found: usize },
     #[error("the model refuses these inputs: {message}")]
     Refused { message: String },
     #[error("the run was stopped")]

@@ -15,6 +15,7 @@
 
 mod data_type;
 mod device;
+mod dimensions;
 pub mod engine;
 mod error;
 pub mod external;

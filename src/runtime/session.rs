@@ -13,7 +13,7 @@ use super::device::Placement;
 use super::engine::Runtime;
 use super::error::{ModelError, RunError};
 use super::lend::{Guard, Weight};
-use super::{DataType, Tensor};
+use super::{DataType, Tensor, dimensions};
 
 /// How a model runs.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,8 @@ pub struct TensorSpec {
     /// Its dimensions, -1 where any size will do. Empty for a scalar, and where
     /// the model does not say.
     pub shape: Vec<i64>,
+    /// The names of its dimensions, empty where one has none. Those of one name are equal.
+    pub dimensions: Vec<String>,
 }
 
 impl TensorSpec {
@@ -43,12 +45,15 @@ impl TensorSpec {
             name: outlet.name().to_owned(),
             found: outlet.dtype().to_string(),
         };
-        let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return Err(unsupported()) };
+        let ValueType::Tensor { ty, shape, dimension_symbols } = outlet.dtype() else {
+            return Err(unsupported());
+        };
         let data_type = DataType::from_ort(*ty).ok_or_else(unsupported)?;
         Ok(Self {
             name: outlet.name().to_owned(),
             data_type,
             shape: shape.iter().map(|n| (*n).max(-1)).collect(),
+            dimensions: dimension_symbols.iter().cloned().collect(),
         })
     }
 
@@ -191,8 +196,8 @@ impl Session {
     }
 }
 
-/// Whether `inputs` are what `specs` ask for. What only the model can know (sizes
-/// that must agree with each other, indices in range) is left to the run.
+/// Whether `inputs` are what `specs` ask for. What only the model's operations can know
+/// (indices in range, sizes that it gives no name) is left to the run.
 pub fn check_inputs(specs: &[TensorSpec], inputs: &[Tensor]) -> Result<(), RunError> {
     for (position, tensor) in inputs.iter().enumerate() {
         let name = tensor.name();
@@ -207,7 +212,9 @@ pub fn check_inputs(specs: &[TensorSpec], inputs: &[Tensor]) -> Result<(), RunEr
     }
     match specs.iter().find(|spec| inputs.iter().all(|tensor| tensor.name() != spec.name)) {
         Some(missing) => Err(RunError::MissingInput { name: missing.name.clone() }),
-        None => Ok(()),
+        None => {
+            dimensions::check(specs.iter().map(|spec| (spec.name.as_str(), &spec.dimensions[..])), inputs)
+        }
     }
 }
 

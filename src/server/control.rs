@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::ServerError;
 use super::app::{App, Status};
 use crate::error::Diagnose;
+use crate::fs;
 
 const REQUEST_LIMIT: u64 = 4096;
 const ANSWER_LIMIT: u64 = 16 << 20;
@@ -78,6 +79,14 @@ fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     BufReader::new(stream.take(ANSWER_LIMIT)).read_until(b'\n', &mut answer)?;
     Ok(answer)
+}
+
+/// Fails where no socket can be made at `path`. None is made.
+pub(super) fn require_place(path: &Path) -> Result<(), ServerError> {
+    let control = |source| ServerError::Control { path: path.to_owned(), source };
+    // Its length is bounded by the kernel, to 107 bytes.
+    std::os::unix::net::SocketAddr::from_pathname(path).map_err(control)?;
+    Ok(fs::require_writable_directory(path.parent().unwrap_or(path))?)
 }
 
 /// The socket at `path`, for the owner only. The caller holds the home's lock, so

@@ -43,6 +43,10 @@ pub enum ServerError {
     Certificate(#[from] PkiError),
     #[error("certificate '{}' and its key cannot be used", path.display())]
     Tls { path: PathBuf, source: rustls::Error },
+    #[error("certificate '{}' has ended", path.display())]
+    Expired { path: PathBuf },
+    #[error("certificate '{}' is not valid yet", path.display())]
+    NotYetValid { path: PathBuf },
     #[error("another server uses '{}'", path.display())]
     HomeBusy { path: PathBuf },
     #[error("cannot open the control socket '{}'", path.display())]
@@ -88,11 +92,25 @@ impl Diagnose for ServerError {
             Self::PortTaken { .. } => {
                 "stop the other program, or choose another address with --listen".into()
             }
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need a right of their own (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE); or choose another with --listen"
+                    .into()
+            }
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+                "this machine has no such address; choose another with --listen".into()
+            }
+            Self::Control { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                "the path of a socket has 107 bytes at most: choose a shorter home with --home".into()
+            }
             Self::HomeBusy { .. } => "stop it, or use another --home; `sealserve status` shows it".into(),
             Self::Tls { source: rustls::Error::InconsistentKeys(_), .. } => {
                 "they do not belong together; `sealserve cert issue --server NAME… --force` makes a pair"
                     .into()
             }
+            Self::Expired { .. } => {
+                "`sealserve cert issue --server NAME… --force` makes another; a server that runs takes it up".into()
+            }
+            Self::NotYetValid { .. } => "compare the clock with that of whoever issued it".into(),
             Self::NotFollowed { .. } => {
                 "what stands above it on stderr says where; start the server again, and report it".into()
             }

@@ -11,6 +11,7 @@ mod activity;
 mod admission;
 mod app;
 mod body;
+mod check;
 mod coding;
 mod connection;
 mod control;
@@ -28,6 +29,7 @@ mod ledger;
 mod linger;
 mod looks;
 mod models;
+mod places;
 mod refusals;
 mod run;
 mod signature;
@@ -37,9 +39,10 @@ mod v2;
 mod work;
 
 pub use app::{KeyringStatus, Status};
+pub use check::check;
 pub use control::{ControlError, query};
 pub use error::ServerError;
-pub use run::{Options, check, run};
+pub use run::{Options, run};
 
 /// Whether the kernel keeps this process's memory off every disk.
 pub fn memory_stays_in_memory() -> bool {

@@ -22,6 +22,7 @@ use super::followers::Followers;
 use super::linger::Lingering;
 use super::looks::Looks;
 use super::models::{self, Loader};
+use super::places::{not_listening, require_places};
 use super::refusals::Refusals;
 use super::{ServerError, accept, control, follow, host, tls, v2};
 use crate::audit::{self, Log};
@@ -86,6 +87,7 @@ pub fn run(
     let address = listener.local_addr().map_err(|source| ServerError::Start { source })?;
     let url = format!("https://{}", authority(config, address));
     let _alone = lock(home)?;
+    require_places(home, config)?;
     // The server before this one has ended, and accepts nothing any more.
     let replay = Arc::new(ReplayMemory::new(clock.unix(), config.signing.nonces));
 
@@ -149,24 +151,15 @@ pub fn run(
     outcome
 }
 
-/// Does everything that [`run`] does before it listens, and lets it go again.
-pub fn check(options: Options<'_>) -> Result<(), ServerError> {
-    options.home.require_private()?;
-    let replay = Arc::new(ReplayMemory::new(SystemClock.unix(), options.config.signing.nonces));
-    let Prepared { registry, .. } = prepare(options, &SystemClock, &replay)?;
-    models::withdrawn(&registry).for_each(|(model, refusal)| models::warn_withdrawn(model, &refusal));
-    Ok(())
-}
-
 /// What a server needs before its first request.
-struct Prepared {
+pub(super) struct Prepared {
     tls: Arc<tls::Identity>,
     reader: KeyringReader,
     snapshot: Snapshot,
-    registry: Registry,
+    pub(super) registry: Registry,
 }
 
-fn prepare(
+pub(super) fn prepare(
     options: Options<'_>,
     clock: &dyn Clock,
     replay: &Arc<ReplayMemory>,
@@ -286,10 +279,7 @@ fn follow_files(
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(address).await.map_err(|source| match source.kind() {
-        std::io::ErrorKind::AddrInUse => ServerError::PortTaken { address },
-        _ => ServerError::Listen { address, source },
-    })
+    TcpListener::bind(address).await.map_err(not_listening(address))
 }
 
 /// Host and port as a client on this machine reaches them.

@@ -30,6 +30,10 @@ const IF_PRESENT: [&str; 7] = [
     "dpop",
 ];
 
+/// Covered where the request has it and it is we who sign: whoever asks for a compressed
+/// answer so, verifies it before it is decompressed.
+const ACCEPT_ENCODING: &str = "accept-encoding";
+
 /// A request's signature, structurally sound. Until [`verify`](Self::verify)
 /// nothing of it is proven.
 #[derive(Debug, Clone)]
@@ -40,6 +44,7 @@ pub struct Received {
     nonce: String,
     base: SecretBytes,
     digest: Option<Digest>,
+    covers_accept_encoding: bool,
     binding: Binding,
 }
 
@@ -57,6 +62,7 @@ pub fn read(head: &RequestHead<'_>) -> Result<Option<Received>, SigningError> {
     for component in required(head) {
         input.require(&component)?;
     }
+    let covers_accept_encoding = input.require(&Component::new(ACCEPT_ENCODING)).is_ok();
     let digest = read_content_digest(head.headers)?;
     let base = input.base(|component| head.value(component))?;
     let Input { label, parameters, mac, .. } = input;
@@ -68,6 +74,7 @@ pub fn read(head: &RequestHead<'_>) -> Result<Option<Received>, SigningError> {
         nonce: parameters.nonce.ok_or(missing("nonce"))?,
         base,
         digest,
+        covers_accept_encoding,
         binding: Binding::new(head, label, mac, key_id.clone())?,
         key_id,
     }))
@@ -97,6 +104,11 @@ impl Received {
     /// SHA-256 of the body that was signed; without it, the signed request has no body.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
+    }
+
+    /// Whether the signature covers Accept-Encoding, as the request has it.
+    pub fn covers_accept_encoding(&self) -> bool {
+        self.covers_accept_encoding
     }
 
     /// Checks that the signature is valid at `now`, and for no longer than `longest`.
@@ -156,8 +168,9 @@ pub fn sign(
     nonce: [u8; 16],
 ) -> Result<Signed, SigningError> {
     read_content_digest(head.headers)?;
+    let wanted = head.headers.contains_key(ACCEPT_ENCODING).then(|| Component::new(ACCEPT_ENCODING));
     let new = New {
-        components: required(head),
+        components: required(head).into_iter().chain(wanted).collect(),
         created: validity.created,
         expires: Some(validity.expires),
         nonce: Some(&BASE64URL_NOPAD.encode(&nonce)),

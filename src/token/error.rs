@@ -40,16 +40,26 @@ pub enum TokenError {
     Binding,
     #[error("'{scope}' is not a scope: model:<name>:infer, model:<name>:metadata or admin:*")]
     Scope { scope: String },
-    #[error("a lifetime of {given} s is longer than the {limit} s that key rotation waits for")]
+    #[error("{}", lifetime_text(*given, *limit))]
     Lifetime { given: u64, limit: u64 },
+    #[error("the token's {field} must have 1 to {limit} bytes and no control characters")]
+    Field { field: &'static str, limit: usize },
     #[error("the signing key cannot be used")]
     Key,
+}
+
+fn lifetime_text(given: u64, limit: u64) -> String {
+    if given == 0 {
+        "a token must be valid for 1 s at least".to_owned()
+    } else {
+        format!("a lifetime of {given} s is longer than the {limit} s that key rotation waits for")
+    }
 }
 
 impl Diagnose for TokenError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Scope { .. } | Self::Lifetime { .. } => Kind::Usage,
+            Self::Field { .. } | Self::Scope { .. } | Self::Lifetime { .. } => Kind::Usage,
             Self::Key => Kind::Failed,
             _ => Kind::Negative,
         }
@@ -65,6 +75,7 @@ impl Diagnose for TokenError {
                 "compare the clocks of both machines".into()
             }
             Self::UnknownKey { .. } => "`sealserve key list` shows which keys are accepted".into(),
+            Self::Lifetime { given: 0, .. } => "choose a longer --lifetime, such as 1h".into(),
             Self::Lifetime { .. } => "choose a shorter --lifetime".into(),
             _ => return None,
         })

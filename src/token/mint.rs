@@ -35,10 +35,37 @@ pub struct Grant {
     pub lifetime: Duration,
 }
 
+/// The longest name in a token, in bytes.
+const NAME: usize = 512;
+
+impl Grant {
+    /// What a token says is written to logs, and compared with what others say.
+    fn check(&self) -> Result<(), TokenError> {
+        let names = [
+            ("issuer (iss)", &self.issuer),
+            ("audience (aud)", &self.audience),
+            ("subject (sub)", &self.subject),
+            ("client (client_id)", &self.client),
+        ];
+        let scopes = self.scopes.iter().map(|scope| ("scope", scope));
+        for (field, text) in names.into_iter().chain(scopes) {
+            if text.is_empty() || text.len() > NAME || text.contains(char::is_control) {
+                return Err(TokenError::Field { field, limit: NAME });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl SigningKey {
     /// The signing key in `key`, a token key.
     pub fn new(key: &Key) -> Self {
         Self { key: EncodingKey::from_ec_der(key.secret.expose()), kid: key.kid.clone() }
+    }
+
+    /// The key's name in tokens.
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     /// Signs a token that grants `grant` from `now` on.
@@ -47,6 +74,7 @@ impl SigningKey {
         if given > limit || given == 0 {
             return Err(TokenError::Lifetime { given, limit });
         }
+        grant.check()?;
         let claims = Claims {
             iss: grant.issuer.clone(),
             sub: grant.subject.clone(),
@@ -83,5 +111,47 @@ impl SigningKey {
         token.push('.');
         token.push_str(&signature);
         Ok(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyring::{KeyUse, Keyring, NewKey};
+
+    #[test]
+    fn names_that_are_empty_or_would_disturb_a_terminal_are_refused() {
+        let mut keyring = Keyring::default();
+        keyring.create(NewKey { usage: KeyUse::Token, id: None, owner: None }, 0).unwrap();
+        let key = SigningKey::new(keyring.active(KeyUse::Token).unwrap());
+        let good = || Grant {
+            issuer: "issuer".into(),
+            audience: "audience".into(),
+            subject: "Grüße, ann".into(),
+            client: "laptop".into(),
+            scopes: vec!["model:digits:infer".into()],
+            lifetime: Duration::from_mins(5),
+        };
+        assert!(key.mint(&good(), 0).is_ok());
+        let fields: [(&str, fn(&mut Grant) -> &mut String); 5] = [
+            ("iss", |grant| &mut grant.issuer),
+            ("aud", |grant| &mut grant.audience),
+            ("sub", |grant| &mut grant.subject),
+            ("client_id", |grant| &mut grant.client),
+            ("scope", |grant| &mut grant.scopes[0]),
+        ];
+        for (name, field) in fields {
+            for bad in ["", "a\nb", "\u{1b}[31m", "\0", "\u{85}", &"x".repeat(NAME + 1)] {
+                let mut grant = good();
+                bad.clone_into(field(&mut grant));
+                let error = key.mint(&grant, 0).err().unwrap();
+                assert!(matches!(error, TokenError::Field { .. }), "{name} {bad:?}: {error}");
+                assert!(error.to_string().contains(name), "{error}");
+            }
+        }
+        for (seconds, said) in [(0, "1 s at least"), (12 * 3600 + 1, "longer than")] {
+            let grant = Grant { lifetime: Duration::from_secs(seconds), ..good() };
+            assert!(key.mint(&grant, 0).err().unwrap().to_string().contains(said));
+        }
     }
 }

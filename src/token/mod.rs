@@ -6,12 +6,16 @@
 
 mod claims;
 mod error;
+mod fingerprint;
 mod jwks;
 mod mint;
 mod verify;
 
 pub use claims::{Audience, Claims, Header};
 pub use error::TokenError;
+pub use fingerprint::fingerprint;
+#[cfg(test)]
+pub(crate) use fingerprint::testing;
 pub use jwks::{JwkSet, PublicJwk};
 pub use mint::{Grant, SigningKey};
 pub use verify::{Expected, Signed, VerifyingKey, inspect, read};

@@ -78,7 +78,7 @@ fn who_waits_for_long_says_for_what_and_can_be_interrupted() {
     // To read it is enough to lock it.
     let lock = File::open(case.path("models/a.sealed")).unwrap();
     lock.lock().unwrap();
-    let encrypt = "model encrypt --force model.onnx -o models/a.sealed --key-file new";
+    let encrypt = "model encrypt --force model.onnx -o models/a.sealed --key-file new --media-type x/y";
     for line in [REWRAP, REENCRYPT, ADD, remove, SIGN, encrypt] {
         for quiet in ["", "--quiet"] {
             let mut child = spawn(&case, &format!("{line} {quiet}"));

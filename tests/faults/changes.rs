@@ -21,7 +21,7 @@ fn a_model_that_changes_while_it_is_encrypted_is_refused() {
         ("overwritten", |bytes| bytes[100] ^= 1),
     ];
     let case = Case::new();
-    for (from, name) in [("big/model.onnx", "big/model.onnx"), ("big", "big/weights.bin")] {
+    for (from, name) in [("big/model.onnx --media-type x/y", "big/model.onnx"), ("big", "big/weights.bin")] {
         for (what, change) in changes {
             case.reset("big", &[("model.onnx", b"model"), (name.trim_start_matches("big/"), &large())]);
             case.reset("out", &[]);

@@ -111,7 +111,7 @@ pub(crate) fn code(error: &ContainerError) -> &'static str {
 
 fn fault_code(fault: &Fault) -> &'static str {
     match fault {
-        Fault::NotSealed => "not-sealed",
+        Fault::NotSealed | Fault::MagicTruncated(_) => "not-sealed",
         Fault::Version(_) => "version",
         Fault::Suite(_) => "suite",
         Fault::Flags(_) => "flags",
@@ -133,7 +133,7 @@ fn fault_code(fault: &Fault) -> &'static str {
         Fault::PayloadTruncated | Fault::ChunkTruncated(_) | Fault::LastChunkMissing(_) => {
             "payload-truncated"
         }
-        Fault::Size { .. } => "size",
+        Fault::Length { .. } | Fault::Size { .. } => "size",
         Fault::Digest => "digest",
         Fault::Unsigned => "unsigned",
         Fault::Untrusted(_) => "untrusted",

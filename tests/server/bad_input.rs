@@ -83,6 +83,64 @@ fn a_body_that_is_no_request_for_the_model_is_refused_with_its_code() {
     still_answers(&served);
 }
 
+/// All inputs of the model have the dimension `n`.
+#[test]
+fn sizes_that_the_model_wants_alike_are_the_callers_to_make_alike() {
+    let served = Served::models(&["echo"], "");
+    let metadata = served.curl_as(&served.sandbox.mint("ann", "model:*:*"), "/v2/models/echo", &[]).json();
+    let inputs = |odd: &str| {
+        let inputs = metadata["inputs"].as_array().unwrap().iter().map(|input| {
+            let (name, datatype) = (input["name"].as_str().unwrap(), input["datatype"].as_str().unwrap());
+            let one = match datatype {
+                "BYTES" => "\"a\"",
+                "BOOL" => "true",
+                _ => "1",
+            };
+            let count = if name == odd { 3 } else { 2 };
+            let data = repeat(one, count);
+            format!(r#"{{"name":"{name}","shape":[{count}],"datatype":"{datatype}","data":{data}}}"#)
+        });
+        format!(r#"{{"inputs":[{}]}}"#, inputs.collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(served.post("echo", &[], inputs("").as_bytes()).status, 200);
+    let answer = served.post("echo", &[], inputs("int8_in").as_bytes());
+    refused("three among twos", &answer, 400, "invalid_input");
+    let said = answer.json()["error"].as_str().unwrap().to_owned();
+    assert!(said.contains("dimension 'n'") && said.contains("input 'int8_in'"), "{said}");
+    assert_eq!(served.post("echo", &[], inputs("").as_bytes()).status, 200);
+}
+
+/// Every refusal of a body says where, and none speaks of the types of the program.
+#[test]
+fn what_is_wrong_with_a_body_is_said_in_its_own_words() {
+    let served = Served::digits("");
+    let zeros = repeat("0", 64);
+    for (body, said) in [
+        (
+            one("pixels", "[1,-1]", "FP32", "[]"),
+            "inputs[0].shape[1]: expected a non-negative integer, found -1 (line 1, column 41)",
+        ),
+        (one("pixels", "{}", "FP32", &zeros), "inputs[0].shape: expected an array, found an object (line"),
+        (one("pixels", "[1,64]", "FP32", "[0,null]"), "inputs[0].data[1]: expected a number that FP32 holds"),
+        (r#"{"inputs":[{"name":"pixels"}]}"#.into(), "inputs[0]: \"shape\" is missing (line"),
+        (r#"{"inputs":["#.into(), "the JSON ends inside an array"),
+        (r#"{"inputs""#.into(), "the JSON ends inside an object"),
+        (r#"{"inp"#.into(), "the JSON ends inside a string"),
+        (String::new(), "the JSON ends where a value must be"),
+        ("nul".into(), "the JSON ends where a value must be"),
+        ("nope".into(), "expected a JSON value"),
+        (r#"{"inputs":[]}{}"#.into(), "more follows where the JSON must end"),
+    ] {
+        let answer = served.infer(&body);
+        refused(&body, &answer, 400, "malformed_request");
+        let message = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(message.contains(said), "{body}: {message}");
+        for rust in ["usize", "sequence", "invalid type", "invalid value", "EOF", "ident", "field"] {
+            assert!(!message.contains(rust), "{body}: {message}");
+        }
+    }
+}
+
 #[test]
 fn what_a_caller_sends_is_not_sent_back_or_recorded_at_length() {
     const SECRET: &str = "do-not-write-this-down";

@@ -248,3 +248,43 @@ fn a_home_that_is_not_there_or_cannot_be_read_says_so() {
         fs::rename(&away, &path).unwrap();
     }
 }
+
+#[test]
+fn a_check_finds_what_a_start_would_fail_for() {
+    let sandbox = Sandbox::new();
+    sandbox.init_with_digits("[audit]\npath = \"audit/audit.jsonl\"\n");
+    let config = sandbox.home().join("sealserve.toml");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let checked = |arguments: &[&str], said: &str| {
+        let output = sandbox.serve_in_vain(&[&["--check"], arguments].concat());
+        let stderr = text(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(said), "{said}: {stderr}");
+    };
+    let change = |from: &str, to: &str| {
+        assert!(good.contains(from), "{good}");
+        std::fs::write(&config, good.replace(from, to)).unwrap();
+    };
+    let output = sandbox.serve_in_vain(&["--check", "--listen", "127.0.0.1:0"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().to_string();
+    checked(&["--listen", &port], "is taken");
+    checked(&["--listen", "192.0.2.1:8443"], "this machine has no such address");
+    let free = ["--listen", "127.0.0.1:0"];
+    checked(&[&free[..], &["--ready-file", "/nowhere/at/all/ready"]].concat(), "/nowhere/at/all/ready");
+    change("audit/audit.jsonl", "/nowhere/at/all/audit.jsonl");
+    checked(&free, "/nowhere/at/all/audit.jsonl");
+    std::fs::write(&config, &good).unwrap();
+    // A server that runs there has the port and the socket by right.
+    let server = Server::start(&sandbox, &[]);
+    let running = server.url.rsplit(':').next().unwrap().to_owned();
+    let output = sandbox.serve_in_vain(&["--check", "--listen", &format!("127.0.0.1:{running}")]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    drop(server);
+    // A path that the kernel takes for no socket.
+    let long = sandbox.path(&"long".repeat(25));
+    let long = long.to_str().unwrap();
+    sandbox.ok(["init", "--home", long]);
+    checked(&["--home", long], "the path of a socket has 107 bytes at most");
+    assert!(!std::path::Path::new(long).join("control.sock").exists());
+}

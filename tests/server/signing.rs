@@ -295,6 +295,27 @@ fn an_added_or_changed_content_encoding_is_refused() {
     signing.refuses_changed(&original, |request| request.set("content-encoding", None));
 }
 
+/// Libraries ask for compression by themselves, and hide the bytes that are signed.
+#[test]
+fn an_answer_is_compressed_for_those_who_signed_that_they_want_it() {
+    let signing = Signing::shared();
+    let row = vec!["0"; 64].join(",");
+    let rows = vec![row; 40].join(",");
+    let body =
+        format!(r#"{{"inputs":[{{"name":"pixels","shape":[40,64],"datatype":"FP32","data":[{rows}]}}]}}"#);
+    for (covered, coding) in [(true, Some("gzip")), (false, None)] {
+        let mut request = Signed::new("POST", INFER, &signing.served.token, body.as_bytes());
+        request.set("accept-encoding", Some("gzip"));
+        if covered {
+            request.fields.push("accept-encoding".into());
+        }
+        let answer = signing.accepts(&request.sign(&signing.signer));
+        assert_eq!(answer.header("content-encoding"), coding);
+        assert_eq!(answer.header("vary"), Some("accept-encoding"));
+        assert_eq!(answer.body.starts_with(b"{"), !covered);
+    }
+}
+
 #[test]
 fn an_added_header_length_is_refused() {
     let signing = Signing::shared();

@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::describe::Description;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
-use crate::cli::{Outcome, Stop, written};
+use crate::cli::{Outcome, written};
 use crate::config::Span;
 use crate::error::{Diagnose, Kind};
 use crate::fs::Existing;
 use crate::ops::{self, HomeError, IssueRequest, Kept};
-use crate::output::{Document, Failure, ShownPath};
+use crate::output::{self, Document, Failure, ShownPath};
 use crate::pki::{self, Holder, Inventory, Leaf, LeafRequest, Name, PkiError, Principal, Signer};
 
 /// Issue a certificate with a new key, for a server or for a client
@@ -202,13 +202,11 @@ impl Issue {
 
 /// Writes what was asked for to stdout, where no document goes then.
 fn hand_out(leaf: &Leaf, certificate: bool, key: bool) -> Outcome {
-    let mut out = io::stdout().lock();
-    let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(Stop::Output);
     if certificate {
-        write(leaf.chain.as_bytes())?;
+        written(output::print(leaf.chain.as_bytes()))?;
     }
     if key {
-        write(leaf.key.expose())?;
+        written(output::print(leaf.key.expose()))?;
     }
-    written(out.flush())
+    Ok(())
 }

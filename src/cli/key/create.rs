@@ -1,7 +1,7 @@
 //! `key create`
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, secret, written};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey};
-use crate::output::Document;
+use crate::output::{Document, ShownPath};
+
 /// Add a key to the keyring, or write one to a file
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -53,6 +54,23 @@ impl Document for CreatedDocument {
     }
 }
 
+/// A key that went to a file.
+#[derive(Serialize)]
+struct WrittenDocument {
+    kid: String,
+    #[serde(rename = "use")]
+    usage: KeyUse,
+    output: ShownPath,
+}
+
+impl Document for WrittenDocument {
+    const SCHEMA: &'static str = "sealserve.key.create.file/v1";
+
+    fn text(&self, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Create {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let new = NewKey { usage: self.usage, id: self.id.clone(), owner: self.owner };
@@ -63,7 +81,12 @@ impl Create {
             let created = keyring.create(new, context.now())?;
             secret::deliver(keyring.get(&created.kid)?.export().expose(), Some(path))?;
             context.output.note(&format!("wrote {} key {}", self.usage, created.kid));
-            return Ok(());
+            if path == Path::new("-") {
+                return Ok(());
+            }
+            let document =
+                WrittenDocument { kid: created.kid, usage: self.usage, output: path.clone().into() };
+            return written(context.output.document(&document));
         }
         let store = context.store()?;
         let outcome = store.update(|keyring| {

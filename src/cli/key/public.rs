@@ -68,6 +68,9 @@ impl Public {
         fs::write(&self.output, text.as_bytes(), fs::PUBLIC, existing)?;
         let names: Vec<_> = publics.iter().map(|key| key.id().to_string()).collect();
         context.output.note(&format!("wrote the public key of signer {}", names.join(", ")));
-        Ok(())
+        if !context.output.is_json() {
+            return Ok(());
+        }
+        written(context.output.document(&document))
     }
 }

@@ -1,21 +1,23 @@
 //! `model decrypt`.
 
 use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::io::{Destination, Payload, is_dash};
 use super::keys::Keys;
 use super::range::ByteRange;
-use crate::cli::Outcome;
 use crate::cli::context::Context;
+use crate::cli::{Outcome, written};
 use crate::container::Unlocked;
 use crate::container::archive::TAR;
 use crate::error::Kind;
 use crate::fs::AtomicDirectory;
 use crate::ops;
-use crate::output::Failure;
+use crate::output::{Document, Failure, ShownPath};
 
 /// Decrypt a model; the output appears only when all of it is authentic
 #[derive(Debug, Args)]
@@ -60,7 +62,7 @@ impl Decrypt {
         let damaged = unlocked.header().damaged_slot().is_some();
         let directory = self.output.as_deref().filter(|path| !is_dash(path));
         let archived = unlocked.metadata().media_type == TAR && self.range.is_none();
-        let report = if let Some(path) = directory.filter(|_| archived) {
+        let (bytes, files, report) = if let Some(path) = directory.filter(|_| archived) {
             restore(context, unlocked, path)?
         } else {
             let progress = context.output.progress("decrypting");
@@ -69,7 +71,7 @@ impl Decrypt {
                 None => unlocked.decrypt(out, &progress),
                 Some(range) => unlocked.decrypt_range(range.within(unlocked.length()?), out, &progress),
             })?;
-            format!("decrypted {bytes} bytes")
+            (bytes, None, format!("decrypted {bytes} bytes"))
         };
         if damaged {
             let name = self.input.display();
@@ -78,16 +80,40 @@ impl Decrypt {
             ));
         }
         context.output.note(&report);
+        // Where stdout carries the model it carries nothing else.
+        let Some(output) = self.output.filter(|path| !is_dash(path)) else { return Ok(()) };
+        written(context.output.document(&DecryptDocument { output: output.into(), bytes, files }))
+    }
+}
+
+#[derive(Serialize)]
+struct DecryptDocument {
+    output: ShownPath,
+    bytes: u64,
+    /// How many, where it is a directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<usize>,
+}
+
+impl Document for DecryptDocument {
+    const SCHEMA: &'static str = "sealserve.model.decrypt/v1";
+
+    fn text(&self, _: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 }
 
 /// Decrypts an archive into a new directory.
-fn restore(context: &Context, unlocked: Unlocked<File>, path: &Path) -> Outcome<String> {
+fn restore(
+    context: &Context,
+    unlocked: Unlocked<File>,
+    path: &Path,
+) -> Outcome<(u64, Option<usize>, String)> {
     let directory = AtomicDirectory::create(path)?;
     let progress = context.output.progress("decrypting");
     let (bytes, manifest) = ops::restore(unlocked, directory, &progress)?;
     drop(progress);
     let count = manifest.members.len();
-    Ok(format!("decrypted {bytes} bytes, {count} files; the model is '{}'", manifest.model))
+    let report = format!("decrypted {bytes} bytes, {count} files; the model is '{}'", manifest.model);
+    Ok((bytes, Some(count), report))
 }

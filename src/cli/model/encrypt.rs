@@ -19,7 +19,7 @@ use crate::container::{
 };
 use crate::error::Kind;
 use crate::fs::{self, Steady};
-use crate::ops::Whole;
+use crate::ops::{self, Whole};
 use crate::output::{Document, Failure, ShownPath};
 
 /// Encrypt a model: an ONNX file with the files that it names, or a directory
@@ -116,6 +116,13 @@ impl Encrypt {
         for out in payload.iter().chain([&destination]) {
             out.require_other(&self.input)?;
         }
+        let doubts = [
+            ops::doubt_name("name", &metadata.name, "--name NAME"),
+            ops::doubt_name("version", &metadata.version, "--model-version VERSION"),
+        ];
+        for doubt in doubts.into_iter().flatten().chain(source.doubts) {
+            context.output.warn(&doubt);
+        }
         let progress = context.output.progress("encrypting");
         let input = source.stream;
         let summary = match payload {
@@ -172,6 +179,8 @@ struct Source {
     media_type: String,
     /// How many files, where it is an archive of them.
     files: Option<usize>,
+    /// What a server will refuse of it.
+    doubts: Vec<String>,
 }
 
 impl Encrypt {
@@ -183,7 +192,8 @@ impl Encrypt {
             let reader = whole.reader()?;
             let size = Some(reader.length());
             let stream = Named::new(self.input.to_string_lossy(), Box::new(reader) as Box<dyn Input>);
-            return Ok(Source { stream, size, media_type: TAR.to_owned(), files: Some(whole.count()) });
+            let (files, doubts) = (Some(whole.count()), ops::doubt_members(&whole));
+            return Ok(Source { stream, size, media_type: TAR.to_owned(), files, doubts });
         }
         if self.model_file.is_some() {
             return Err(Failure::new(Kind::Usage, "--model-file names a file of a directory")
@@ -198,7 +208,10 @@ impl Encrypt {
         let (Named { name, stream }, size) = open(&self.input)?;
         let stream = Steady::new(stream, &self.input)?;
         let stream = Named::new(name, Box::new(stream) as Box<dyn Input>);
-        Ok(Source { stream, size, media_type: media_type.unwrap_or(ONNX).to_owned(), files: None })
+        // A stream is read once, and what is no ONNX file is for others to judge.
+        let doubt = if opaque { None } else { ops::doubt_model(&self.input) };
+        let (media_type, doubts) = (media_type.unwrap_or(ONNX).to_owned(), doubt.into_iter().collect());
+        Ok(Source { stream, size, media_type, files: None, doubts })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cli::{Outcome, Stop};
 use crate::container::{ContainerError, Named, Sealed};
 use crate::error::Kind;
 use crate::fs::{self, Access, AtomicFile, Existing, FsError};
-use crate::output::Failure;
+use crate::output::{self, Failure};
 use crate::progress::Progress;
 
 /// What Linux lets every user have.
@@ -140,9 +140,9 @@ impl Destination {
                 .into());
             }
             _ => {
-                let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Stop::Output)?;
+                let stdout = output::stdout().map_err(Stop::Output)?;
                 widen(&stdout);
-                return Ok(Self::Stdout(stdout.into()));
+                return Ok(Self::Stdout(stdout));
             }
         };
         let existing = if force { Existing::Replace } else { Existing::Refuse };

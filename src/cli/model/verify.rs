@@ -12,7 +12,7 @@ use super::io::{Payload, one_header};
 use super::keys::{EachTime, Keys};
 use super::sign::Trusted;
 use crate::cli::context::Context;
-use crate::cli::{Outcome, written};
+use crate::cli::{Outcome, answered, written};
 use crate::container::{ContainerError, KeyId, SignerId, TrustedSigner};
 use crate::error::{Diagnose, Kind};
 use crate::ops::{self, Part};
@@ -114,13 +114,17 @@ impl Document for VerifiesDocument {
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let Some(file) = self.inputs.only().map(Path::to_owned) else { return self.run_many(context) };
-        self.keys.check_stdin_with(context, self.payload.stdin_readers(&file))?;
+        answered::<VerifyDocument>(context, self.run_one(context, &file))
+    }
+
+    fn run_one(self, context: &Context, file: &Path) -> Outcome {
+        self.keys.check_stdin_with(context, self.payload.stdin_readers(file))?;
         let trusted = self.trusted.read(context, &self.keys)?;
         let mut openers = self.keys.for_each(context);
         let progress = context.output.progress("verifying");
-        let found = verify(&file, &self.payload, &mut openers, &trusted, &progress)?;
+        let found = verify(file, &self.payload, &mut openers, &trusted, &progress)?;
         drop(progress);
-        warn_of_stale(context, &file, found.stale_generation);
+        warn_of_stale(context, file, found.stale_generation);
         written(context.output.document(&VerifyDocument { verified: true, found }))
     }
 

@@ -18,7 +18,7 @@ use crate::config::Span;
 use crate::error::Kind;
 use crate::fs::{self, AtomicFile, Existing};
 use crate::ops::{self, Identity, Proof, SendReport, SendRequest, Signer, Trust};
-use crate::output::{Document, Failure};
+use crate::output::{self, Document, Failure};
 
 const KEY_LIMIT: u64 = 64 << 10;
 /// The longest answer.
@@ -185,11 +185,10 @@ fn document(report: &SendReport, with_body: bool) -> SendDocument {
 }
 
 fn print(report: &SendReport, asked: bool) -> Outcome {
-    let mut stdout = io::stdout().lock();
-    if stdout.is_terminal() && !asked && std::str::from_utf8(&report.body).is_err() {
+    if io::stdout().is_terminal() && !asked && std::str::from_utf8(&report.body).is_err() {
         return Err(Failure::new(Kind::Usage, "binary output is not written to a terminal unless asked")
             .hint("pass -o FILE, or -o - to have it on the terminal all the same")
             .into());
     }
-    stdout.write_all(&report.body).and_then(|()| stdout.flush()).map_err(Stop::Output)
+    output::print(&report.body).map_err(Stop::Output)
 }

@@ -11,7 +11,7 @@ use super::message::{Message, Purpose};
 use super::raw;
 use crate::cli::context::Context;
 use crate::cli::secret::Source;
-use crate::cli::{Outcome, written};
+use crate::cli::{Outcome, answered, written};
 use crate::clock::{UnixSeconds, parse, rfc3339};
 use crate::config::Span;
 use crate::crypto::digest::{Digest, sha256};
@@ -85,6 +85,10 @@ impl Document for VerifyDocument {
 
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
+        answered::<VerifyDocument>(context, self.judge(context))
+    }
+
+    fn judge(self, context: &Context) -> Outcome {
         let is_dash = |path: &PathBuf| path.as_os_str() == "-";
         let response_stdin = usize::from(self.response.as_ref().is_some_and(is_dash));
         context.check_stdin(self.message.stdin_readers() + self.key.stdin_readers() + response_stdin)?;

@@ -1,6 +1,7 @@
 //! Files that were cut, flipped, mixed or extended by someone without a key.
 
 use super::*;
+use crate::error::Diagnose;
 
 fn flip(bytes: &[u8], at: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
@@ -13,7 +14,7 @@ fn every_cut_is_refused_and_says_where() {
     let bytes = sealed(2 * CHUNK);
     let end = bytes.len();
     let expected = |cut: usize| match cut {
-        0..8 => Fault::NotSealed,
+        0..8 => Fault::MagicTruncated(cut),
         8..PAYLOAD => Fault::HeaderTruncated,
         PAYLOAD..=CHUNKS => Fault::PayloadTruncated,
         _ => {
@@ -30,6 +31,33 @@ fn every_cut_is_refused_and_says_where() {
     let tags = [CHUNKS + TAG, CHUNKS + SEALED_CHUNK + TAG, CHUNKS + 2 * SEALED_CHUNK, end - 1];
     for cut in around.chain(tags).chain((0..end).step_by(2997)) {
         assert_fault(&bytes[..cut], &expected(cut));
+    }
+}
+
+/// The size of the model, which sealed files tell, blames no one else for a cut.
+#[test]
+fn a_file_that_tells_its_size_is_called_cut_short_wherever_it_is_cut() {
+    let plain = plaintext(2 * CHUNK + 500);
+    let metadata = Metadata { size: Some(plain.len() as u64), ..metadata() };
+    let bytes = sealed_with(&plain, &[kek(1)], &metadata);
+    assert_eq!(verify(&bytes).unwrap(), plain.len() as u64);
+    let cuts = (0..bytes.len()).step_by(499).chain([7, 8, 4095, PAYLOAD, CHUNKS, bytes.len() - 1]);
+    for cut in cuts {
+        for fault in faults(&bytes[..cut]) {
+            let error = Fault::of("f")(fault);
+            let said = format!("{} {}", std::error::Error::source(&error).unwrap(), error.hint().unwrap());
+            assert!(said.contains("cut short"), "{cut}: {said}");
+            assert!(!said.contains("metadata"), "{cut}: {said}");
+        }
+    }
+    for more in [1, TAG, SEALED_CHUNK] {
+        let longer = [&bytes[..], &vec![0; more]].concat();
+        let fault = fault(memory(&longer).unwrap_err());
+        if more != SEALED_CHUNK {
+            assert!(matches!(fault, Fault::Length { .. } | Fault::ChunkTruncated(_)), "{more}: {fault}");
+        }
+        let error = Fault::of("f")(fault);
+        assert!(!error.hint().unwrap().contains("metadata"), "{more}");
     }
 }
 
@@ -183,7 +211,8 @@ fn parts_of_two_files_for_the_same_key_do_not_mix() {
 
 #[test]
 fn what_is_no_sealed_file_is_refused() {
-    for bytes in [&b""[..], b"x", b"\x08\x07\x12\x07pytorch", &[0; 9000], &[b'\n'; 5000]] {
+    assert_fault(b"", &Fault::MagicTruncated(0));
+    for bytes in [&b"x"[..], b"\x08\x07\x12\x07pytorch", &[0; 9000], &[b'\n'; 5000]] {
         assert_fault(bytes, &Fault::NotSealed);
     }
 }

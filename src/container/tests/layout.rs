@@ -171,7 +171,7 @@ fn every_cut_at_or_beside_the_edge_of_a_field_is_refused() {
                 if cut < length {
                     let found = faults(&parts.bytes[..cut]);
                     let expected = match cut {
-                        0..8 => vec![Fault::NotSealed],
+                        0..8 => vec![Fault::MagicTruncated(cut)],
                         8..PAYLOAD => vec![Fault::HeaderTruncated],
                         PAYLOAD..=CHUNKS => vec![Fault::PayloadTruncated],
                         _ => {

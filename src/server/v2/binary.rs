@@ -59,9 +59,8 @@ pub(super) struct Data<'a>(&'a [u8]);
 
 impl<'a> Data<'a> {
     /// The next `size` bytes, which are those of the input `name`.
-    pub(super) fn take(&mut self, size: u64, name: &str) -> Result<&'a [u8], Fault> {
-        let taken = usize::try_from(size).ok().and_then(|size| self.0.split_at_checked(size));
-        let (taken, rest) = taken.ok_or_else(|| {
+    pub(super) fn take(&mut self, size: usize, name: &str) -> Result<&'a [u8], Fault> {
+        let (taken, rest) = self.0.split_at_checked(size).ok_or_else(|| {
             Fault::malformed(format!("the body ends before the binary data of input '{name}' does"))
         })?;
         self.0 = rest;
@@ -180,7 +179,9 @@ mod tests {
     fn the_shape_of_a_raw_body_follows_from_its_length() {
         use DataType::{Bytes, Fp32, Int8};
         let shape = |data_type, shape: &[i64], length| {
-            shape_of(&TensorSpec { name: "x".into(), data_type, shape: shape.into() }, length)
+            let spec =
+                TensorSpec { name: "x".into(), data_type, shape: shape.into(), dimensions: Vec::new() };
+            shape_of(&spec, length)
         };
         for (data_type, dimensions, length, expected) in [
             (Fp32, &[-1, 64][..], 512, Some(vec![2, 64])),
@@ -213,7 +214,7 @@ mod tests {
             };
             let mut all = json.to_vec();
             for size in sizes {
-                match data.take(u64::from(size), "x") {
+                match data.take(usize::from(size), "x") {
                     Ok(taken) => all.extend(taken),
                     Err(_) => break,
                 }
@@ -225,7 +226,7 @@ mod tests {
 
         #[test]
         fn a_raw_body_never_panics(body: Vec<u8>, shape: Vec<i64>, kind in 0..DataType::ALL.len()) {
-            let spec = TensorSpec { name: "x".into(), data_type: DataType::ALL[kind], shape };
+            let spec = TensorSpec { name: "x".into(), data_type: DataType::ALL[kind], shape, dimensions: Vec::new() };
             let pool = std::sync::Arc::new(tokio::sync::Semaphore::new(1 << 20));
             if let Ok(tensor) = raw(&[spec], &body, &mut Share::of(&pool, 0).unwrap()) {
                 proptest::prop_assert_eq!(tensor.data_type(), DataType::ALL[kind]);

@@ -3,19 +3,23 @@
 
 use std::fmt;
 
-use half::{bf16, f16};
-use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::bounded::no_string;
+use super::scalar::{ARRAY, Number, OBJECT, Other, Scalar, fit, unfit};
 use crate::runtime::{DataType, Tensor, TensorData, of_type};
+
+/// Why the elements of a tensor could not be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// Which of them, counted in their order whatever the nesting; none where the data is
+    /// no array.
+    pub(super) element: Option<usize>,
+    pub(super) error: serde_json::Error,
+}
 
 /// Reads the elements of a tensor of `shape`, and says how many there are. Of those
 /// that a tensor of `shape` does not have, none is kept.
-pub(super) fn read(
-    text: &str,
-    data_type: DataType,
-    shape: &[usize],
-) -> serde_json::Result<(TensorData, usize)> {
+pub(super) fn read(text: &str, data_type: DataType, shape: &[usize]) -> Result<(TensorData, usize), Unread> {
     let most = room(text, shape);
     let mut seen = 0;
     let data = of_type!(data_type, flat(text, most, &mut seen)?);
@@ -37,12 +41,13 @@ fn room(text: &str, shape: &[usize]) -> usize {
     Tensor::elements(shape).filter(|count| *count <= text.len() / 2).unwrap_or(0)
 }
 
-fn flat<T: Element>(text: &str, most: usize, seen: &mut usize) -> serde_json::Result<Vec<T>> {
+fn flat<T: Scalar>(text: &str, most: usize, seen: &mut usize) -> Result<Vec<T>, Unread> {
     let mut elements = Elements { kept: Vec::with_capacity(most), most, seen: 0 };
     let mut json = serde_json::Deserializer::from_str(text);
-    Flat { elements: &mut elements }.deserialize(&mut json)?;
-    json.end()?;
+    let read = Flat { elements: &mut elements }.deserialize(&mut json).and_then(|()| json.end());
     *seen = elements.seen;
+    let element = text.starts_with('[').then_some(*seen);
+    read.map_err(|error| Unread { element, error })?;
     Ok(elements.kept)
 }
 
@@ -62,103 +67,24 @@ impl<T> Elements<T> {
     }
 }
 
-/// One element, from one JSON value. `None` where the value does not fit.
-trait Element: Sized {
-    fn from_bool(_: bool) -> Option<Self> {
-        None
-    }
-    fn from_u64(_: u64) -> Option<Self> {
-        None
-    }
-    fn from_i64(_: i64) -> Option<Self> {
-        None
-    }
-    fn from_f64(_: f64) -> Option<Self> {
-        None
-    }
-    fn from_str(_: &str) -> Option<Self> {
-        None
-    }
-}
-
-impl Element for bool {
-    fn from_bool(value: bool) -> Option<Self> {
-        Some(value)
-    }
-}
-
-impl Element for Vec<u8> {
-    fn from_str(value: &str) -> Option<Self> {
-        Some(value.as_bytes().to_vec())
-    }
-}
-
-macro_rules! integers {
-    ($($type:ty),*) => {$(
-        impl Element for $type {
-            fn from_u64(value: u64) -> Option<Self> {
-                value.try_into().ok()
-            }
-            fn from_i64(value: i64) -> Option<Self> {
-                value.try_into().ok()
-            }
-        }
-    )*};
-}
-
-integers!(i8, i16, i32, i64, u8, u16, u32, u64);
-
-macro_rules! floats {
-    ($($type:ty: $narrow:expr),*) => {$(
-        impl Element for $type {
-            #[expect(clippy::cast_precision_loss, reason = "a float is the nearest to what the text says")]
-            fn from_u64(value: u64) -> Option<Self> {
-                Element::from_f64(value as f64)
-            }
-            #[expect(clippy::cast_precision_loss, reason = "a float is the nearest to what the text says")]
-            fn from_i64(value: i64) -> Option<Self> {
-                Element::from_f64(value as f64)
-            }
-            fn from_f64(value: f64) -> Option<Self> {
-                // A number that is finite in the text must not become infinite in the tensor.
-                Some($narrow(value)).filter(|narrow: &Self| narrow.is_finite())
-            }
-        }
-    )*};
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "rounds to the nearest; overflow is caught by the caller"
-)]
-fn narrow(value: f64) -> f32 {
-    value as f32
-}
-
-floats!(f64: std::convert::identity, f32: narrow, f16: f16::from_f64, bf16: bf16::from_f64);
-
 /// Appends the elements of an array, whatever its depth, in order.
 struct Flat<'e, T> {
     elements: &'e mut Elements<T>,
 }
 
-impl<'de, T: Element> DeserializeSeed<'de> for Flat<'_, T> {
+impl<'de, T: Scalar> DeserializeSeed<'de> for Flat<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        deserializer.deserialize_any(Other(ARRAY, self))
     }
 }
 
-impl<'de, T: Element> Visitor<'de> for Flat<'_, T> {
+impl<'de, T: Scalar> Visitor<'de> for Flat<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        Err(no_string(&self))
+        f.write_str(ARRAY)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -172,7 +98,7 @@ struct Item<'e, T> {
     elements: &'e mut Elements<T>,
 }
 
-impl<'de, T: Element> DeserializeSeed<'de> for Item<'_, T> {
+impl<'de, T: Scalar> DeserializeSeed<'de> for Item<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -181,41 +107,49 @@ impl<'de, T: Element> DeserializeSeed<'de> for Item<'_, T> {
     }
 }
 
-impl<T: Element> Item<'_, T> {
-    fn push<E: Error>(self, value: Option<T>) -> Result<(), E> {
-        self.elements.push(value.ok_or_else(|| E::custom("a value is of another type or out of range"))?);
+impl<T: Scalar> Item<'_, T> {
+    fn push<E: Error>(self, value: Option<T>, found: impl fmt::Display) -> Result<(), E> {
+        self.elements.push(fit(value, found)?);
         Ok(())
     }
 }
 
-impl<'de, T: Element> Visitor<'de> for Item<'_, T> {
+impl<'de, T: Scalar> Visitor<'de> for Item<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number, a boolean, a string or an array of these")
+        f.write_str(T::WANTED)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.push(T::from_bool(value))
+        self.push(T::from_bool(value), value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.push(T::from_u64(value))
+        self.push(T::from_u64(value), value)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.push(T::from_i64(value))
+        self.push(T::from_i64(value), value)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.push(T::from_f64(value))
+        self.push(T::from_f64(value), Number(value))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.push(T::from_str(value))
+        self.push(T::from_str(value), "a string")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Err(unfit(T::WANTED, "null"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
         Flat { elements: self.elements }.visit_seq(seq)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(unfit(T::WANTED, OBJECT))
     }
 }

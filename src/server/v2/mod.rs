@@ -3,8 +3,11 @@
 mod binary;
 mod bounded;
 mod json;
+mod path;
+mod place;
 mod request;
 mod response;
+mod scalar;
 
 use std::sync::Arc;
 
@@ -28,7 +31,7 @@ use super::fault::Fault;
 use super::gate::{self, Caller};
 use super::ledger::{self, Account};
 use super::work;
-use crate::auth::{Action, ModelId, Permit};
+use crate::auth::{Action, ModelId, Permit, SignedRequest};
 use crate::runtime::TensorSpec;
 use crate::serving::Model;
 use crate::token::JwkSet;
@@ -233,7 +236,8 @@ async fn run(
     let outputs = model.infer(permit, request.inputs, request.outputs, patience).await?;
     caller.still_holds(app, headers)?;
     let answer = response::write(model, request.id.as_deref(), &outputs, &request.forms)?;
-    let (body, coding) = coding::encode(answer.body, media.wanted, patience).await?;
+    let wanted = media.wanted.filter(|_| caller.signed().is_none_or(SignedRequest::takes_compressed));
+    let (body, coding) = coding::encode(answer.body, wanted, patience).await?;
     Ok(answered(body, answer.header_length, coding))
 }
 
