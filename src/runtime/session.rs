@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ort::session::{RunOptions, SessionInputs};
-use ort::value::{Outlet, ValueType};
+use ort::session::{RunOptions, SessionInputs, SessionOutputs};
+use ort::value::{DynValue, Outlet, ValueType};
 
 use super::device::Placement;
 use super::engine::Runtime;
@@ -173,21 +173,45 @@ impl Session {
         if interrupt.is_stopped() {
             return Err(RunError::Interrupted);
         }
-        let values = inputs
-            .into_iter()
-            .map(|tensor| tensor.into_value().map(|(name, value)| (Cow::Owned(name), value.into())))
-            .collect::<Result<Vec<_>, _>>()?;
-        let values: SessionInputs<'_, '_> = SessionInputs::ValueMap(values);
-        let answers = match self.inner.run_with_options(values, &interrupt.0.options) {
+        let values = inputs.into_iter().map(Tensor::into_value).collect::<Result<Vec<_>, _>>()?;
+        let answers = match Answers::of(&mut self.inner, &values, &interrupt.0.options) {
             Ok(answers) => answers,
             Err(_) if interrupt.is_stopped() => return Err(RunError::Interrupted),
             Err(error) => return Err(RunError::from_ort(&error)),
         };
         let copy = |index: usize| {
             let spec = &self.outputs[index];
-            Tensor::from_value(&spec.name, spec.data_type, &answers[index])
+            Tensor::from_value(&spec.name, spec.data_type, answers.output(index))
         };
         wanted.into_iter().map(copy).collect()
+    }
+}
+
+/// What a run answered. An output may share its memory with an input: the library copies
+/// nothing where a graph gives an input back, or only its shape changes. It also does not
+/// count the memory of inputs, which is ours. So the inputs are borrowed for as long as the
+/// outputs can be read.
+struct Answers<'r> {
+    outputs: SessionOutputs<'r>,
+    _inputs: &'r [(String, DynValue)],
+}
+
+impl<'r> Answers<'r> {
+    /// Runs `session` on `inputs`.
+    fn of(
+        session: &'r mut ort::session::Session,
+        inputs: &'r [(String, DynValue)],
+        options: &'r RunOptions,
+    ) -> ort::Result<Self> {
+        let views = inputs.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), value.into()));
+        // The library drops what it is given before it returns the outputs, so it is given
+        // no value, only views.
+        let views: SessionInputs<'_, '_> = SessionInputs::ValueMap(views.collect());
+        Ok(Self { outputs: session.run_with_options(views, options)?, _inputs: inputs })
+    }
+
+    fn output(&self, index: usize) -> &DynValue {
+        &self.outputs[index]
     }
 }
 
