@@ -66,4 +66,4 @@ pub use opener::{Model, Opener};
 pub use raw::NotElements;
 pub use session::{Interrupt, Session, SessionOptions, TensorSpec};
 pub(crate) use tensor::of_type;
-pub use tensor::{Tensor, TensorData};
+pub use tensor::{Allowance, Tensor, TensorData};

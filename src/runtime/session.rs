@@ -13,7 +13,7 @@ use super::device::Placement;
 use super::engine::Runtime;
 use super::error::{ModelError, RunError};
 use super::lend::{Guard, Weight};
-use super::{DataType, Tensor};
+use super::{Allowance, DataType, Tensor};
 
 /// How a model runs.
 #[derive(Debug, Clone, Copy)]
@@ -161,11 +161,13 @@ impl Session {
     }
 
     /// Runs the model on `inputs`, and returns the outputs named in `wanted`, in
-    /// that order, or all when it names none. The model computes all of them.
+    /// that order, or all when it names none. The model computes all of them. Together
+    /// they take no more than is `allowed`.
     pub fn run(
         &mut self,
         inputs: Vec<Tensor>,
         wanted: &[&str],
+        allowed: &Allowance,
         interrupt: &Interrupt,
     ) -> Result<Vec<Tensor>, RunError> {
         check_inputs(&self.inputs, &inputs)?;
@@ -179,9 +181,10 @@ impl Session {
             Err(_) if interrupt.is_stopped() => return Err(RunError::Interrupted),
             Err(error) => return Err(RunError::from_ort(&error)),
         };
+        let mut room = allowed.room();
         let copy = |index: usize| {
             let spec = &self.outputs[index];
-            Tensor::from_value(&spec.name, spec.data_type, answers.output(index))
+            Tensor::from_value(&spec.name, spec.data_type, answers.output(index), &mut room)
         };
         wanted.into_iter().map(copy).collect()
     }
@@ -361,12 +364,15 @@ mod tests {
             std::thread::sleep(Duration::from_millis(100));
             remote.stop();
         });
-        let stopped = session.run(vec![input(1_000_000)], &[], &interrupt);
+        let stopped = session.run(vec![input(1_000_000)], &[], &Allowance::of(usize::MAX), &interrupt);
         assert_eq!(stopped, Err(RunError::Interrupted));
         assert!(started.elapsed() < Duration::from_secs(20));
         thread.join().unwrap();
         // The session lives on, the interrupt does not.
-        assert_eq!(session.run(vec![input(1)], &[], &interrupt), Err(RunError::Interrupted));
+        assert_eq!(
+            session.run(vec![input(1)], &[], &Allowance::of(usize::MAX), &interrupt),
+            Err(RunError::Interrupted)
+        );
         assert!(run(&mut session, vec![input(1)], &[]).is_ok());
     }
 }

@@ -9,6 +9,7 @@
 mod accept;
 mod app;
 mod body;
+mod buffer;
 mod coding;
 mod connection;
 mod control;
