@@ -32,7 +32,9 @@ pub(super) fn values(config: &Config) -> Result<(), String> {
 }
 
 fn limits(limits: &LimitsTable) -> Result<(), String> {
-    if [limits.connections, limits.connections_per_address, limits.body, limits.headers].contains(&0) {
+    if [limits.connections, limits.connections_per_address, limits.body, limits.answer, limits.headers]
+        .contains(&0)
+    {
         return Err("a limit of 0 would let nothing in".into());
     }
     let spans = [
@@ -47,6 +49,12 @@ fn limits(limits: &LimitsTable) -> Result<(), String> {
     }
     if u32::try_from(limits.body).is_err() {
         return Err("limits.body must be less than 4 GiB".into());
+    }
+    if u32::try_from(limits.answer).is_err() {
+        return Err("limits.answer must be less than 4 GiB".into());
+    }
+    if limits.answer > limits.answer_memory {
+        return Err("limits.answer is larger than limits.answer_memory".into());
     }
     if limits.body > limits.body_memory {
         return Err("limits.body is larger than limits.body_memory".into());

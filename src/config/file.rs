@@ -89,6 +89,10 @@ pub struct LimitsTable {
     pub body_memory: usize,
     /// One request's body, in bytes.
     pub body: usize,
+    /// One answer, in bytes: its outputs, and each form of them.
+    pub answer: usize,
+    /// Answers that are held in memory, in bytes, all together.
+    pub answer_memory: usize,
     /// One request's headers, in bytes.
     pub headers: usize,
     /// From connect to the end of the TLS handshake.
@@ -113,6 +117,8 @@ impl Default for LimitsTable {
             connections_per_address: 256,
             body_memory: 1 << 30,
             body: 64 << 20,
+            answer: 256 << 20,
+            answer_memory: 1 << 30,
             headers: 16 << 10,
             handshake_timeout: Span::seconds(10),
             header_timeout: Span::seconds(30),

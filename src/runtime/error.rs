@@ -227,6 +227,12 @@ pub enum RunError {
     UnequalSizes { dimension: String, first: String, expected: usize, name: String, found: usize },
     #[error("the model refuses these inputs: {message}")]
     Refused { message: String },
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("there is no memory for the answer")]
+    NoMemory,
+    #[error("these inputs make the model need more memory than there is: {message}")]
+    OutOfMemory { message: String },
     #[error("the run was stopped")]
     Interrupted,
     #[error("the run failed: {message}")]
@@ -236,7 +242,7 @@ pub enum RunError {
 impl RunError {
     /// Whether the caller can mend it by sending something else.
     pub fn is_callers_fault(&self) -> bool {
-        !matches!(self, Self::Interrupted | Self::Failed { .. })
+        !matches!(self, Self::Interrupted | Self::NoMemory | Self::Failed { .. })
     }
 
     /// ONNX Runtime has one code for inputs that do not fit; the rest is its own.
@@ -244,9 +250,18 @@ impl RunError {
         let message = error.message().to_owned();
         match error.code() {
             ort::ErrorCode::InvalidArgument => Self::Refused { message },
+            _ if is_memory(&message) => Self::OutOfMemory { message },
             _ => Self::Failed { message },
         }
     }
+}
+
+/// Whether the library says that it could not allocate what the inputs ask for, or that
+/// their sizes are no number. It has no code for either.
+fn is_memory(message: &str) -> bool {
+    ["Failed to allocate memory", "bad_alloc", "bad allocation", "overflow"]
+        .iter()
+        .any(|part| message.contains(part))
 }
 
 impl Diagnose for RunError {}

@@ -6,14 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ort::session::{RunOptions, SessionInputs};
-use ort::value::{Outlet, ValueType};
+use ort::session::{RunOptions, SessionInputs, SessionOutputs};
+use ort::value::{DynValue, Outlet, ValueType};
 
 use super::device::Placement;
 use super::engine::Runtime;
 use super::error::{ModelError, RunError};
 use super::lend::{Guard, Weight};
-use super::{DataType, Tensor, dimensions};
+use super::{Allowance, DataType, Tensor, dimensions};
 
 /// How a model runs.
 #[derive(Debug, Clone, Copy)]
@@ -166,11 +166,13 @@ impl Session {
     }
 
     /// Runs the model on `inputs`, and returns the outputs named in `wanted`, in
-    /// that order, or all when it names none. The model computes all of them.
+    /// that order, or all when it names none. The model computes all of them. Together
+    /// they take no more than is `allowed`.
     pub fn run(
         &mut self,
         inputs: Vec<Tensor>,
         wanted: &[&str],
+        allowed: &Allowance,
         interrupt: &Interrupt,
     ) -> Result<Vec<Tensor>, RunError> {
         check_inputs(&self.inputs, &inputs)?;
@@ -178,21 +180,46 @@ impl Session {
         if interrupt.is_stopped() {
             return Err(RunError::Interrupted);
         }
-        let values = inputs
-            .into_iter()
-            .map(|tensor| tensor.into_value().map(|(name, value)| (Cow::Owned(name), value.into())))
-            .collect::<Result<Vec<_>, _>>()?;
-        let values: SessionInputs<'_, '_> = SessionInputs::ValueMap(values);
-        let answers = match self.inner.run_with_options(values, &interrupt.0.options) {
+        let values = inputs.into_iter().map(Tensor::into_value).collect::<Result<Vec<_>, _>>()?;
+        let answers = match Answers::of(&mut self.inner, &values, &interrupt.0.options) {
             Ok(answers) => answers,
             Err(_) if interrupt.is_stopped() => return Err(RunError::Interrupted),
             Err(error) => return Err(RunError::from_ort(&error)),
         };
+        let mut room = allowed.room();
         let copy = |index: usize| {
             let spec = &self.outputs[index];
-            Tensor::from_value(&spec.name, spec.data_type, &answers[index])
+            Tensor::from_value(&spec.name, spec.data_type, answers.output(index), &mut room)
         };
         wanted.into_iter().map(copy).collect()
+    }
+}
+
+/// What a run answered. An output may share its memory with an input: the library copies
+/// nothing where a graph gives an input back, or only its shape changes. It also does not
+/// count the memory of inputs, which is ours. So the inputs are borrowed for as long as the
+/// outputs can be read.
+struct Answers<'r> {
+    outputs: SessionOutputs<'r>,
+    _inputs: &'r [(String, DynValue)],
+}
+
+impl<'r> Answers<'r> {
+    /// Runs `session` on `inputs`.
+    fn of(
+        session: &'r mut ort::session::Session,
+        inputs: &'r [(String, DynValue)],
+        options: &'r RunOptions,
+    ) -> ort::Result<Self> {
+        let views = inputs.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), value.into()));
+        // The library drops what it is given before it returns the outputs, so it is given
+        // no value, only views.
+        let views: SessionInputs<'_, '_> = SessionInputs::ValueMap(views.collect());
+        Ok(Self { outputs: session.run_with_options(views, options)?, _inputs: inputs })
+    }
+
+    fn output(&self, index: usize) -> &DynValue {
+        &self.outputs[index]
     }
 }
 
@@ -344,12 +371,15 @@ mod tests {
             std::thread::sleep(Duration::from_millis(100));
             remote.stop();
         });
-        let stopped = session.run(vec![input(1_000_000)], &[], &interrupt);
+        let stopped = session.run(vec![input(1_000_000)], &[], &Allowance::of(usize::MAX), &interrupt);
         assert_eq!(stopped, Err(RunError::Interrupted));
         assert!(started.elapsed() < Duration::from_secs(20));
         thread.join().unwrap();
         // The session lives on, the interrupt does not.
-        assert_eq!(session.run(vec![input(1)], &[], &interrupt), Err(RunError::Interrupted));
+        assert_eq!(
+            session.run(vec![input(1)], &[], &Allowance::of(usize::MAX), &interrupt),
+            Err(RunError::Interrupted)
+        );
         assert!(run(&mut session, vec![input(1)], &[]).is_ok());
     }
 }

@@ -1,9 +1,11 @@
 //! Tensors as requests and answers carry them: typed and owned, so that a body
 //! is parsed into the very memory that ONNX Runtime then reads.
 
+use std::fmt;
 use std::ptr::NonNull;
 
 use half::{bf16, f16};
+use ort::AsPointer;
 use ort::value::{DynValue, TensorElementType, ValueType};
 
 use super::data_type::DataType;
@@ -191,42 +193,131 @@ impl Tensor {
         }
     }
 
-    /// Copies a result out of ONNX Runtime's memory.
-    pub(super) fn from_value(name: &str, data_type: DataType, value: &DynValue) -> Result<Self, RunError> {
-        let read = || -> ort::Result<(Vec<i64>, TensorData)> {
-            let dimensions;
-            let data = of_type!(
-                data_type,
-                {
-                    let (shape, data) = Answer::copied(value)?;
-                    dimensions = shape;
-                    data
-                },
-                {
-                    let (shape, strings) = value.try_extract_strings()?;
-                    dimensions = shape.to_vec();
-                    strings.into_iter().map(String::into_bytes).collect()
-                }
-            );
-            Ok((dimensions, data))
-        };
-        let (shape, data) = read().map_err(|error| RunError::Failed { message: error.to_string() })?;
-        let shape = shape.into_iter().map(|n| usize::try_from(n).unwrap_or(0)).collect();
+    /// Copies a result out of ONNX Runtime's memory. It takes what it needs off `room`
+    /// before it allocates.
+    pub(super) fn from_value(
+        name: &str,
+        data_type: DataType,
+        value: &DynValue,
+        room: &mut Room<'_>,
+    ) -> Result<Self, RunError> {
+        let ValueType::Tensor { ty, shape, .. } = value.dtype() else { return Err(unexpected()) };
+        if DataType::from_ort(*ty) != Some(data_type) {
+            return Err(unexpected());
+        }
+        let shape = shape.iter().map(|n| usize::try_from(*n).map_err(|_| unexpected()));
+        let shape = shape.collect::<Result<Vec<_>, _>>()?;
+        let count = Self::elements(&shape).ok_or_else(unexpected)?;
+        let data = of_type!(data_type, Answer::copied(value, count, room)?, strings(value, count, room)?);
         Self::new(name, shape, data)
     }
 }
 
+/// The library gave what the model does not say that it gives.
+fn unexpected() -> RunError {
+    RunError::Failed { message: "an output is not of the type that the model names".into() }
+}
+
+fn failed(error: &ort::Error) -> RunError {
+    RunError::Failed { message: error.to_string() }
+}
+
+/// How much memory the outputs of one run may take. It is asked before any is taken.
+pub struct Allowance {
+    limit: usize,
+    pay: Box<dyn Fn(usize) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Allowance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Allowance").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+impl Allowance {
+    /// Up to `limit` bytes, each part of which `pay` grants or refuses.
+    pub fn new(limit: usize, pay: impl Fn(usize) -> bool + Send + Sync + 'static) -> Self {
+        Self { limit, pay: Box::new(pay) }
+    }
+
+    /// Up to `limit` bytes.
+    #[cfg(test)]
+    pub(super) fn of(limit: usize) -> Self {
+        Self::new(limit, |_| true)
+    }
+
+    pub(super) fn room(&self) -> Room<'_> {
+        Room { allowed: self, left: self.limit }
+    }
+}
+
+/// What is left of an allowance.
+pub(super) struct Room<'a> {
+    allowed: &'a Allowance,
+    left: usize,
+}
+
+impl Room<'_> {
+    /// An empty list with room for `count` elements, which are taken off.
+    fn take<T>(&mut self, count: usize) -> Result<Vec<T>, RunError> {
+        let bytes = count.checked_mul(size_of::<T>());
+        let left = bytes.and_then(|bytes| self.left.checked_sub(bytes));
+        self.left = left.ok_or(RunError::TooLarge { limit: self.allowed.limit })?;
+        if !(self.allowed.pay)(bytes.unwrap_or_default()) {
+            return Err(RunError::NoMemory);
+        }
+        let mut list = Vec::new();
+        list.try_reserve_exact(count).map_err(|_| RunError::NoMemory)?;
+        Ok(list)
+    }
+}
+
+/// The `count` strings of a tensor. The library's text is copied twice, and both times
+/// counted.
+#[expect(unsafe_code, reason = "the safe way allocates what the library says, however much that is")]
+fn strings(value: &DynValue, count: usize, room: &mut Room<'_>) -> Result<Vec<Vec<u8>>, RunError> {
+    let check = |status| {
+        // SAFETY: it comes from the library, and is used no more.
+        unsafe { ort::Error::result_from_status(status) }.map_err(|error| failed(&error))
+    };
+    let mut length = 0;
+    // SAFETY: the value lives, and is a tensor of strings.
+    check(unsafe { (ort::api().GetStringTensorDataLength)(value.ptr(), &raw mut length) })?;
+    let mut text: Vec<u8> = room.take(length)?;
+    let mut starts: Vec<usize> = room.take(count)?;
+    text.resize(length, 0);
+    starts.resize(count, 0);
+    // SAFETY: both lists have the lengths that are given with them.
+    check(unsafe {
+        let (text, starts) = (text.as_mut_ptr().cast(), starts.as_mut_ptr());
+        (ort::api().GetStringTensorContent)(value.ptr(), text, length, starts, count)
+    })?;
+    let mut strings: Vec<Vec<u8>> = room.take(count)?;
+    let ends = starts.iter().skip(1).copied().chain([length]);
+    for (start, end) in starts.iter().copied().zip(ends) {
+        let string = text.get(start..end).ok_or_else(unexpected)?;
+        let mut copy = room.take(string.len())?;
+        copy.extend_from_slice(string);
+        strings.push(copy);
+    }
+    Ok(strings)
+}
+
 /// Elements that are copied out of a tensor of the library's.
 trait Answer: Sized {
-    fn copied(value: &DynValue) -> ort::Result<(Vec<i64>, Vec<Self>)>;
+    fn copied(value: &DynValue, count: usize, room: &mut Room<'_>) -> Result<Vec<Self>, RunError>;
 }
 
 macro_rules! numbers {
     ($($type:ty),*) => {$(
         impl Answer for $type {
-            fn copied(value: &DynValue) -> ort::Result<(Vec<i64>, Vec<Self>)> {
-                let (shape, data) = value.try_extract_tensor()?;
-                Ok((shape.to_vec(), data.to_vec()))
+            fn copied(value: &DynValue, count: usize, room: &mut Room<'_>) -> Result<Vec<Self>, RunError> {
+                let mut copy = room.take(count)?;
+                if count > 0 {
+                    let (_, data) = value.try_extract_tensor().map_err(|error| failed(&error))?;
+                    copy.extend_from_slice(data.get(..count).ok_or_else(unexpected)?);
+                }
+                Ok(copy)
             }
         }
     )*};
@@ -237,20 +328,21 @@ numbers!(bf16, f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64);
 impl Answer for bool {
     /// Byte by byte: a kernel may have written what is no `bool`.
     #[expect(unsafe_code, reason = "the library gives a tensor of booleans as nothing but booleans")]
-    fn copied(value: &DynValue) -> ort::Result<(Vec<i64>, Vec<Self>)> {
-        let none = || ort::Error::new("no tensor of booleans that can be read here");
-        let ValueType::Tensor { ty: TensorElementType::Bool, shape, .. } = value.dtype() else {
-            return Err(none());
+    fn copied(value: &DynValue, count: usize, room: &mut Room<'_>) -> Result<Vec<Self>, RunError> {
+        let mut copy = room.take(count)?;
+        let ValueType::Tensor { ty: TensorElementType::Bool, .. } = value.dtype() else {
+            return Err(unexpected());
         };
         let tensor = value.upcast_ref();
         if !tensor.memory_info().is_cpu_accessible() {
-            return Err(none());
+            return Err(unexpected());
         }
         // Without elements there may be no data.
         let data = NonNull::new(tensor.data_ptr().cast_mut().cast::<u8>()).unwrap_or(NonNull::dangling());
         // SAFETY: a boolean takes a byte, and the tensor, which is borrowed, has so many of them in this memory.
-        let bytes = unsafe { std::slice::from_raw_parts(data.as_ptr(), shape.num_elements()) };
-        Ok((shape.to_vec(), bytes.iter().map(|byte| *byte != 0).collect()))
+        let bytes = unsafe { std::slice::from_raw_parts(data.as_ptr(), count) };
+        copy.extend(bytes.iter().map(|byte| *byte != 0));
+        Ok(copy)
     }
 }
 
@@ -282,7 +374,7 @@ mod tests {
                 TensorRefMut::<bool>::from_raw(MemoryInfo::default(), bytes.as_mut_ptr().cast(), shape)
             };
             let value = tensor.unwrap().into_dyn();
-            Tensor::from_value("y", DataType::Bool, &value).unwrap().data
+            Tensor::from_value("y", DataType::Bool, &value, &mut Allowance::of(100).room()).unwrap().data
         };
         for (mut bytes, expected) in [
             (vec![0, 1, 2, 0x80, 0xfe, 0xff, 0], vec![false, true, true, true, true, true, false]),
@@ -295,7 +387,7 @@ mod tests {
             assert_eq!(data, TensorData::Bool(expected));
         }
         let other = Tensor::new("y", vec![1], TensorData::Uint8(vec![1])).unwrap().into_value().unwrap().1;
-        assert!(Tensor::from_value("y", DataType::Bool, &other).is_err());
+        assert!(Tensor::from_value("y", DataType::Bool, &other, &mut Allowance::of(100).room()).is_err());
     }
 
     #[test]

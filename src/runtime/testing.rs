@@ -12,7 +12,7 @@ use super::library::Library;
 use super::opener::Model;
 use super::pins::Flavor;
 use super::session::{Session, SessionOptions};
-use super::tensor::Tensor;
+use super::tensor::{Allowance, Tensor};
 use crate::progress::Silent;
 use crate::secret::SecretPages;
 
@@ -72,5 +72,5 @@ pub(super) fn run(
     inputs: Vec<Tensor>,
     wanted: &[&str],
 ) -> Result<Vec<Tensor>, RunError> {
-    session.run(inputs, wanted, &runtime().interrupt().unwrap())
+    session.run(inputs, wanted, &Allowance::of(usize::MAX), &runtime().interrupt().unwrap())
 }

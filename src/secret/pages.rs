@@ -62,7 +62,7 @@ impl SecretPages {
         if part.is_empty() {
             return;
         }
-        let over = part.as_ptr().addr() % rustix::param::page_size();
+        let over = part.as_ptr().addr() % page_size();
         // SAFETY: the pages of `part`, and what is in them stays. Older systems do not know this, and where there
         // is no memory for it, nor will there be when it is written to.
         let _ = unsafe {
@@ -131,7 +131,7 @@ impl SecretPages {
 
     #[expect(unsafe_code, reason = "pages go back through madvise(2)")]
     fn give_back(&mut self, range: &Range<usize>) {
-        let page = rustix::param::page_size();
+        let page = page_size();
         // The last page has nothing behind the end but zeros.
         let end = if range.end == self.length { mapped(self.length) } else { range.end / page * page };
         let start = range.start.next_multiple_of(page);
@@ -145,9 +145,19 @@ impl SecretPages {
     }
 }
 
+/// From the C library: `rustix` reads it from the kernel's own list of addresses, some of
+/// which are not there under a memory checker.
+#[expect(unsafe_code, reason = "the C library's function is unsafe to call only as all of C is")]
+fn page_size() -> usize {
+    // SAFETY: it takes a number and touches no memory of ours.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    // Linux always has one; 4096 is the smallest that it has.
+    usize::try_from(size).unwrap_or(4096).max(4096)
+}
+
 /// Bytes that are mapped for `length`: whole pages, and one at least.
 fn mapped(length: usize) -> usize {
-    let page = rustix::param::page_size();
+    let page = page_size();
     length.max(1).checked_next_multiple_of(page).unwrap_or(usize::MAX)
 }
 
@@ -181,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_wiped_and_the_rest_stays() {
-        let page = rustix::param::page_size();
+        let page = page_size();
         for length in [0, 1, page - 1, page, 3 * page + 5] {
             for range in [0..0, 0..1, 3..page, page..2 * page, page / 2..2 * page + 9, 0..length, 1..9 * page]
             {

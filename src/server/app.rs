@@ -43,6 +43,8 @@ pub(super) struct App {
     pub(super) clock: Arc<dyn Clock>,
     /// Bytes of request bodies that may still be taken into memory.
     pub(super) body_memory: Arc<Semaphore>,
+    /// For answers.
+    pub(super) answer_memory: Arc<Semaphore>,
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) keyring: KeyringHealth,
     /// Whoever waits for the server was told.

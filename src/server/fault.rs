@@ -135,6 +135,16 @@ impl Fault {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_body_memory", message).retry()
     }
 
+    pub(super) fn answer_too_large(limit: usize) -> Self {
+        let message = format!("the answer is larger than {limit} bytes");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "answer_too_large", message)
+    }
+
+    pub(super) fn no_answer_memory() -> Self {
+        let message = "there is no memory for the answer";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_answer_memory", message).retry()
+    }
+
     pub(super) fn busy() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the processor has other work").retry()
     }
@@ -299,6 +309,13 @@ impl From<RunError> for Fault {
             RunError::Refused { .. } => {
                 tracing::debug!(%message, "the model refused its inputs");
                 Self::invalid("the model refuses these inputs")
+            }
+            RunError::TooLarge { limit } => Self::answer_too_large(limit),
+            RunError::NoMemory => Self::no_answer_memory(),
+            // What the library says of it tells more of the model than a caller may know.
+            RunError::OutOfMemory { .. } => {
+                let told = "these inputs make the model need more memory than there is";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "out_of_memory", told).detail(message)
             }
             error if error.is_callers_fault() => Self::invalid(message),
             _ => Self::failed().detail(message),

@@ -161,7 +161,10 @@ impl Last<'_> {
     async fn complete(&self, mut response: Response) -> Result<Response, Fault> {
         finish(&mut response, &self.request_id, self.app.hsts);
         match &self.signed {
-            Some(request) => signature::sign(request, response, self.head_only, self.app.clock.unix()).await,
+            Some(request) => {
+                let (now, patience) = (self.app.clock.unix(), self.app.limits.inference_timeout.0);
+                signature::sign(request, response, self.head_only, now, patience).await
+            }
             None => Ok(response),
         }
     }

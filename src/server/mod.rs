@@ -11,6 +11,7 @@ mod activity;
 mod admission;
 mod app;
 mod body;
+mod buffer;
 mod check;
 mod coding;
 mod connection;

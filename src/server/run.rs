@@ -111,6 +111,7 @@ pub fn run(
         audit: Log::open(&config.audit.path, mode, Arc::clone(&clock))?,
         refusals: Refusals::default(),
         body_memory: Arc::new(Semaphore::new(config.limits.body_memory.min(Semaphore::MAX_PERMITS))),
+        answer_memory: Arc::new(Semaphore::new(config.limits.answer_memory.min(Semaphore::MAX_PERMITS))),
         snapshot: ArcSwap::from_pointee(snapshot),
         keyring: KeyringHealth::new(config.keyring.max_stale.0),
         announced: AtomicBool::new(false),

@@ -1,5 +1,7 @@
 //! Signed requests and responses (RFC 9421), between HTTP and `auth`.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, HeaderName, HeaderValue};
@@ -10,6 +12,7 @@ use http_body_util::BodyExt;
 
 use super::app::{App, Snapshot};
 use super::fault::Fault;
+use super::work;
 use crate::auth::{AuthError, Principal, SignedRequest};
 use crate::clock::UnixSeconds;
 use crate::config::SigningMode;
@@ -115,12 +118,15 @@ pub(super) async fn sign(
     response: Response,
     head_only: bool,
     now: UnixSeconds,
+    patience: Duration,
 ) -> Result<Response, Fault> {
     let (mut parts, body) = response.into_parts();
     // Bodies are in memory already; one that is not cannot be signed.
     let body = body.collect().await.map_err(|_| Fault::unsigned_response())?.to_bytes();
     if !body.is_empty() && !head_only {
-        parts.headers.insert(CONTENT_DIGEST, signing::content_digest(&body));
+        let bytes = body.clone();
+        let digest = move || Ok(signing::content_digest(&bytes));
+        parts.headers.insert(CONTENT_DIGEST, work::of_size(body.len(), patience, digest).await?);
     }
     let head = ResponseHead { status: parts.status, headers: &parts.headers };
     let fields = request.sign_response(&head, now).map_err(|error| {

@@ -3,6 +3,7 @@
 //! each inference. A model remembers what it hangs on, and is withdrawn where the keyring
 //! demands it: from then on nothing of it runs, and its memory is freed.
 
+mod bounds;
 mod error;
 mod load;
 mod model;
@@ -11,6 +12,7 @@ mod pool;
 mod registry;
 mod spec;
 
+pub use bounds::Bounds;
 pub use error::{LoadError, ServingError};
 pub use load::{claimed, load};
 pub use model::{Model, ModelState, ModelStatus, OpenedBy};

@@ -2,13 +2,12 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::pool::{Counters, Pool};
 use super::spec::ModelSpec;
-use super::{Origin, Refusal, ServingError};
+use super::{Bounds, Origin, Refusal, ServingError};
 use crate::auth::{Action, ModelId, Permit};
 use crate::clock::UnixSeconds;
 use crate::keyring::Keyring;
@@ -175,12 +174,12 @@ impl Model {
         permit: Permit,
         inputs: Vec<Tensor>,
         outputs: Vec<String>,
-        limit: Duration,
+        bounds: Bounds,
     ) -> Result<Vec<Tensor>, ServingError> {
         if permit.model() != &self.id || permit.action() != Action::Infer {
             return Err(ServingError::UnknownModel);
         }
-        let answer = self.pool()?.run(inputs, outputs, limit).await?;
+        let answer = self.pool()?.run(inputs, outputs, bounds).await?;
         // One that ran when it was withdrawn answers no more than one that waited.
         self.require_served()?;
         Ok(answer)

@@ -10,9 +10,9 @@ use std::{io, thread};
 
 use tokio::sync::{oneshot, watch};
 
-use super::ServingError;
+use super::{Bounds, ServingError};
 use crate::process;
-use crate::runtime::{Interrupt, RunError, Runtime, Session, Tensor, TensorSpec};
+use crate::runtime::{Allowance, Interrupt, RunError, Runtime, Session, Tensor, TensorSpec};
 
 /// A run that takes less than this is not worth the way to another thread.
 const QUICK: Duration = Duration::from_micros(100);
@@ -20,6 +20,7 @@ const QUICK: Duration = Duration::from_micros(100);
 struct Job {
     inputs: Vec<Tensor>,
     outputs: Vec<String>,
+    allowed: Allowance,
     interrupt: Interrupt,
     reply: oneshot::Sender<Result<Vec<Tensor>, ServingError>>,
 }
@@ -90,33 +91,35 @@ impl Pool {
         Ok(Self { runtime, queue: sender, shared, inputs, outputs })
     }
 
-    /// Runs `inputs` on the next free session, within `limit`, waiting included.
+    /// Runs `inputs` on the next free session, within `bounds`, waiting included.
     pub(super) async fn run(
         &self,
         inputs: Vec<Tensor>,
         outputs: Vec<String>,
-        limit: Duration,
+        bounds: Bounds,
     ) -> Result<Vec<Tensor>, ServingError> {
         let interrupt = self.runtime.interrupt()?;
         if let Some(mut session) = self.shared.at_once(&inputs) {
-            return Ok(self.shared.run(&mut session, inputs, &outputs, &interrupt)?);
+            return Ok(self.shared.run(&mut session, inputs, &outputs, &bounds.answer, &interrupt)?);
         }
         let abandon = Abandon(interrupt.clone());
         let mut withdrawn = self.shared.withdrawn.subscribe();
         let (reply, answer) = oneshot::channel();
         let waiting = &self.shared.counters.waiting;
         waiting.fetch_add(1, Ordering::Relaxed);
-        self.queue.try_send(Job { inputs, outputs, interrupt, reply }).map_err(|error| {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => ServingError::QueueFull,
-                TrySendError::Disconnected(_) => ServingError::Stopped,
-            }
-        })?;
+        self.queue.try_send(Job { inputs, outputs, allowed: bounds.answer, interrupt, reply }).map_err(
+            |error| {
+                waiting.fetch_sub(1, Ordering::Relaxed);
+                match error {
+                    TrySendError::Full(_) => ServingError::QueueFull,
+                    TrySendError::Disconnected(_) => ServingError::Stopped,
+                }
+            },
+        )?;
         let answer = tokio::select! {
             biased;
             _ = withdrawn.wait_for(|withdrawn| *withdrawn) => return Err(ServingError::Withdrawn),
-            answer = tokio::time::timeout(limit, answer) => answer,
+            answer = tokio::time::timeout(bounds.time, answer) => answer,
         };
         drop(abandon);
         answer.map_err(|_| ServingError::Deadline)?.map_err(|_| ServingError::Stopped)?
@@ -165,11 +168,12 @@ impl Shared {
         session: &mut Session,
         inputs: Vec<Tensor>,
         outputs: &[String],
+        allowed: &Allowance,
         interrupt: &Interrupt,
     ) -> Result<Vec<Tensor>, RunError> {
         let ((slot, shapes), started) = (self.shapes(&inputs), Instant::now());
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        let outcome = session.run(inputs, &outputs, interrupt);
+        let outcome = session.run(inputs, &outputs, allowed, interrupt);
         if outcome.is_err() {
             self.counters.failed.fetch_add(1, Ordering::Relaxed);
             return outcome;
@@ -200,7 +204,7 @@ impl Shared {
                 continue;
             }
             let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
-            let outcome = self.run(&mut session, job.inputs, &job.outputs, &job.interrupt);
+            let outcome = self.run(&mut session, job.inputs, &job.outputs, &job.allowed, &job.interrupt);
             let _ = job.reply.send(outcome.map_err(|error| match error {
                 RunError::Interrupted => ServingError::Deadline,
                 other => other.into(),

@@ -3,13 +3,17 @@
 
 mod inflate;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use bytes::Bytes;
 use flate2::{Compression, write};
+use tokio::sync::Semaphore;
 
 pub(super) use self::inflate::decode;
+use super::buffer::Buffer;
 use super::fault::Fault;
 use super::work;
 
@@ -80,20 +84,24 @@ impl Coding {
         (best > identity).then_some(coding)
     }
 
-    fn deflate(self, body: &[u8]) -> std::io::Result<Vec<u8>> {
+    #[cfg(test)]
+    fn packed(self, body: &[u8]) -> Vec<u8> {
+        let output = Buffer::new(usize::MAX, &Arc::new(Semaphore::new(1 << 30))).unwrap();
+        self.deflate(body, output).unwrap().into()
+    }
+
+    fn deflate(self, body: &[u8], output: Buffer) -> std::io::Result<Bytes> {
         use std::io::Write;
-        // Rarely does a tensor of numbers become less than half of it.
-        let output = Vec::with_capacity(body.len() / 2);
         match self {
             Self::Gzip => {
                 let mut writer = write::GzEncoder::new(output, Compression::fast());
                 writer.write_all(body)?;
-                writer.finish()
+                writer.finish().map(Buffer::into_bytes)
             }
             Self::Deflate => {
                 let mut writer = write::ZlibEncoder::new(output, Compression::fast());
                 writer.write_all(body)?;
-                writer.finish()
+                writer.finish().map(Buffer::into_bytes)
             }
         }
     }
@@ -107,13 +115,16 @@ fn quality(text: &str) -> f32 {
 /// Compresses an answer as its client wants it; what would not become smaller stays as
 /// it is, and waits `patience` for its turn. Says what was done.
 pub(super) async fn encode(
-    body: Vec<u8>,
+    memory: &Arc<Semaphore>,
+    body: Bytes,
     wanted: Option<Coding>,
     patience: Duration,
-) -> Result<(Vec<u8>, Option<Coding>), Fault> {
+) -> Result<(Bytes, Option<Coding>), Fault> {
     let Some(coding) = wanted.filter(|_| body.len() >= LEAST) else { return Ok((body, None)) };
     let size = body.len();
-    let compress = move || match coding.deflate(&body) {
+    // What would not become smaller, or has no memory for it, is not finished.
+    let output = Buffer::new(size, memory)?;
+    let compress = move || match coding.deflate(&body, output) {
         Ok(smaller) if smaller.len() < body.len() => Ok((smaller, Some(coding))),
         _ => Ok((body, None)),
     };
@@ -218,10 +229,11 @@ mod tests {
 
     #[tokio::test]
     async fn small_answers_and_those_that_do_not_shrink_stay_as_they_are() {
+        let memory = Arc::new(Semaphore::new(1 << 30));
         for coding in [Coding::Gzip, Coding::Deflate] {
             for (length, compressed) in [(LEAST - 1, false), (LEAST, true), (1 << 20, true)] {
-                let body = vec![7; length];
-                let (encoded, done) = encode(body.clone(), Some(coding), PATIENCE).await.unwrap();
+                let body = Bytes::from(vec![7; length]);
+                let (encoded, done) = encode(&memory, body.clone(), Some(coding), PATIENCE).await.unwrap();
                 assert_eq!(done, compressed.then_some(coding), "{length}");
                 if compressed {
                     assert!(encoded.len() < length / 10 && plain(coding, &encoded) == body);
@@ -229,10 +241,10 @@ mod tests {
                     assert_eq!(encoded, body);
                 }
             }
-            let noise: Vec<u8> = (0..LEAST / 16).flat_map(|_| crate::crypto::random::bytes::<16>()).collect();
-            assert_eq!(encode(noise.clone(), Some(coding), PATIENCE).await.unwrap(), (noise, None));
+            let noise: Bytes = (0..LEAST / 16).flat_map(|_| crate::crypto::random::bytes::<16>()).collect();
+            assert_eq!(encode(&memory, noise.clone(), Some(coding), PATIENCE).await.unwrap(), (noise, None));
         }
-        assert_eq!(encode(vec![7; 1 << 20], None, PATIENCE).await.unwrap().1, None);
+        assert_eq!(encode(&memory, vec![7; 1 << 20].into(), None, PATIENCE).await.unwrap().1, None);
     }
 
     proptest::proptest! {

@@ -9,7 +9,7 @@ mod request;
 mod response;
 mod scalar;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
 use axum::Router;
@@ -21,19 +21,22 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
 use serde::Serialize;
 
 use self::request::Media;
 use super::app::App;
-use super::body;
+use super::body::{self, Share};
+use super::buffer::Buffer;
 use super::coding::{self, Coding};
 use super::fault::Fault;
 use super::gate::{self, Caller};
 use super::ledger::{self, Account};
 use super::work;
 use crate::auth::{Action, ModelId, Permit, SignedRequest};
-use crate::runtime::TensorSpec;
-use crate::serving::Model;
+use crate::process;
+use crate::runtime::{Allowance, TensorSpec};
+use crate::serving::{Bounds, Model};
 use crate::token::JwkSet;
 
 /// Every route of the server. What is not named here does not exist; what is not
@@ -59,6 +62,9 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(app), ledger::record))
         .with_state(Arc::clone(app))
 }
+
+/// The memory of an answer of this size or more goes back to the system at once.
+const LARGE: usize = 16 << 20;
 
 /// The model in a path, and perhaps a version.
 #[derive(serde::Deserialize)]
@@ -233,17 +239,33 @@ async fn run(
     let read = move || request::read(media.form, held, asked_of.inputs());
     let (request, _memory) = work::of_size(size, patience, read).await?;
     caller.still_holds(app, headers)?;
-    let outputs = model.infer(permit, request.inputs, request.outputs, patience).await?;
+    let outputs_memory = Arc::new(Mutex::new(Share::of(&app.answer_memory, 0)?));
+    let paid = Arc::clone(&outputs_memory);
+    let pay = move |bytes| paid.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes).is_ok();
+    let bounds = Bounds { time: patience, answer: Allowance::new(app.limits.answer, pay) };
+    let outputs = model.infer(permit, request.inputs, request.outputs, bounds).await?;
     caller.still_holds(app, headers)?;
-    let answer = response::write(model, request.id.as_deref(), &outputs, &request.forms)?;
+    let (named, id, forms) = (Arc::clone(model), request.id, request.forms);
+    let size = response::size(&outputs);
+    let buffer = Buffer::new(app.limits.answer, &app.answer_memory)?;
+    // The outputs are freed there too.
+    let write = move || {
+        let answer = response::write(&named, id.as_deref(), &outputs, &forms, buffer);
+        drop((outputs, outputs_memory));
+        if size >= LARGE {
+            process::release_freed_memory();
+        }
+        answer
+    };
+    let answer = work::of_size(size, patience, write).await?;
     let wanted = media.wanted.filter(|_| caller.signed().is_none_or(SignedRequest::takes_compressed));
-    let (body, coding) = coding::encode(answer.body, wanted, patience).await?;
+    let (body, coding) = coding::encode(&app.answer_memory, answer.body, wanted, patience).await?;
     Ok(answered(body, answer.header_length, coding))
 }
 
 /// The response to an inference, of which `header_length` bytes are JSON where more
 /// follows. That counts what it was before it was compressed.
-fn answered(body: Vec<u8>, header_length: Option<usize>, coding: Option<Coding>) -> Response {
+fn answered(body: Bytes, header_length: Option<usize>, coding: Option<Coding>) -> Response {
     let mut response = with_type(StatusCode::OK, body);
     let headers = response.headers_mut();
     if let Some(length) = header_length {
@@ -262,7 +284,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
     with_type(status, serde_json::to_vec(body).unwrap_or_default())
 }
 
-fn with_type(status: StatusCode, body: Vec<u8>) -> Response {
+fn with_type(status: StatusCode, body: impl IntoResponse) -> Response {
     let mut response = (status, body).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

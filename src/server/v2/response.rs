@@ -1,10 +1,12 @@
 //! An inference answer: JSON, and behind it the outputs that are wanted in binary form.
 
 use axum::http::StatusCode;
+use bytes::Bytes;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::request::OutputForms;
 use crate::runtime::{Tensor, TensorData};
+use crate::server::buffer::Buffer;
 use crate::server::fault::Fault;
 use crate::serving::Model;
 
@@ -39,17 +41,19 @@ struct Data<'a>(&'a TensorData);
 
 /// An answer.
 pub(super) struct Answer {
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     /// How much of it is JSON, where binary data follows.
     pub(super) header_length: Option<usize>,
 }
 
-/// The answer of `model` to the request `id`, each output in the form that was asked for.
+/// The answer of `model` to the request `id`, each output in the form that was asked for,
+/// in `body`.
 pub(super) fn write(
     model: &Model,
     id: Option<&str>,
     outputs: &[Tensor],
     forms: &OutputForms,
+    mut body: Buffer,
 ) -> Result<Answer, Fault> {
     let described = outputs.iter().enumerate().map(|(position, tensor)| {
         let size = || tensor.data().byte_len().ok_or_else(too_long);
@@ -69,19 +73,29 @@ pub(super) fn write(
         outputs: described.collect::<Result<_, Fault>>()?,
     };
     let sizes = document.outputs.iter().filter_map(|output| output.parameters.as_ref());
-    let total: usize = sizes.map(|parameters| parameters.binary_data_size).sum();
+    let total = sizes.fold(0usize, |sum, parameters| sum.saturating_add(parameters.binary_data_size));
     // Room for all of it, so that the elements are copied once.
-    let mut body = Vec::with_capacity(total + 1024);
-    serde_json::to_writer(&mut body, &document).map_err(|error| {
-        let message = format!("the answer has no JSON form: {error}");
-        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not_json", message)
-    })?;
+    body.reserve(total)?;
+    if let Err(error) = serde_json::to_writer(&mut body, &document) {
+        return Err(body.refusal().unwrap_or_else(|| {
+            let message = format!("the answer has no JSON form: {error}");
+            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not_json", message)
+        }));
+    }
     let mut header_length = None;
+    body.reserve(total)?;
     for (_, tensor) in outputs.iter().enumerate().filter(|(position, _)| forms.is_binary(*position)) {
         header_length.get_or_insert(body.len());
-        tensor.data().write_bytes(&mut body);
+        tensor.data().write_bytes(body.bytes());
     }
-    Ok(Answer { body, header_length })
+    Ok(Answer { body: body.into_bytes(), header_length })
+}
+
+/// About how many bytes are written for `outputs`: numbers take up to three times as many
+/// as text as in memory.
+pub(super) fn size(outputs: &[Tensor]) -> usize {
+    let bytes = outputs.iter().map(|tensor| tensor.data().byte_len().unwrap_or(usize::MAX));
+    bytes.fold(0usize, usize::saturating_add).saturating_mul(3)
 }
 
 fn too_long() -> Fault {

@@ -1,0 +1,131 @@
+//! Bytes whose number a client decides: bounded, and allocated so that it may fail.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::body::Share;
+use super::fault::Fault;
+
+/// A writer into memory that takes no more than its limit, and pays for what it takes.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    limit: usize,
+    memory: Share,
+    refusal: Option<Refusal>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    Limit,
+    Memory,
+}
+
+/// Bytes and their share of the memory, which goes with them.
+#[derive(Debug)]
+struct Paid {
+    bytes: Vec<u8>,
+    _memory: Share,
+}
+
+impl AsRef<[u8]> for Paid {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Buffer {
+    /// An empty one for up to `limit` bytes of `pool`.
+    pub(super) fn new(limit: usize, pool: &Arc<Semaphore>) -> Result<Self, Fault> {
+        Ok(Self { bytes: Vec::new(), limit, memory: Share::of(pool, 0)?, refusal: None })
+    }
+
+    /// How many bytes it holds.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Makes room for `more` bytes.
+    pub(super) fn reserve(&mut self, more: usize) -> Result<(), Fault> {
+        self.grow(more, 0).map_err(|refusal| self.fault(refusal))
+    }
+
+    /// Makes room for `more` bytes; where there is none yet, for `least` in all.
+    fn grow(&mut self, more: usize, least: usize) -> Result<(), Refusal> {
+        let needed = self.bytes.len().checked_add(more).filter(|needed| *needed <= self.limit);
+        let needed = needed.ok_or(Refusal::Limit)?;
+        let held = self.bytes.capacity();
+        if needed <= held {
+            return Ok(());
+        }
+        let size = needed.max(least.min(self.limit));
+        self.memory.grow(size - held).map_err(|_| Refusal::Memory)?;
+        self.bytes.try_reserve_exact(size - self.bytes.len()).map_err(|_| Refusal::Memory)
+    }
+
+    fn fault(&self, refusal: Refusal) -> Fault {
+        match refusal {
+            Refusal::Limit => Fault::answer_too_large(self.limit),
+            Refusal::Memory => Fault::no_answer_memory(),
+        }
+    }
+
+    /// Why it took no more, if it did not.
+    pub(super) fn refusal(&self) -> Option<Fault> {
+        self.refusal.map(|refusal| self.fault(refusal))
+    }
+
+    /// Its bytes, for what was [reserved](Self::reserve).
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// What was written. Its share is given back with it.
+    pub(super) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(Paid { bytes: self.bytes, _memory: self.memory })
+    }
+}
+
+impl io::Write for Buffer {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let double = self.bytes.capacity().saturating_mul(2).max(1024);
+        if let Err(refusal) = self.grow(piece.len(), double) {
+            self.refusal = Some(refusal);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_taken_than_the_limit() {
+        let pool = Arc::new(Semaphore::new(100));
+        let new = |limit| Buffer::new(limit, &pool).unwrap();
+        let mut buffer = new(4);
+        buffer.write_all(b"abcd").unwrap();
+        assert!(buffer.refusal().is_none());
+        assert!(buffer.write_all(b"e").is_err());
+        assert_eq!(buffer.refusal().unwrap().code, "answer_too_large");
+        let bytes = buffer.into_bytes();
+        assert_eq!((&bytes[..], pool.available_permits()), (&b"abcd"[..], 96));
+        assert_eq!(new(4).reserve(5).unwrap_err().code, "answer_too_large");
+        assert_eq!(new(usize::MAX).reserve(97).unwrap_err().code, "no_answer_memory");
+        assert!(new(usize::MAX).reserve(96).is_ok());
+        drop(bytes);
+        assert_eq!(pool.available_permits(), 100);
+    }
+}

@@ -1,0 +1,129 @@
+//! Answers whose size a short request decides: they are bounded, and neither end the
+//! process nor keep it from answering others.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::Server;
+use crate::{Served, refused, testdata};
+
+/// A request for an answer of this shape.
+fn of_shape(shape: &[i64]) -> String {
+    format!(
+        r#"{{"inputs":[{{"name":"shape","shape":[{}],"datatype":"INT64","data":{shape:?}}}]}}"#,
+        shape.len()
+    )
+}
+
+/// Serves `grow`, with this much address space.
+fn grow(bytes: Option<u64>, more: &str) -> Served {
+    let sandbox = crate::Sandbox::new();
+    sandbox.init(&format!("{more}\n[[model]]\nname = \"grow\"\npath = \"models/grow.sealed\"\n"));
+    sandbox.encrypt(&testdata("models/grow.onnx"), "grow");
+    let server = match bytes {
+        None => Server::start(&sandbox, &[]),
+        Some(bytes) => {
+            let mut command = sandbox.program("prlimit");
+            command.arg(format!("--as={bytes}")).arg(env!("CARGO_BIN_EXE_sealserve")).arg("serve");
+            Server::spawn(&sandbox, command)
+        }
+    };
+    let token = sandbox.mint("ann", "model:*:*");
+    Served { server, token, sandbox }
+}
+
+fn lives(served: &Served) {
+    assert_eq!(served.curl("/v2/health/live", &[]).status, 200);
+    assert_eq!(served.post("grow", &[], of_shape(&[2, 3]).as_bytes()).status, 200);
+}
+
+#[test]
+fn a_short_request_for_a_huge_answer_is_refused_and_the_server_lives() {
+    let served = grow(Some(3 << 30), "");
+    lives(&served);
+    for (shape, code) in [
+        (&[300_000_000][..], "answer_too_large"),
+        (&[1 << 31], "out_of_memory"),
+        (&[1 << 40], "out_of_memory"),
+        (&[1 << 40, 1 << 40], "out_of_memory"),
+        (&[i64::MAX, 2], "out_of_memory"),
+    ] {
+        let answer = served.post("grow", &[], of_shape(shape).as_bytes());
+        refused(&format!("{shape:?}"), &answer, 422, code);
+        lives(&served);
+    }
+    // No element, whatever the other dimension is.
+    assert_eq!(served.post("grow", &[], of_shape(&[0, 1 << 30]).as_bytes()).status, 200);
+}
+
+#[test]
+fn each_form_of_an_answer_is_bounded() {
+    let served = grow(None, "[limits]\nanswer = 1_000_000\nanswer_memory = 4_000_000");
+    let binary =
+        |count: i64| of_shape(&[count]).replacen('{', r#"{"parameters":{"binary_data_output":true},"#, 1);
+    let post = |body: String| served.post("grow", &[], body.as_bytes());
+    // As a tensor, four bytes for each element; as text, also four: "1.5,".
+    assert_eq!(post(of_shape(&[200_000])).status, 200);
+    refused("the tensor", &post(of_shape(&[250_001])), 422, "answer_too_large");
+    refused("the text, with what is around it", &post(of_shape(&[250_000])), 422, "answer_too_large");
+    refused("binary, with what is around it", &post(binary(250_000)), 422, "answer_too_large");
+    assert_eq!(post(binary(200_000)).status, 200);
+    let zipped = served.post("grow", &["Accept-Encoding: gzip"], of_shape(&[200_000]).as_bytes());
+    assert_eq!((zipped.status, zipped.header("content-encoding")), (200, Some("gzip")));
+    // All of it comes back: many times what there is at once.
+    for _ in 0..20 {
+        assert_eq!(post(of_shape(&[200_000])).status, 200);
+    }
+}
+
+#[test]
+fn answers_share_one_memory() {
+    let served = grow(None, "[limits]\nanswer = 1_000_000\nanswer_memory = 1_000_000");
+    let answer = served.post("grow", &[], of_shape(&[200_000]).as_bytes());
+    refused("tensor and text together", &answer, 503, "no_answer_memory");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    lives(&served);
+}
+
+#[test]
+fn health_is_answered_while_large_answers_are_written() {
+    let served = grow(None, "");
+    let (begun, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+    let mut checks = 0;
+    std::thread::scope(|scope| {
+        let large: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = served.client();
+                    let body = of_shape(&[6_000_000]);
+                    begun.store(true, Ordering::SeqCst);
+                    let answer = client.ask(crate::support::client::infer("grow", &served.token, &body));
+                    ended.store(true, Ordering::SeqCst);
+                    answer.unwrap().status
+                })
+            })
+            .collect();
+        while !begun.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let mut client = served.client();
+        let mut longest = std::time::Duration::ZERO;
+        let started = std::time::Instant::now();
+        while !ended.load(Ordering::SeqCst) {
+            let asked = std::time::Instant::now();
+            let health = client.ask("GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            assert_eq!(health.status, 200);
+            longest = longest.max(asked.elapsed());
+            checks += 1;
+        }
+        // Written where connections are served, each answer would hold up a check for as
+        // long as it takes to write.
+        let all = started.elapsed();
+        assert!(
+            checks >= 20 && longest * 4 < all,
+            "{checks} checks, the longest took {longest:?} of {all:?}"
+        );
+        for one in large {
+            assert_eq!(one.join().unwrap(), 200);
+        }
+    });
+}
