@@ -107,6 +107,12 @@ impl Fault {
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message)
     }
 
+    /// RFC 9112, section 6.1.
+    pub(super) fn unsupported_transfer_encoding() -> Self {
+        let message = "the only Transfer-Encoding here is chunked";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported_transfer_encoding", message)
+    }
+
     /// The refusal of a request of which no more is known than that it has this status.
     pub(super) fn unparsed(status: StatusCode) -> Self {
         match status {

@@ -1,10 +1,10 @@
 //! Checks of a request's head that hold whatever the route: how large it is, and whether
 //! it says once, and clearly, whom it is for and how its body is framed.
 
+use axum::http::Version;
 use axum::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{StatusCode, Version};
 
 use super::fault::Fault;
 
@@ -62,11 +62,7 @@ fn transfer_encoding(head: &Parts) -> Result<(), Fault> {
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Fault::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "unsupported_transfer_encoding",
-            "the only Transfer-Encoding here is chunked",
-        )),
+        _ => Err(Fault::unsupported_transfer_encoding()),
     }
 }
 

@@ -16,6 +16,7 @@ mod lifecycle;
 mod limits;
 mod log;
 mod queue;
+mod refusals;
 mod signing;
 mod tls;
 mod withdrawal;

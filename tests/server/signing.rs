@@ -278,7 +278,7 @@ fn whom_a_signed_request_may_be_for_follows_the_certificate() {
         signing.client().ask(request.sign(&signing.signer).bytes()).unwrap()
     };
     assert_eq!(asked("127.0.0.1").status, 200);
-    signing.served.sandbox.ok(["cert", "issue", "--server", "localhost", "--force"]);
+    signing.served.sandbox.ok(["cert", "issue", "--server", "localhost", "--only-these-names", "--force"]);
     wait_until("a name is the server's no more", || asked("127.0.0.1").status != 200);
     refused("renewed without the name", &asked("127.0.0.1"), 421, "misdirected_request");
     assert_eq!(asked("localhost").status, 200);
