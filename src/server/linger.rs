@@ -1,8 +1,9 @@
 //! What a client still sends after it was refused is read and thrown away, within bounds:
 //! many clients read no answer before they have sent all they have.
 //!
-//! The answer waits until the body has ended, or for [`PATIENCE`]; then it goes out, and as
-//! long again is read beside it. It does not go out at once, since curl before 8 then cuts
+//! The answer waits until the body has ended, for as long as it keeps coming: [`STEP`] bytes
+//! in each [`PATIENCE`], and no longer than [`LONGEST`]. Then it goes out, and for some more
+//! seconds the body is read beside it. It does not go out at once, since curl before 8 then cuts
 //! its HTTP/2 body short, which is an error of the stream and hides the answer. Who sends
 //! `Expect: 100-continue` is answered at once. A connection that is closed on unread bytes
 //! would be reset, which can overtake the answer too (RFC 9112, section 9.6): so the socket
@@ -21,8 +22,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// The rest of one body is read for this long before its answer, and after it.
+/// The rest of one body must come at this pace.
 const PATIENCE: Duration = Duration::from_secs(5);
+const STEP: usize = 1 << 20;
+/// No answer waits longer for the rest of a body.
+const LONGEST: Duration = Duration::from_mins(1);
 /// The rest of a connection is read for this long, after its last answer.
 const SOCKET: Duration = Duration::from_secs(2);
 /// The most that is read of a closed connection.
@@ -61,26 +65,41 @@ impl Lingering {
 }
 
 impl Remainder {
-    /// Throws it away. Returns it if it has not ended in time.
+    /// Throws it away. Returns it if it does not end, or comes too slowly.
     pub(super) async fn discard(mut self) -> Option<Self> {
-        let Self { body, left, .. } = &mut self;
-        match timeout(PATIENCE, discard(body, left)).await {
+        match timeout(LONGEST, discard(&mut self.body, &mut self.left)).await {
             Ok(true) => None,
             Ok(false) | Err(_) => Some(self),
         }
     }
 
     /// Throws it away while its answer goes out.
-    pub(super) fn discard_beside(self) {
+    pub(super) fn discard_beside(mut self) {
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(self.discard());
+            runtime.spawn(async move {
+                let _ = timeout(PATIENCE, discard(&mut self.body, &mut self.left)).await;
+            });
         }
     }
 }
 
-/// Reads `body` to its end, which is `true`, or until nothing is `left` to be read.
+/// Reads `body` to its end, which is `true`, or until nothing is `left` to be read or it
+/// comes too slowly.
 async fn discard(body: &mut (impl HttpBody<Data = Bytes> + Unpin), left: &mut usize) -> bool {
     while *left > 0 {
+        match timeout(PATIENCE, step(body, left)).await {
+            Ok(false) => {}
+            Ok(true) => return true,
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// Reads as much of `body` as must come at a time. Returns whether it has ended.
+async fn step(body: &mut (impl HttpBody<Data = Bytes> + Unpin), left: &mut usize) -> bool {
+    let end = left.saturating_sub(STEP);
+    while *left > end {
         let Some(Ok(frame)) = body.frame().await else { return true };
         *left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
     }
