@@ -19,6 +19,9 @@ Good models:
                    with an answer of any size
     slow.onnx      `iterations` INT64 [1] -> `value` FP32 [1]; each iteration multiplies
                    two 512 x 512 matrices (1 to 10 milliseconds on one core)
+    stuck.onnx     `boxes` INT64 [1] -> `value` INT64 [1]: how many of so many boxes do not
+                   overlap, found by one operation that nothing interrupts and that takes
+                   as many steps as there are pairs of them
 
 Models to refuse:
 
@@ -207,6 +210,41 @@ def slow():
     )
 
 
+def stuck():
+    """value = boxes; NonMaxSuppression compares each of them with every one before it."""
+
+    def scalar(name, value):
+        return helper.make_tensor(name, FLOAT, [], [value])
+
+    def vector(name, values):
+        return helper.make_tensor(name, TensorProto.INT64, [len(values)], values)
+
+    return model(
+        "stuck",
+        [
+            node("Squeeze", ["boxes"], ["count"], name="count"),
+            node("Cast", ["count"], ["end"], name="end", to=FLOAT),
+            node("Range", ["zero", "end", "one"], ["ramp"], name="ramp"),
+            node("Add", ["ramp", "half"], ["other_side"], name="other_side"),
+            node("Reshape", ["ramp", "column"], ["low"], name="low"),
+            node("Reshape", ["other_side", "column"], ["high"], name="high"),
+            node("Concat", ["low", "low", "high", "high"], ["corners"], name="corners", axis=2),
+            node("Reshape", ["ramp", "row"], ["scores"], name="scores"),
+            node("NonMaxSuppression", ["corners", "scores", "boxes"], ["kept"], name="suppress"),
+            node("Shape", ["kept"], ["value"], name="value", end=1),
+        ],
+        [info("boxes", TensorProto.INT64, [1])],
+        [info("value", TensorProto.INT64, [1])],
+        [
+            scalar("zero", 0.0),
+            scalar("one", 1.0),
+            scalar("half", 0.5),
+            vector("column", [1, -1, 1]),
+            vector("row", [1, 1, -1]),
+        ],
+    )
+
+
 MODELS = {
     "echo": echo(),
     "bf16": identity("bf16", TensorProto.BFLOAT16),
@@ -214,6 +252,7 @@ MODELS = {
     "grid": identity("grid", FLOAT, ["rows", "columns"]),
     "grow": grow(),
     "slow": slow(),
+    "stuck": stuck(),
     "complex64": identity("complex64", TensorProto.COMPLEX64),
     "float8": float8(),
     "sequence": sequence(),
@@ -224,7 +263,7 @@ MODELS = {
 }
 
 
-GOOD = {"echo", "bf16", "text", "grid", "grow", "slow"}
+GOOD = {"echo", "bf16", "text", "grid", "grow", "slow", "stuck"}
 
 
 def open_session(name):
@@ -262,6 +301,14 @@ def check_slow():
     print(f"slow: {(time.perf_counter() - started) / 50 * 1000:.1f} ms for each iteration")
 
 
+def check_stuck():
+    session = open_session("stuck")
+    started = time.perf_counter()
+    (value,) = session.run(None, {"boxes": np.array([20_000], np.int64)})
+    assert value == [20_000], value
+    print(f"stuck: {time.perf_counter() - started:.1f} s for 20,000 boxes")
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     for name, made in MODELS.items():
@@ -273,6 +320,7 @@ def main():
     check_echo()
     check_bf16()
     check_slow()
+    check_stuck()
     for name in sorted(MODELS.keys() - GOOD):
         try:
             types = [i.type for i in open_session(name).get_inputs()]

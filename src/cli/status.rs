@@ -75,6 +75,8 @@ impl Document for StatusDocument {
 fn state(model: &ModelStatus) -> String {
     match (model.state, &model.refused) {
         (ModelState::Withdrawn, _) => "withdrawn".into(),
+        (ModelState::Stuck, _) => "stuck".into(),
+        (ModelState::Ready, None) if model.stuck > 0 => format!("ready; {} stuck", model.stuck),
         (ModelState::Ready, None) => "ready".into(),
         (ModelState::Ready, Some(refusal)) => format!("ready; {} key {}", refusal.usage, refusal.state),
     }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use ort::session::{RunOptions, SessionInputs, SessionOutputs};
 use ort::value::{DynValue, Outlet, ValueType};
@@ -87,7 +87,7 @@ pub struct Interrupt(Arc<Flag>);
 
 struct Flag {
     options: RunOptions,
-    stopped: AtomicBool,
+    stopped: OnceLock<Instant>,
 }
 
 impl fmt::Debug for Interrupt {
@@ -100,7 +100,7 @@ impl Interrupt {
     /// Ends the run as soon as the operation that is under way is done. A run
     /// that has not begun will not begin.
     pub fn stop(&self) {
-        self.0.stopped.store(true, Ordering::Release);
+        let _ = self.0.stopped.set(Instant::now());
         if let Err(error) = self.0.options.terminate() {
             tracing::warn!("cannot stop a run: {error}");
         }
@@ -108,7 +108,12 @@ impl Interrupt {
 
     /// Whether it was asked to stop.
     pub fn is_stopped(&self) -> bool {
-        self.0.stopped.load(Ordering::Acquire)
+        self.0.stopped.get().is_some()
+    }
+
+    /// How long ago it was asked to stop, if it was.
+    pub fn stopped_for(&self) -> Option<Duration> {
+        self.0.stopped.get().map(Instant::elapsed)
     }
 }
 
@@ -116,7 +121,7 @@ impl Runtime {
     /// A handle that stops one run.
     pub fn interrupt(self) -> Result<Interrupt, RunError> {
         let options = RunOptions::new().map_err(|error| RunError::from_ort(&error))?;
-        Ok(Interrupt(Arc::new(Flag { options, stopped: AtomicBool::new(false) })))
+        Ok(Interrupt(Arc::new(Flag { options, stopped: OnceLock::new() })))
     }
 }
 
@@ -270,8 +275,6 @@ fn names(specs: &[TensorSpec]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use half::f16;
 
     use super::*;

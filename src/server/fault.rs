@@ -301,6 +301,7 @@ impl From<ServingError> for Fault {
             E::QueueFull => Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message).retry(),
             E::Deadline => Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message),
             E::Stopped => Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_stopped", message),
+            E::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_busy", message).retry(),
             E::Withdrawn => Self::new(StatusCode::SERVICE_UNAVAILABLE, "model_withdrawn", message),
         }
     }

@@ -64,6 +64,8 @@ pub enum ServingError {
     Run(#[from] RunError),
     #[error("the model's worker has stopped")]
     Stopped,
+    #[error("the model is busy with an operation that cannot be stopped")]
+    Busy,
     #[error("the model was withdrawn")]
     Withdrawn,
 }

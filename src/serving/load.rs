@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
-use super::pool::Pool;
+use super::pool::{Pool, Spare};
 use super::spec::{ModelSource, ModelSpec};
 use super::{LoadError, Model, Origin};
 use crate::auth::ModelId;
@@ -14,6 +14,10 @@ use crate::container::{ContainerError, Header, KeyId, KeySource, ReadAt, Recipie
 use crate::process;
 use crate::progress::Progress;
 use crate::runtime::{self, Runtime, SessionOptions};
+
+/// The plaintext of a model of this size is kept for one session more than it is served
+/// with: should all of them be stuck, that one takes over.
+const SPARE: usize = 64 << 20;
 
 /// Loads the model `spec` with a key from `keys`.
 pub fn load(
@@ -26,7 +30,8 @@ pub fn load(
     let (plain, origin) = decrypt(spec, keys, progress)?;
     let options = SessionOptions { placement: spec.placement, intra_threads: spec.threads };
     let refused = |source| LoadError::Model { model: spec.name.clone(), source };
-    let mut opener = runtime.prepare(plain, spec.sessions).map_err(refused)?;
+    let has_spare = plain.plaintext.len() <= SPARE;
+    let mut opener = runtime.prepare(plain, spec.sessions + usize::from(has_spare)).map_err(refused)?;
     let sessions = (0..spec.sessions).map(|_| {
         let session = opener.open(&options);
         // What the library copied on the way goes back to the system: it is not
@@ -35,8 +40,8 @@ pub fn load(
         session
     });
     let sessions = sessions.collect::<Result<Vec<_>, _>>().map_err(refused)?;
-    drop(opener);
-    let pool = Pool::start(runtime, &spec.name, sessions, spec.queue)
+    let spare: Option<Spare> = has_spare.then(|| Box::new(move || opener.open(&options)) as _);
+    let pool = Pool::start(runtime, &spec.name, sessions, spare, spec.queue)
         .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
     tracing::info!(
         model = spec.name,

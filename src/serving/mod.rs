@@ -10,6 +10,7 @@ mod model;
 mod origin;
 mod pool;
 mod registry;
+mod slot;
 mod spec;
 
 pub use bounds::Bounds;

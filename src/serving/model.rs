@@ -20,7 +20,6 @@ pub struct Model {
     placement: Placement,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    sessions: usize,
     counters: Arc<Counters>,
     /// Not of one that was withdrawn before it was opened.
     origin: Option<Origin>,
@@ -49,6 +48,8 @@ pub struct ModelStatus {
     pub device: String,
     /// Inferences that can run at once.
     pub sessions: usize,
+    /// Sessions of them whose operation was stopped and goes on all the same.
+    pub stuck: usize,
     /// Inferences that wait.
     pub waiting: usize,
     /// Inferences that succeeded.
@@ -63,6 +64,8 @@ pub struct ModelStatus {
 pub enum ModelState {
     /// It does.
     Ready,
+    /// Every session runs an operation that was stopped and goes on all the same.
+    Stuck,
     /// Its key was revoked with the demand to withdraw what hangs on it.
     Withdrawn,
 }
@@ -90,7 +93,6 @@ impl Model {
             placement,
             inputs: pool.inputs().to_vec(),
             outputs: pool.outputs().to_vec(),
-            sessions: pool.sessions(),
             counters: pool.counters(),
             origin: Some(origin),
             refusal: Mutex::new(None),
@@ -106,7 +108,6 @@ impl Model {
             placement: spec.placement,
             inputs: Vec::new(),
             outputs: Vec::new(),
-            sessions: 0,
             counters: Arc::default(),
             origin: None,
             refusal: Mutex::new(Some(refusal)),
@@ -132,6 +133,11 @@ impl Model {
     /// What it gives.
     pub fn outputs(&self) -> &[TensorSpec] {
         &self.outputs
+    }
+
+    /// Fails while it takes no requests.
+    pub fn require_ready(&self) -> Result<(), ServingError> {
+        self.pool()?.require_unstuck()
     }
 
     /// Fails once it is withdrawn.
@@ -187,19 +193,24 @@ impl Model {
 
     /// What it is doing.
     pub fn status(&self) -> ModelStatus {
-        let served = self.require_served().is_ok();
+        let pool = self.pool().ok();
         let opened_by =
             |origin: &Origin| OpenedBy { kind: origin.kind.name().to_owned(), key: origin.key.to_string() };
         let vouched_by = |origin: &Origin| origin.signers.iter().map(ToString::to_string).collect();
         ModelStatus {
             name: self.id.to_string(),
             version: self.version.clone(),
-            state: if served { ModelState::Ready } else { ModelState::Withdrawn },
+            state: match self.require_ready() {
+                Ok(()) => ModelState::Ready,
+                Err(ServingError::Busy) => ModelState::Stuck,
+                Err(_) => ModelState::Withdrawn,
+            },
             refused: self.refusal(),
             opened_by: self.origin.as_ref().map(opened_by),
             vouched_by: self.origin.as_ref().map(vouched_by).unwrap_or_default(),
             device: self.placement.to_string(),
-            sessions: if served { self.sessions } else { 0 },
+            sessions: pool.as_ref().map_or(0, |pool| pool.sessions()),
+            stuck: pool.as_ref().map_or(0, |pool| pool.stuck()),
             waiting: self.counters.waiting.load(Ordering::Relaxed),
             done: self.counters.done.load(Ordering::Relaxed),
             failed: self.counters.failed.load(Ordering::Relaxed),

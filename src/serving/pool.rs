@@ -4,15 +4,17 @@
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
+use super::slot::{GRACE, Slot, Used};
 use super::{Bounds, ServingError};
 use crate::process;
-use crate::runtime::{Allowance, Interrupt, RunError, Runtime, Session, Tensor, TensorSpec};
+use crate::runtime::{Allowance, Interrupt, ModelError, RunError, Runtime, Session, Tensor, TensorSpec};
 
 /// A run that takes less than this is not worth the way to another thread.
 const QUICK: Duration = Duration::from_micros(100);
@@ -25,6 +27,9 @@ struct Job {
     reply: oneshot::Sender<Result<Vec<Tensor>, ServingError>>,
 }
 
+/// Opens one session more.
+pub(super) type Spare = Box<dyn FnOnce() -> Result<Session, ModelError> + Send>;
+
 /// The sessions of one model.
 pub(super) struct Pool {
     runtime: Runtime,
@@ -36,13 +41,21 @@ pub(super) struct Pool {
 
 /// What callers and workers share.
 struct Shared {
-    sessions: Vec<Mutex<Session>>,
+    name: String,
+    slots: Vec<Slot>,
+    /// The session that took over when all others were stuck.
+    further: OnceLock<Slot>,
+    /// Opens that session; none once that was tried.
+    spare: Mutex<Option<Spare>>,
+    jobs: Mutex<Receiver<Job>>,
     is_steady: bool,
     /// Shapes of inputs with which the last run was quick, as hashes; 0: none.
     quick: [AtomicU64; 8],
     hasher: RandomState,
     counters: Arc<Counters>,
     withdrawn: watch::Sender<bool>,
+    /// Every session runs what was stopped and goes on all the same.
+    stuck: watch::Sender<bool>,
 }
 
 /// What happened since the start.
@@ -54,81 +67,114 @@ pub(super) struct Counters {
 }
 
 /// Ends a run when its caller goes away, whether by deadline or disconnect.
-struct Abandon(Interrupt);
+struct Abandon {
+    interrupt: Interrupt,
+    shared: Arc<Shared>,
+    /// The run has ended by itself.
+    needless: bool,
+}
 
 impl Drop for Abandon {
     fn drop(&mut self) {
-        self.0.stop();
+        if self.needless {
+            return;
+        }
+        self.interrupt.stop();
+        let shared = Arc::clone(&self.shared);
+        if let Ok(tokio) = Handle::try_current() {
+            tokio.spawn(async move {
+                tokio::time::sleep(GRACE).await;
+                shared.look_for_stuck_runs();
+            });
+        }
     }
 }
 
 impl Pool {
-    /// Starts a thread for each of `sessions`; `queue` jobs may wait.
+    /// Starts a thread for each of `sessions`; `queue` jobs may wait. Where none of them comes
+    /// to an end any more, `spare` opens a further one.
     pub(super) fn start(
         runtime: Runtime,
         name: &str,
         sessions: Vec<Session>,
+        spare: Option<Spare>,
         queue: usize,
     ) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
-        let receiver = Arc::new(Mutex::new(receiver));
         let specs = |of: fn(&Session) -> &[TensorSpec]| sessions.first().map(of).unwrap_or_default().to_vec();
         let (inputs, outputs) = (specs(Session::inputs), specs(Session::outputs));
         let shared = Arc::new(Shared {
+            name: name.to_owned(),
             is_steady: sessions.iter().all(Session::is_steady),
-            sessions: sessions.into_iter().map(Mutex::new).collect(),
+            slots: sessions.into_iter().map(Slot::new).collect(),
+            further: OnceLock::new(),
+            spare: Mutex::new(spare),
+            jobs: Mutex::new(receiver),
             quick: Default::default(),
             hasher: RandomState::new(),
             counters: Arc::default(),
             withdrawn: watch::Sender::new(false),
+            stuck: watch::Sender::new(false),
         });
-        for index in 0..shared.sessions.len() {
-            let (receiver, shared) = (Arc::clone(&receiver), Arc::clone(&shared));
-            thread::Builder::new()
-                .name(format!("run {name}"))
-                .spawn(move || shared.work(&shared.sessions[index], &receiver))?;
+        for index in 0..shared.slots.len() {
+            shared.spawn(move |shared| shared.work(&shared.slots[index]))?;
         }
         Ok(Self { runtime, queue: sender, shared, inputs, outputs })
     }
 
-    /// Runs `inputs` on the next free session, within `bounds`, waiting included.
+    /// Runs `inputs` on the next free session, within `bounds`.
     pub(super) async fn run(
         &self,
         inputs: Vec<Tensor>,
         outputs: Vec<String>,
         bounds: Bounds,
     ) -> Result<Vec<Tensor>, ServingError> {
+        let Bounds { time, answer: allowed } = bounds;
         let interrupt = self.runtime.interrupt()?;
-        if let Some(mut session) = self.shared.at_once(&inputs) {
-            return Ok(self.shared.run(&mut session, inputs, &outputs, &bounds.answer, &interrupt)?);
+        if let Some(mut used) = self.shared.at_once(&inputs, &interrupt) {
+            return Ok(self.shared.run(&mut used, inputs, &outputs, &allowed, &interrupt)?);
         }
-        let abandon = Abandon(interrupt.clone());
+        self.require_unstuck()?;
+        let mut abandon =
+            Abandon { interrupt: interrupt.clone(), shared: Arc::clone(&self.shared), needless: false };
         let mut withdrawn = self.shared.withdrawn.subscribe();
+        let mut stuck = self.shared.stuck.subscribe();
         let (reply, answer) = oneshot::channel();
         let waiting = &self.shared.counters.waiting;
         waiting.fetch_add(1, Ordering::Relaxed);
-        self.queue.try_send(Job { inputs, outputs, allowed: bounds.answer, interrupt, reply }).map_err(
-            |error| {
-                waiting.fetch_sub(1, Ordering::Relaxed);
-                match error {
-                    TrySendError::Full(_) => ServingError::QueueFull,
-                    TrySendError::Disconnected(_) => ServingError::Stopped,
-                }
-            },
-        )?;
+        self.queue.try_send(Job { inputs, outputs, allowed, interrupt, reply }).map_err(|error| {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => ServingError::QueueFull,
+                TrySendError::Disconnected(_) => ServingError::Stopped,
+            }
+        })?;
         let answer = tokio::select! {
             biased;
             _ = withdrawn.wait_for(|withdrawn| *withdrawn) => return Err(ServingError::Withdrawn),
-            answer = tokio::time::timeout(bounds.time, answer) => answer,
+            answer = tokio::time::timeout(time, answer) => answer,
+            _ = stuck.wait_for(|stuck| *stuck) => return Err(ServingError::Busy),
         };
-        drop(abandon);
-        answer.map_err(|_| ServingError::Deadline)?.map_err(|_| ServingError::Stopped)?
+        let answer = answer.map_err(|_| ServingError::Deadline)?.map_err(|_| ServingError::Stopped)?;
+        abandon.needless = true;
+        answer
     }
 
     /// Has nothing run any more: who waits is told, what runs is stopped. The sessions go
     /// with the last run, once nobody holds the pool.
     pub(super) fn withdraw(&self) {
         self.shared.withdrawn.send_replace(true);
+        self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Fails while no session comes to an end.
+    pub(super) fn require_unstuck(&self) -> Result<(), ServingError> {
+        if *self.shared.stuck.borrow() { Err(ServingError::Busy) } else { Ok(()) }
+    }
+
+    /// Sessions whose runs were stopped and go on all the same.
+    pub(super) fn stuck(&self) -> usize {
+        self.shared.all().filter(|slot| slot.is_stuck()).count()
     }
 
     pub(super) fn inputs(&self) -> &[TensorSpec] {
@@ -140,7 +186,7 @@ impl Pool {
     }
 
     pub(super) fn sessions(&self) -> usize {
-        self.shared.sessions.len()
+        self.shared.all().count()
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -149,10 +195,20 @@ impl Pool {
 }
 
 impl Shared {
+    /// All sessions.
+    fn all(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().chain(self.further.get())
+    }
+
+    fn spawn(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) + Send + 'static) -> io::Result<()> {
+        let shared = Arc::clone(self);
+        thread::Builder::new().name(format!("run {}", self.name)).spawn(move || work(&shared)).map(drop)
+    }
+
     /// A free session, if running `inputs` on it takes less time than handing them
     /// to another thread and back. That is known only of models whose shapes decide
     /// how long they take, and only of the very shapes that were quick before.
-    fn at_once(&self, inputs: &[Tensor]) -> Option<MutexGuard<'_, Session>> {
+    fn at_once(&self, inputs: &[Tensor], interrupt: &Interrupt) -> Option<Used<'_>> {
         let (slot, shapes) = self.shapes(inputs);
         let known = self.is_steady && slot.load(Ordering::Relaxed) == shapes;
         // Who waits already goes first.
@@ -160,12 +216,12 @@ impl Shared {
         if !known || waits || *self.withdrawn.borrow() {
             return None;
         }
-        self.sessions.iter().find_map(|session| session.try_lock().ok())
+        self.all().find_map(|slot| slot.try_take(interrupt))
     }
 
     fn run(
         &self,
-        session: &mut Session,
+        used: &mut Used<'_>,
         inputs: Vec<Tensor>,
         outputs: &[String],
         allowed: &Allowance,
@@ -173,7 +229,7 @@ impl Shared {
     ) -> Result<Vec<Tensor>, RunError> {
         let ((slot, shapes), started) = (self.shapes(&inputs), Instant::now());
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        let outcome = session.run(inputs, &outputs, allowed, interrupt);
+        let outcome = used.session.run(inputs, &outputs, allowed, interrupt);
         if outcome.is_err() {
             self.counters.failed.fetch_add(1, Ordering::Relaxed);
             return outcome;
@@ -181,6 +237,41 @@ impl Shared {
         self.counters.done.fetch_add(1, Ordering::Relaxed);
         slot.store(if started.elapsed() < QUICK { shapes } else { 0 }, Ordering::Relaxed);
         outcome
+    }
+
+    /// Finds out whether any session still comes to an end. If none does, callers are told,
+    /// and a further session takes over, once.
+    fn look_for_stuck_runs(self: &Arc<Self>) {
+        // Held until it is told, so that what was seen first is not told last.
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck = self.all().all(Slot::is_stuck);
+        if self.stuck.send_replace(stuck) != stuck {
+            let model = &self.name;
+            if stuck {
+                tracing::warn!(%model, "every session runs an operation that cannot be stopped");
+            } else {
+                tracing::info!(%model, "the model takes requests again");
+            }
+        }
+        let open = if stuck { spare.take() } else { None };
+        drop(spare);
+        if let Some(open) = open
+            && let Err(error) = self.spawn(move |shared| shared.take_over(open))
+        {
+            tracing::warn!(model = %self.name, %error, "no further session can take over");
+        }
+    }
+
+    /// Opens a further session, and works with it.
+    fn take_over(self: &Arc<Self>, open: Spare) {
+        match open() {
+            Ok(session) => {
+                let slot = self.further.get_or_init(|| Slot::new(session));
+                self.look_for_stuck_runs();
+                self.work(slot);
+            }
+            Err(error) => tracing::warn!(model = %self.name, %error, "no further session can take over"),
+        }
     }
 
     /// Where these shapes are remembered, and as what.
@@ -194,17 +285,22 @@ impl Shared {
     }
 
     /// Takes jobs until the pool is gone.
-    fn work(&self, session: &Mutex<Session>, queue: &Mutex<Receiver<Job>>) {
+    fn work(self: &Arc<Self>, slot: &Slot) {
         loop {
             // One worker waits in `recv`, the others for the lock: no job is seen twice.
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let next = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = next else { return };
             self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
             if job.reply.is_closed() || *self.withdrawn.borrow() {
                 continue;
             }
-            let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
-            let outcome = self.run(&mut session, job.inputs, &job.outputs, &job.allowed, &job.interrupt);
+            let mut used = slot.take(&job.interrupt);
+            let outcome = self.run(&mut used, job.inputs, &job.outputs, &job.allowed, &job.interrupt);
+            drop(used);
+            // It may have counted as stuck.
+            if job.interrupt.is_stopped() {
+                self.look_for_stuck_runs();
+            }
             let _ = job.reply.send(outcome.map_err(|error| match error {
                 RunError::Interrupted => ServingError::Deadline,
                 other => other.into(),
@@ -216,7 +312,8 @@ impl Shared {
 impl Drop for Shared {
     /// What the weights took goes back to the system at once.
     fn drop(&mut self) {
-        self.sessions.clear();
+        self.slots.clear();
+        self.further.take();
         process::release_freed_memory();
     }
 }

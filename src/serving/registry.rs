@@ -27,7 +27,7 @@ impl Registry {
 
     /// Whether one of them takes requests.
     pub fn serves(&self) -> bool {
-        self.iter().any(|model| model.require_served().is_ok())
+        self.iter().any(|model| model.require_ready().is_ok())
     }
 
     /// All models, by name.

@@ -18,6 +18,7 @@ mod log;
 mod queue;
 mod refusals;
 mod signing;
+mod stuck;
 mod tls;
 mod withdrawal;
 

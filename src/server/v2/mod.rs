@@ -158,7 +158,9 @@ async fn model_ready(
     target: Result<Path<Target>, PathRejection>,
 ) -> Response {
     // Whoever may run a model may know whether it runs.
-    match permitted(&app, &caller, &account, "ready", &[Action::Metadata, Action::Infer], target) {
+    let actions = [Action::Metadata, Action::Infer];
+    let model = permitted(&app, &caller, &account, "ready", &actions, target);
+    match model.and_then(|(permit, model)| Ok((permit, model.require_ready().map(|()| model)?))) {
         Ok((_, model)) => {
             json(StatusCode::OK, &serde_json::json!({ "name": model.id().as_str(), "ready": true }))
         }
@@ -202,7 +204,7 @@ async fn infer(
     body: Body,
 ) -> Response {
     let allowed = permitted(&app, &caller, &account, "infer", &[Action::Infer], target)
-        .and_then(|allowed| Ok((allowed, Media::of(&headers)?)));
+        .and_then(|allowed| Ok((allowed.1.require_ready().map(|()| allowed)?, Media::of(&headers)?)));
     match allowed {
         Ok(((permit, model), media)) => {
             let asked = Asked { app: &app, caller: &caller, account: &account, headers: &headers };

@@ -1,0 +1,60 @@
+//! One session, and whether its run can still be waited for.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::runtime::{Interrupt, Session};
+
+/// How long an operation may go on after its run was stopped. ONNX Runtime looks between
+/// two operations only, and nothing else interrupts one.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+
+/// A session that runs one request at a time.
+pub(super) struct Slot {
+    session: Mutex<Session>,
+    /// What stops the run that is under way.
+    running: Mutex<Option<Interrupt>>,
+}
+
+/// A session that is in use; it is free again when this is dropped.
+pub(super) struct Used<'s> {
+    slot: &'s Slot,
+    pub(super) session: MutexGuard<'s, Session>,
+}
+
+impl Slot {
+    pub(super) fn new(session: Session) -> Self {
+        Self { session: Mutex::new(session), running: Mutex::new(None) }
+    }
+
+    /// The session for a run that `interrupt` stops, once it is free.
+    pub(super) fn take(&self, interrupt: &Interrupt) -> Used<'_> {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        self.used(session, interrupt)
+    }
+
+    /// The same, if it is free.
+    pub(super) fn try_take(&self, interrupt: &Interrupt) -> Option<Used<'_>> {
+        Some(self.used(self.session.try_lock().ok()?, interrupt))
+    }
+
+    fn used<'s>(&'s self, session: MutexGuard<'s, Session>, interrupt: &Interrupt) -> Used<'s> {
+        *self.running() = Some(interrupt.clone());
+        Used { slot: self, session }
+    }
+
+    /// Whether its run was stopped and goes on all the same.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.running().as_ref().and_then(Interrupt::stopped_for).is_some_and(|time| time >= GRACE)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Interrupt>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Used<'_> {
+    fn drop(&mut self) {
+        *self.slot.running() = None;
+    }
+}
