@@ -11,7 +11,7 @@ use rustls::crypto::aws_lc_rs;
 use crate::support::client::{Client, tls};
 use crate::support::h2::{self, frame};
 use crate::support::{PATIENCE, Sandbox, Server, generation, text, wait_until};
-use crate::{GOOD, Served, memory, still_answers};
+use crate::{FOREVER, GOOD, Served, memory, slow, still_answers};
 
 const LIVE: &str = "/v2/health/live";
 
@@ -205,17 +205,26 @@ fn an_answer_that_stalls_is_cut_although_others_go_on() {
 
 #[test]
 fn a_preface_or_header_block_that_comes_in_drops_has_a_deadline() {
-    let served = Served::digits("[limits]\nheader_timeout = \"1s\"\n");
+    let served = Served::slow("", "[limits]\nheader_timeout = \"1s\"\ninference_timeout = \"1h\"\n");
     let settings = frame(h2::SETTINGS, 0, 0, &[]);
-    let open = frame(h2::HEADERS, 0, 1, &h2::request("GET", LIVE));
-    let drop = frame(h2::CONTINUATION, 0, 1, &h2::field("a", "b"));
-    for (begin, again) in [(vec![], vec![b'P']), ([h2::PREFACE.as_bytes(), &settings, &open].concat(), drop)]
+    // A request that keeps the connection busy whatever else is on it.
+    let (path, bearer) = ("/v2/models/slow/infer", format!("Bearer {}", served.token));
+    let head = [h2::request("POST", path), h2::field("authorization", &bearer)].concat();
+    let busy = [
+        frame(h2::HEADERS, h2::END_HEADERS, 1, &head),
+        frame(h2::DATA, h2::END_STREAM, 1, slow(FOREVER).as_bytes()),
+    ]
+    .concat();
+    let open = frame(h2::HEADERS, 0, 3, &h2::request("GET", LIVE));
+    let drop = frame(h2::CONTINUATION, 0, 3, &h2::field("a", "b"));
+    for (begin, again) in
+        [(vec![], vec![b'P']), ([h2::PREFACE.as_bytes(), &settings, &busy, &open].concat(), drop)]
     {
         let mut client = http2(&served);
         client.send(&begin).unwrap();
         ends_although_it_sends(&mut client, &again);
     }
-    still_answers(&served);
+    assert_eq!(served.curl(LIVE, &[]).status, 200);
 }
 
 #[test]
