@@ -40,6 +40,13 @@ fn http2(served: &Served) -> Client {
 
 /// Asks for the health of the server all the time while `attack` runs, and at least once.
 fn health_during<T>(served: &Served, attack: impl FnOnce() -> T) -> T {
+    /// Set when it is dropped, so that an attack that fails ends the questions too.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| {
@@ -50,8 +57,10 @@ fn health_during<T>(served: &Served, attack: impl FnOnce() -> T) -> T {
                 }
             }
         });
-        let result = attack();
-        over.store(true, Ordering::Relaxed);
+        let result = {
+            let _over = Over(&over);
+            attack()
+        };
         asked.join().unwrap();
         result
     })
