@@ -234,6 +234,8 @@ pub enum RunError {
     TooLarge { limit: usize },
     #[error("there is no memory for the answer")]
     NoMemory,
+    #[error("there is no memory for the inputs")]
+    NoInputMemory,
     #[error("these inputs make the model need more memory than it may take: {message}")]
     OutOfMemory { message: String },
     #[error("the run was stopped")]
@@ -245,7 +247,7 @@ pub enum RunError {
 impl RunError {
     /// Whether the caller can mend it by sending something else.
     pub fn is_callers_fault(&self) -> bool {
-        !matches!(self, Self::Interrupted | Self::NoMemory | Self::Failed { .. })
+        !matches!(self, Self::Interrupted | Self::NoMemory | Self::NoInputMemory | Self::Failed { .. })
     }
 
     /// ONNX Runtime has one code for inputs that do not fit; the rest is its own.

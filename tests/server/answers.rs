@@ -161,3 +161,33 @@ fn health_is_answered_while_large_answers_are_written() {
         }
     });
 }
+
+#[test]
+fn inputs_that_no_memory_is_left_for_are_refused_and_the_server_lives() {
+    const MIB: usize = 1 << 20;
+    let served = grow(None, "");
+    lives(&served);
+    let request = |data: String, kind: &str, count: usize| {
+        format!(r#"{{"inputs":[{{"name":"shape","shape":[{count}],"datatype":"{kind}",{data}}}]}}"#)
+    };
+    let numbers = |count| format!(r#""data":[{}0]"#, "0,".repeat(count - 1));
+    // The bodies have room, their elements have not.
+    for (what, body, headers) in [
+        ("JSON", request(numbers(30 * MIB), "INT64", 30 * MIB).into_bytes(), vec![]),
+        ("gzip", crate::compression::gzip(&vec![b' '; 63 * MIB]), vec!["Content-Encoding: gzip"]),
+    ] {
+        let pages = std::fs::read_to_string(format!("/proc/{}/statm", served.server.pid())).unwrap();
+        let now = pages.split(' ').next().unwrap().parse::<usize>().unwrap() * 4096;
+        let room = if what == "JSON" { 200 } else { 40 };
+        let limit = |bytes: String| {
+            let mut command = served.sandbox.program("prlimit");
+            command.arg(format!("--as={bytes}:")).arg(format!("--pid={}", served.server.pid()));
+            assert!(command.status().unwrap().success());
+        };
+        limit((now + room * MIB).to_string());
+        let answer = served.post("grow", &headers, &body);
+        refused(what, &answer, 503, "no_body_memory");
+        limit("unlimited".into());
+        lives(&served);
+    }
+}
