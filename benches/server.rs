@@ -95,7 +95,7 @@ fn run_model(library: &Path) {
     const RUNS: u32 = 50_000;
     let runtime = Runtime::load(Library::check(library, Device::Cpu, false).unwrap()).unwrap();
     let onnx = std::fs::read(testdata("digits.onnx")).unwrap();
-    let options = SessionOptions { placement: Placement::Cpu, intra_threads: 1 };
+    let options = SessionOptions { placement: Placement::Cpu, intra_threads: 1, run_memory: None };
     let mut plaintext = SecretPages::zeroed(onnx.len()).unwrap();
     plaintext.expose_mut().copy_from_slice(&onnx);
     let model = Model { onnx: 0..onnx.len(), members: Vec::new(), plaintext };

@@ -117,6 +117,7 @@ impl Serve {
                 sessions: model.sessions,
                 threads: model.threads,
                 queue: model.queue,
+                run_memory: model.run_memory,
             })
         };
         let models = config.models.iter().map(spec).collect::<Outcome<_>>()?;
@@ -188,6 +189,7 @@ impl Serve {
             sessions: 1,
             threads: 1,
             queue: 256,
+            run_memory: None,
         };
         if !server::memory_stays_in_memory() {
             context.output.warn("this machine has swap: the model may be written to disk");

@@ -8,6 +8,9 @@ use super::file::{Config, KeysTable, LimitsTable, ModelTable, SigningTable};
 /// The longest window that a nonce is remembered for.
 const LONGEST_WINDOW: Duration = Duration::from_mins(5);
 
+/// With less, hardly any model could run.
+const LEAST_RUN_MEMORY: usize = 1 << 20;
+
 /// Fails with what is wrong.
 pub(super) fn values(config: &Config) -> Result<(), String> {
     if config.issuer.is_empty() || config.audience.is_empty() {
@@ -99,7 +102,12 @@ fn model(model: &ModelTable) -> Result<(), String> {
     {
         between(&format!("model '{name}': {key}"), value, 1, most)?;
     }
-    Ok(())
+    match model.run_memory {
+        Some(bytes) if bytes < LEAST_RUN_MEMORY => {
+            Err(format!("model '{name}': run_memory must be {LEAST_RUN_MEMORY} bytes or more"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Names stand in URLs and in scopes, so they hold nothing that either escapes.

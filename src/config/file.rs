@@ -280,6 +280,8 @@ pub struct ModelTable {
     /// Inferences that may wait.
     #[serde(default = "queue")]
     pub queue: usize,
+    /// Bytes that ONNX Runtime may take for the runs of one session.
+    pub run_memory: Option<usize>,
 }
 
 fn first_version() -> String {

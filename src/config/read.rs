@@ -139,6 +139,7 @@ mod tests {
             ("[[model]]", "[limits]\nconnections = 0\n[[model]]"),
             ("[[model]]", "[limits]\nbody_timeout = \"-1s\"\n[[model]]"),
             ("path = ", "sessions = 0\npath = "),
+            ("path = ", "run_memory = 1_048_575\npath = "),
             ("path = ", "require_signature = true\npath = "),
             ("listen = ", "require_signature = true\nlisten = "),
             ("[[model]]", "[keys]\ncommand_authenticates = true\n[[model]]"),

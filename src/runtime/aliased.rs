@@ -6,7 +6,7 @@ use super::testing::{model, open_with, run};
 use super::{DataType, Tensor, TensorData};
 
 /// The models of `testdata/models/aliased`.
-fn names() -> Vec<String> {
+pub(super) fn names() -> Vec<String> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/models/aliased");
     let entries = std::fs::read_dir(directory).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

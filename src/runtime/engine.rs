@@ -163,6 +163,11 @@ impl Runtime {
         }
     }
 
+    /// What all sessions share.
+    pub(super) fn environment(self) -> &'static Environment {
+        &self.0.environment
+    }
+
     /// The options that every session has: nothing written, nothing spinning, and
     /// only ONNX accepted.
     pub(super) fn builder(self, placement: Placement, threads: usize) -> ort::Result<SessionBuilder> {

@@ -166,6 +166,8 @@ pub enum ModelError {
     UnsupportedType { role: &'static str, name: String, found: String },
     #[error("ONNX Runtime refuses the model: {message}")]
     Refused { message: String },
+    #[error("the model takes {taken} bytes before its first run, but run_memory is {limit}")]
+    RunMemory { limit: usize, taken: u64 },
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
 }
@@ -190,6 +192,7 @@ impl Diagnose for ModelError {
             Self::TooLargeInside => {
                 "weights stay outside as initializers of the main graph, where all inputs have a shape".into()
             }
+            Self::RunMemory { .. } => "set a larger run_memory for this model in sealserve.toml".into(),
             Self::Runtime(error) => return error.hint(),
             Self::TooDeep
             | Self::ExternalRange { .. }
@@ -231,7 +234,9 @@ pub enum RunError {
     TooLarge { limit: usize },
     #[error("there is no memory for the answer")]
     NoMemory,
-    #[error("these inputs make the model need more memory than there is: {message}")]
+    #[error("there is no memory for the inputs")]
+    NoInputMemory,
+    #[error("these inputs make the model need more memory than it may take: {message}")]
     OutOfMemory { message: String },
     #[error("the run was stopped")]
     Interrupted,
@@ -242,7 +247,7 @@ pub enum RunError {
 impl RunError {
     /// Whether the caller can mend it by sending something else.
     pub fn is_callers_fault(&self) -> bool {
-        !matches!(self, Self::Interrupted | Self::NoMemory | Self::Failed { .. })
+        !matches!(self, Self::Interrupted | Self::NoMemory | Self::NoInputMemory | Self::Failed { .. })
     }
 
     /// ONNX Runtime has one code for inputs that do not fit; the rest is its own.
@@ -256,10 +261,13 @@ impl RunError {
     }
 }
 
+/// What the library says where an arena may not take more.
+const LIMITED: &str = "is smaller than requested bytes";
+
 /// Whether the library says that it could not allocate what the inputs ask for, or that
 /// their sizes are no number. It has no code for either.
 fn is_memory(message: &str) -> bool {
-    ["Failed to allocate memory", "bad_alloc", "bad allocation", "overflow"]
+    [LIMITED, "Failed to allocate memory", "bad_alloc", "bad allocation", "overflow"]
         .iter()
         .any(|part| message.contains(part))
 }

@@ -29,8 +29,11 @@
 //!   an output is not given back before the session ends. Each lent weight holds a count
 //!   of the lender, so the callback never outlives it; the session's guard holds one more.
 //! - *The model's bytes* are borrowed while a session opens, and not after that.
+//! - *Arenas* are the library's. A session and its [`arena::Arena`] each hold a count of
+//!   one; the environment holds another only while the session opens.
 //! - *The environment* and the library itself are never unloaded.
 
+mod arena;
 mod data_type;
 mod device;
 mod dimensions;
@@ -38,6 +41,7 @@ pub mod engine;
 mod error;
 pub mod external;
 pub mod graph;
+mod idle;
 mod inline;
 pub mod install;
 mod lend;
@@ -62,6 +66,7 @@ pub use data_type::DataType;
 pub use device::{Device, Placement};
 pub use engine::Runtime;
 pub use error::{InstallError, ModelError, RunError, RuntimeError};
+pub use idle::release_idle_memory;
 pub use library::Library;
 pub use opener::{Model, Opener};
 pub use raw::NotElements;

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::arena;
 use super::engine::Runtime;
 use super::error::ModelError;
 use super::graph;
+use super::idle::Open;
 use super::inline::{Slim, slim};
 use super::lend::{self, Lender, Weight};
 use super::session::{Session, SessionOptions};
@@ -78,11 +80,22 @@ impl Opener {
     /// from our memory when this returns.
     pub fn open(&mut self, options: &SessionOptions) -> Result<Session, ModelError> {
         self.left = self.left.saturating_sub(1);
-        let builder = || self.runtime.builder(options.placement, options.intra_threads);
-        let open = || self.lender.open(builder()?, self.onnx.expose(), &self.weights, self.left == 0);
-        let session = open()
-            .map_err(|error: ort::Error| ModelError::Refused { message: error.message().to_owned() })?;
-        Session::new(session, &self.weights, self.lender.guard(), self.is_unsteady)
+        let open = || {
+            let builder = self.runtime.builder(options.placement, options.intra_threads)?;
+            let builder = builder.with_env_allocators()?;
+            self.lender.open(builder, self.onnx.expose(), &self.weights, self.left == 0)
+        };
+        let limit = options.run_memory;
+        let (session, arena) = arena::with_arena(self.runtime.environment(), limit, open)
+            .map_err(|error| ModelError::Refused { message: error.message().to_owned() })?;
+        // The library does not compare what it reserves with the limit, and takes a limit
+        // that is passed already for none.
+        let taken = arena.held().map_or(0, |held| held.total);
+        if let Some(limit) = limit.filter(|limit| taken >= *limit as u64) {
+            return Err(ModelError::RunMemory { limit, taken });
+        }
+        let open = Open::new(session, arena, self.lender.guard());
+        Session::new(open, &self.weights, self.is_unsteady)
     }
 }
 

@@ -17,6 +17,8 @@ pub enum NotElements {
     Bool,
     #[error("element {element} ends after the data")]
     String { element: usize },
+    #[error("there is no memory for the elements")]
+    NoMemory,
 }
 
 impl TensorData {
@@ -61,8 +63,15 @@ impl TensorData {
 /// Bytes that tell a string's length.
 const LENGTH: usize = 4;
 
+/// An empty list with room for `count` elements.
+fn room<T>(count: usize) -> Result<Vec<T>, NotElements> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| NotElements::NoMemory)?;
+    Ok(list)
+}
+
 fn strings(count: usize, bytes: &[u8]) -> Result<Vec<Vec<u8>>, NotElements> {
-    let mut strings = Vec::with_capacity(count);
+    let mut strings = room(count)?;
     let mut rest = bytes;
     for element in 0..count {
         let next = || {
@@ -70,7 +79,9 @@ fn strings(count: usize, bytes: &[u8]) -> Result<Vec<Vec<u8>>, NotElements> {
             after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
         };
         let (string, after) = next().ok_or(NotElements::String { element })?;
-        strings.push(string.to_vec());
+        let mut copy = room(string.len())?;
+        copy.extend_from_slice(string);
+        strings.push(copy);
         rest = after;
     }
     if rest.is_empty() {
@@ -92,7 +103,9 @@ macro_rules! numbers {
         impl Element for $type {
             fn read(bytes: &[u8]) -> Result<Vec<Self>, NotElements> {
                 let (elements, _) = bytes.as_chunks();
-                Ok(elements.iter().map(|bytes| Self::from_le_bytes(*bytes)).collect())
+                let mut list = room(elements.len())?;
+                list.extend(elements.iter().map(|bytes| Self::from_le_bytes(*bytes)));
+                Ok(list)
             }
             fn write(elements: &[Self], bytes: &mut Vec<u8>) {
                 bytes.extend(elements.iter().flat_map(|element| element.to_le_bytes()));
@@ -109,7 +122,9 @@ impl Element for bool {
         if bytes.iter().fold(0, |seen, byte| seen | byte) > 1 {
             return Err(NotElements::Bool);
         }
-        Ok(bytes.iter().map(|byte| *byte == 1).collect())
+        let mut list = room(bytes.len())?;
+        list.extend(bytes.iter().map(|byte| *byte == 1));
+        Ok(list)
     }
 
     fn write(elements: &[Self], bytes: &mut Vec<u8>) {

@@ -12,7 +12,8 @@ use ort::value::{DynValue, Outlet, ValueType};
 use super::device::Placement;
 use super::engine::Runtime;
 use super::error::{ModelError, RunError};
-use super::lend::{Guard, Weight};
+use super::idle::{Open, Slot};
+use super::lend::Weight;
 use super::{Allowance, DataType, Tensor, dimensions};
 
 /// How a model runs.
@@ -22,6 +23,9 @@ pub struct SessionOptions {
     pub placement: Placement,
     /// Threads within one operation; 0 means one for each core.
     pub intra_threads: usize,
+    /// Bytes that ONNX Runtime may take for the runs of one session; any number where
+    /// there is none.
+    pub run_memory: Option<usize>,
 }
 
 /// What a model says of one input or output.
@@ -128,22 +132,16 @@ impl Runtime {
 /// A model that is open. It runs one request at a time; for more, open several.
 #[derive(Debug)]
 pub struct Session {
-    inner: ort::session::Session,
+    slot: Arc<Slot>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     is_steady: bool,
-    /// Weights that the library reads where they are; behind it, so that it goes first.
-    _weights: Guard,
 }
 
 impl Session {
-    /// A session of the library whose `lent` weights, which `guard` keeps, were inputs.
-    pub(super) fn new(
-        inner: ort::session::Session,
-        lent: &[Weight],
-        guard: Guard,
-        is_unsteady: bool,
-    ) -> Result<Self, ModelError> {
+    /// A session of the library whose `lent` weights were inputs.
+    pub(super) fn new(open: Open, lent: &[Weight], is_unsteady: bool) -> Result<Self, ModelError> {
+        let inner = &open.session;
         // It still tells what it was before they were lent, also where no request could
         // send the like.
         let lent: HashSet<&str> = lent.iter().map(|weight| weight.name.as_str()).collect();
@@ -152,7 +150,12 @@ impl Session {
         let outputs = inner.outputs().iter().map(|output| TensorSpec::of("output", output));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         let strings = inputs.iter().any(|spec| spec.data_type == DataType::Bytes);
-        Ok(Self { inputs, outputs, is_steady: !is_unsteady && !strings, inner, _weights: guard })
+        Ok(Self { inputs, outputs, is_steady: !is_unsteady && !strings, slot: Slot::new(open) })
+    }
+
+    #[cfg(test)]
+    pub(super) fn slot(&self) -> &Slot {
+        &self.slot
     }
 
     /// Whether the shapes of its inputs alone decide how long it takes.
@@ -186,7 +189,19 @@ impl Session {
             return Err(RunError::Interrupted);
         }
         let values = inputs.into_iter().map(Tensor::into_value).collect::<Result<Vec<_>, _>>()?;
-        let answers = match Answers::of(&mut self.inner, &values, &interrupt.0.options) {
+        self.slot.run(|session| self.answer(session, &values, &wanted, allowed, interrupt))
+    }
+
+    /// Runs `session` on `inputs`, and copies the outputs at the positions `wanted`.
+    fn answer(
+        &self,
+        session: &mut ort::session::Session,
+        inputs: &[(String, DynValue)],
+        wanted: &[usize],
+        allowed: &Allowance,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let answers = match Answers::of(session, inputs, &interrupt.0.options) {
             Ok(answers) => answers,
             Err(_) if interrupt.is_stopped() => return Err(RunError::Interrupted),
             Err(error) => return Err(RunError::from_ort(&error)),
@@ -196,7 +211,7 @@ impl Session {
             let spec = &self.outputs[index];
             Tensor::from_value(&spec.name, spec.data_type, answers.output(index), &mut room)
         };
-        wanted.into_iter().map(copy).collect()
+        wanted.iter().copied().map(copy).collect()
     }
 }
 

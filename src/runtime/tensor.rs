@@ -177,7 +177,9 @@ impl Tensor {
             data,
             data => ort::value::Tensor::from_array((shape, data)).map(ort::value::Value::into_dyn),
             strings => {
-                let mut texts = Vec::with_capacity(strings.len());
+                let mut texts = Vec::new();
+                let reserved = texts.try_reserve_exact(strings.len());
+                reserved.map_err(|_| RunError::NoInputMemory)?;
                 for (element, bytes) in strings.into_iter().enumerate() {
                     match String::from_utf8(bytes) {
                         Ok(text) if !text.contains('\0') => texts.push(text),

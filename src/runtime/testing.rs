@@ -46,7 +46,8 @@ pub(super) fn runtime() -> Runtime {
     })
 }
 
-pub(super) const CPU: SessionOptions = SessionOptions { placement: Placement::Cpu, intra_threads: 1 };
+pub(super) const CPU: SessionOptions =
+    SessionOptions { placement: Placement::Cpu, intra_threads: 1, run_memory: None };
 
 /// A model of these bytes, and these members behind them, where an archive has them.
 pub(super) fn model_of(onnx: &[u8], members: &[(&str, &[u8])]) -> Model {

@@ -319,9 +319,10 @@ impl From<RunError> for Fault {
             }
             RunError::TooLarge { limit } => Self::answer_too_large(limit),
             RunError::NoMemory => Self::no_answer_memory(),
+            RunError::NoInputMemory => Self::no_memory(),
             // What the library says of it tells more of the model than a caller may know.
             RunError::OutOfMemory { .. } => {
-                let told = "these inputs make the model need more memory than there is";
+                let told = "these inputs make the model need more memory than it may take";
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "out_of_memory", told).detail(message)
             }
             error if error.is_callers_fault() => Self::invalid(message),

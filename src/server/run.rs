@@ -34,7 +34,7 @@ use crate::fs::{self, FsError};
 use crate::keyring::Store;
 use crate::process;
 use crate::progress::Progress;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, release_idle_memory};
 use crate::serving::{ModelSpec, Registry};
 use crate::token::Expected;
 
@@ -239,8 +239,12 @@ async fn housekeeping(app: Arc<App>) {
         tokio::time::sleep(HOUSEKEEPING).await;
         app.refusals.flush(&app.audit);
         app.admission.tell();
-        // It looks at all memory that is free.
-        let _ = tokio::task::spawn_blocking(process::release_after_peak).await;
+        // Both take longer than a thread that serves connections may wait.
+        let release = || {
+            release_idle_memory();
+            process::release_after_peak();
+        };
+        let _ = tokio::task::spawn_blocking(release).await;
     }
 }
 

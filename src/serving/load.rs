@@ -28,7 +28,11 @@ pub fn load(
 ) -> Result<Model, LoadError> {
     let started = Instant::now();
     let (plain, origin) = decrypt(spec, keys, progress)?;
-    let options = SessionOptions { placement: spec.placement, intra_threads: spec.threads };
+    let options = SessionOptions {
+        placement: spec.placement,
+        intra_threads: spec.threads,
+        run_memory: spec.run_memory,
+    };
     let refused = |source| LoadError::Model { model: spec.name.clone(), source };
     let has_spare = plain.plaintext.len() <= SPARE;
     let mut opener = runtime.prepare(plain, spec.sessions + usize::from(has_spare)).map_err(refused)?;

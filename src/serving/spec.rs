@@ -40,4 +40,6 @@ pub struct ModelSpec {
     pub threads: usize,
     /// Inferences that may wait.
     pub queue: usize,
+    /// Bytes that ONNX Runtime may take for the runs of one session.
+    pub run_memory: Option<usize>,
 }

@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::Server;
-use crate::{Served, refused, testdata};
+use crate::support::{Server, wait_until};
+use crate::{Served, memory, refused, testdata};
 
 /// A request for an answer of this shape.
 fn of_shape(shape: &[i64]) -> String {
@@ -16,8 +16,14 @@ fn of_shape(shape: &[i64]) -> String {
 
 /// Serves `grow`, with this much address space.
 fn grow(bytes: Option<u64>, more: &str) -> Served {
+    grow_as(bytes, more, "")
+}
+
+/// Serves `grow`, of whose table this is the end.
+fn grow_as(bytes: Option<u64>, more: &str, table: &str) -> Served {
     let sandbox = crate::Sandbox::new();
-    sandbox.init(&format!("{more}\n[[model]]\nname = \"grow\"\npath = \"models/grow.sealed\"\n"));
+    let model = format!("[[model]]\nname = \"grow\"\npath = \"models/grow.sealed\"\n{table}\n");
+    sandbox.init(&format!("{more}\n{model}"));
     sandbox.encrypt(&testdata("models/grow.onnx"), "grow");
     let server = match bytes {
         None => Server::start(&sandbox, &[]),
@@ -53,6 +59,34 @@ fn a_short_request_for_a_huge_answer_is_refused_and_the_server_lives() {
     }
     // No element, whatever the other dimension is.
     assert_eq!(served.post("grow", &[], of_shape(&[0, 1 << 30]).as_bytes()).status, 200);
+}
+
+#[test]
+fn a_model_has_no_more_memory_for_a_run_than_the_config_gives_it() {
+    let served = grow_as(None, "", "run_memory = 8_388_608");
+    for _ in 0..3 {
+        let answer = served.post("grow", &[], of_shape(&[3_000_000]).as_bytes());
+        refused("12 MB", &answer, 422, "out_of_memory");
+        lives(&served);
+        assert_eq!(served.post("grow", &[], of_shape(&[1_000_000]).as_bytes()).status, 200);
+    }
+}
+
+#[test]
+fn memory_of_large_answers_goes_back() {
+    let served = grow(None, "");
+    lives(&served);
+    let before = memory(&served.server);
+    // Each is larger than the last, so that it fits nowhere that one before it took.
+    for mebibytes in [100, 150, 200] {
+        let shape = of_shape(&[mebibytes << 18]);
+        let body = shape.replacen('{', r#"{"parameters":{"binary_data_output":true},"#, 1);
+        assert_eq!(served.post("grow", &[], body.as_bytes()).status, 200);
+    }
+    // One session may keep 32 MiB, and the C library about as much.
+    let most = before + (96 << 20);
+    wait_until("memory goes back", || memory(&served.server) < most);
+    lives(&served);
 }
 
 #[test]
@@ -126,4 +160,34 @@ fn health_is_answered_while_large_answers_are_written() {
             assert_eq!(one.join().unwrap(), 200);
         }
     });
+}
+
+#[test]
+fn inputs_that_no_memory_is_left_for_are_refused_and_the_server_lives() {
+    const MIB: usize = 1 << 20;
+    let served = grow(None, "");
+    lives(&served);
+    let request = |data: String, kind: &str, count: usize| {
+        format!(r#"{{"inputs":[{{"name":"shape","shape":[{count}],"datatype":"{kind}",{data}}}]}}"#)
+    };
+    let numbers = |count| format!(r#""data":[{}0]"#, "0,".repeat(count - 1));
+    // The bodies have room, their elements have not.
+    for (what, body, headers) in [
+        ("JSON", request(numbers(30 * MIB), "INT64", 30 * MIB).into_bytes(), vec![]),
+        ("gzip", crate::compression::gzip(&vec![b' '; 63 * MIB]), vec!["Content-Encoding: gzip"]),
+    ] {
+        let pages = std::fs::read_to_string(format!("/proc/{}/statm", served.server.pid())).unwrap();
+        let now = pages.split(' ').next().unwrap().parse::<usize>().unwrap() * 4096;
+        let room = if what == "JSON" { 200 } else { 40 };
+        let limit = |bytes: String| {
+            let mut command = served.sandbox.program("prlimit");
+            command.arg(format!("--as={bytes}:")).arg(format!("--pid={}", served.server.pid()));
+            assert!(command.status().unwrap().success());
+        };
+        limit((now + room * MIB).to_string());
+        let answer = served.post("grow", &headers, &body);
+        refused(what, &answer, 503, "no_body_memory");
+        limit("unlimited".into());
+        lives(&served);
+    }
 }

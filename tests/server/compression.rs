@@ -9,7 +9,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use crate::support::text;
 use crate::{GOOD, Served, peak_memory, refused, still_answers};
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut writer = GzEncoder::new(Vec::new(), Compression::default());
     writer.write_all(plain).unwrap();
     writer.finish().unwrap()

@@ -77,8 +77,7 @@ impl Inflation {
     fn grow(&mut self) -> Result<(), Fault> {
         let capacity = (self.output.capacity() * 2).max(PIECE).min(self.limit.saturating_add(1));
         self.memory.grow(capacity.min(self.limit).saturating_sub(self.memory.bytes()))?;
-        self.output.reserve_exact(capacity - self.output.len());
-        Ok(())
+        self.output.try_reserve_exact(capacity - self.output.len()).map_err(|_| Fault::no_memory())
     }
 }
 

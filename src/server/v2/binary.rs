@@ -95,6 +95,7 @@ pub(super) fn tensor(
         let message = format!("the binary data of input '{name}' does not fit: {error}");
         match error {
             NotElements::Size { .. } => Fault::invalid(message),
+            NotElements::NoMemory => Fault::no_memory(),
             NotElements::Bool | NotElements::String { .. } => Fault::malformed(message),
         }
     })?;

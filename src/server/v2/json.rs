@@ -10,11 +10,16 @@ use crate::runtime::{DataType, Tensor, TensorData, of_type};
 
 /// Why the elements of a tensor could not be read.
 #[derive(Debug)]
-pub(super) struct Unread {
-    /// Which of them, counted in their order whatever the nesting; none where the data is
-    /// no array.
-    pub(super) element: Option<usize>,
-    pub(super) error: serde_json::Error,
+pub(super) enum Unread {
+    /// The text is not what it should be.
+    Text {
+        /// Which of them, counted in their order whatever the nesting; none where the data
+        /// is no array.
+        element: Option<usize>,
+        error: serde_json::Error,
+    },
+    /// There is no memory for them.
+    NoMemory,
 }
 
 /// Reads the elements of a tensor of `shape`, and says how many there are. Of those
@@ -42,12 +47,14 @@ fn room(text: &str, shape: &[usize]) -> usize {
 }
 
 fn flat<T: Scalar>(text: &str, most: usize, seen: &mut usize) -> Result<Vec<T>, Unread> {
-    let mut elements = Elements { kept: Vec::with_capacity(most), most, seen: 0 };
+    let mut kept = Vec::new();
+    kept.try_reserve_exact(most).map_err(|_| Unread::NoMemory)?;
+    let mut elements = Elements { kept, most, seen: 0 };
     let mut json = serde_json::Deserializer::from_str(text);
     let read = Flat { elements: &mut elements }.deserialize(&mut json).and_then(|()| json.end());
     *seen = elements.seen;
     let element = text.starts_with('[').then_some(*seen);
-    read.map_err(|error| Unread { element, error })?;
+    read.map_err(|error| Unread::Text { element, error })?;
     Ok(elements.kept)
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::binary::{self, Data, Form};
 use super::bounded::{Few, Members, Object, Small, Value};
-use super::json;
+use super::json::{self, Unread};
 use super::path::{Path, Step};
 use super::place::Document;
 use super::scalar::Size;
@@ -279,9 +279,15 @@ fn tensor(
         (Some(data), None) => {
             memory.grow(json::memory(data.get(), data_type, &shape))?;
             let (data, elements) = json::read(data.get(), data_type, &shape).map_err(|unread| {
+                let (element, error) = match unread {
+                    Unread::Text { element, error } => (element, error),
+                    Unread::NoMemory => return Fault::no_memory(),
+                };
                 let mut path = Path::of(&member("data"));
-                unread.element.into_iter().for_each(|element| path.enter(Step::Element(element)));
-                whole.unreadable(data.get().as_bytes(), &path, &unread.error)
+                if let Some(element) = element {
+                    path.enter(Step::Element(element));
+                }
+                whole.unreadable(data.get().as_bytes(), &path, &error)
             })?;
             if Tensor::elements(&shape) != Some(elements) {
                 return Err(RunError::Count { name, shape, elements }.into());
