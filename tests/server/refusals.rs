@@ -209,6 +209,36 @@ fn go_sees_every_refusal() {
     }
 }
 
+#[test]
+fn request_send_sees_a_refusal_and_says_so_by_its_exit_code() {
+    let served = Served::digits("");
+    let sandbox = &served.sandbox;
+    sandbox.write_secret("cwd/token", "x");
+    let url = served.url() + INFER;
+    for size in [100, 2_000_000, 100_000_000] {
+        sandbox.write("cwd/body", vec![0; size]);
+        let times = if size > 10_000_000 { 1 } else { 20 };
+        for _ in 0..times {
+            let ca = sandbox.home().join("pki/ca.pem");
+            let said = sandbox.fails(
+                4,
+                [
+                    "request",
+                    "send",
+                    &url,
+                    "-d",
+                    "@body",
+                    "--token-file",
+                    "token",
+                    "--cacert",
+                    ca.to_str().unwrap(),
+                ],
+            );
+            assert!(said.contains("invalid_token"), "{said}");
+        }
+    }
+}
+
 /// Sends the head of a request with `Expect`, and none of its body.
 #[test]
 fn who_waits_for_100_continue_is_answered_at_once() {

@@ -48,6 +48,8 @@ pub enum SendError {
     ClientCertificate { authority: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the exchange with {authority} failed")]
     Exchange { authority: String, source: hyper::Error },
+    #[error("{authority} closed the connection before it had the whole request, and gave no answer")]
+    Unanswered { authority: String, source: hyper::Error },
     #[error("{authority} broke its answer off")]
     Cut { authority: String },
     #[error("{authority} did not answer within {limit:?}")]
@@ -106,12 +108,14 @@ impl SendError {
     }
 
     /// In TLS 1.3 a client certificate is refused after the handshake is over for us.
-    pub(super) fn exchange(authority: &str, source: hyper::Error) -> Self {
+    /// `closed`: the server had stopped taking the request.
+    pub(super) fn exchange(authority: &str, source: hyper::Error, closed: bool) -> Self {
         let authority = authority.to_owned();
         match tls_error(&source) {
             Some(rustls::Error::AlertReceived(alert)) if is_about_certificate(*alert) => {
                 Self::ClientCertificate { authority, source: Box::new(source) }
             }
+            _ if closed => Self::Unanswered { authority, source },
             _ => Self::Exchange { authority, source },
         }
     }
@@ -193,6 +197,9 @@ impl Diagnose for SendError {
                 "something between here and the server changes answers; nothing of it was printed".into()
             }
             Self::Connect { .. } => "is the server running, and is the URL right?".into(),
+            Self::Unanswered { .. } => {
+                "is the body too large for it? A request with a small one may tell what it refuses".into()
+            }
             Self::Timeout { .. } | Self::ConnectTimeout { .. } => "allow more with --timeout".into(),
             Self::Refused { status, .. } if status.is_redirection() => {
                 "redirects are not followed; use the URL of the server itself".into()

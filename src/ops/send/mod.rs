@@ -6,9 +6,12 @@
 //! that would have to be switched off.
 
 mod connect;
+mod early;
 mod error;
 mod target;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use connect::{Connected, Connector};
 pub use connect::{Identity, Trust};
+use early::Early;
 pub use error::SendError;
 pub use target::Target;
 
@@ -246,7 +250,9 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     authority: &str,
     limit: usize,
 ) -> Result<(http::response::Parts, Bytes), SendError> {
-    let failed = |source| SendError::exchange(authority, source);
+    let closed = Arc::new(AtomicBool::new(false));
+    let failed = |source| SendError::exchange(authority, source, closed.load(Ordering::Relaxed));
+    let stream = Early::new(stream, Arc::clone(&closed));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     // It ends with the connection; what it could say, the answer says too.

@@ -189,3 +189,37 @@ fn a_connection_that_ends_in_its_handshake_is_made_again() {
     assert!(matches!(error, SendError::Handshake { .. }), "{error}");
     server.join().unwrap();
 }
+
+/// A server that reads the head of a request, writes `answer` and closes, with the body
+/// still under way.
+fn send_too_much_to(answer: &'static [u8]) -> Result<SendReport, SendError> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/path", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        head(&mut stream);
+        stream.write_all(answer).unwrap();
+    });
+    let mut request = request(&url, 0);
+    request.outgoing.method = Method::POST;
+    // More than the buffers of two sockets hold.
+    request.outgoing.body = Bytes::from(vec![0; 64 << 20]);
+    let answer = send(&request);
+    server.join().unwrap();
+    answer
+}
+
+#[test]
+fn an_answer_that_comes_before_everything_is_sent_is_read() {
+    let refused = send_too_much_to(
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 13\r\nConnection: close\r\n\r\n{\"error\":\"x\"}",
+    );
+    let Err(SendError::Refused { status, message, .. }) = refused else { panic!("{:?}", refused.err()) };
+    assert_eq!((status, &*message), (StatusCode::UNAUTHORIZED, "x"));
+}
+
+#[test]
+fn a_server_that_closes_without_a_word_is_told_from_one_that_answers() {
+    let refused = send_too_much_to(b"");
+    assert!(matches!(refused, Err(SendError::Unanswered { .. })), "{:?}", refused.err());
+}
