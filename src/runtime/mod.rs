@@ -29,7 +29,7 @@
 //!   an output is not given back before the session ends. Each lent weight holds a count
 //!   of the lender, so the callback never outlives it; the session's guard holds one more.
 //! - *The model's bytes* are borrowed while a session opens, and not after that.
-//! - *Arenas* are the library's. A session and its [`arena::Arena`] each hold a count of
+//! - *Arenas* are the library's. A session and its `arena::Arena` each hold a count of
 //!   one; the environment holds another only while the session opens.
 //! - *The environment* and the library itself are never unloaded.
 
