@@ -1,19 +1,23 @@
 // What Java's HTTP client sees of refusals: java Refusals.java 1|2 CA PLAN.
-// PLAN has a line for each case: times, status, size, method, URL, then name and value of
-// each header, between tabs. Prints a JSON list of what was not as planned.
+// PLAN has a line for each case: times, status, size, pause, text, method, URL, then name and
+// value of each header, between tabs; they mean what they mean to refusals.py. Prints a JSON
+// list of what was not as planned.
 
 import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
 import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.SubmissionPublisher;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
@@ -25,11 +29,14 @@ public class Refusals {
         List<String> failures = new ArrayList<>();
         for (String line : Files.readAllLines(Path.of(arguments[2]))) {
             String[] test = line.split("\t");
-            byte[] body = new byte[Integer.parseInt(test[2])];
-            HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(test[4]))
+            byte[] body = test[4].getBytes();
+            int length = body.length;
+            body = Arrays.copyOf(body, Integer.parseInt(test[2]));
+            Arrays.fill(body, length, body.length, (byte) ' ');
+            HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(test[6]))
                 .timeout(Duration.ofMinutes(2))
-                .method(test[3], HttpRequest.BodyPublishers.ofByteArray(body));
-            for (int i = 5; i + 1 < test.length; i += 2) {
+                .method(test[5], publisher(body, Integer.parseInt(test[3])));
+            for (int i = 7; i + 1 < test.length; i += 2) {
                 request.header(test[i], test[i + 1]);
             }
             for (int attempt = 0; attempt < Integer.parseInt(test[0]); attempt++) {
@@ -51,6 +58,28 @@ public class Refusals {
         System.out.println("[" + String.join(",", failures) + "]");
         // Threads of clients that are still there keep no program running.
         System.exit(0);
+    }
+
+    private static HttpRequest.BodyPublisher publisher(byte[] body, int pause) {
+        if (pause == 0) {
+            return HttpRequest.BodyPublishers.ofByteArray(body);
+        }
+        int middle = body.length / 2;
+        // On a thread of its own: what was given is on its way while it waits.
+        return HttpRequest.BodyPublishers.fromPublisher(subscriber -> {
+            SubmissionPublisher<ByteBuffer> halves = new SubmissionPublisher<>();
+            halves.subscribe(subscriber);
+            new Thread(() -> {
+                halves.submit(ByteBuffer.wrap(body, 0, middle));
+                try {
+                    Thread.sleep(pause);
+                } catch (InterruptedException error) {
+                    throw new IllegalStateException(error);
+                }
+                halves.submit(ByteBuffer.wrap(body, middle, body.length - middle));
+                halves.close();
+            }).start();
+        }, body.length);
     }
 
     private static SSLContext trusting(String file) throws Exception {

@@ -19,6 +19,8 @@ type test struct {
 	Method  string            `json:"method"`
 	Headers map[string]string `json:"headers"`
 	Size    int               `json:"size"`
+	Text    string            `json:"text"`
+	Pause   int               `json:"pause"`
 	Status  int               `json:"status"`
 	Times   int               `json:"times"`
 }
@@ -35,14 +37,37 @@ func check(err error) {
 	}
 }
 
+// pausing waits before the first byte.
+type pausing struct {
+	reader io.Reader
+	pause  time.Duration
+}
+
+func (p *pausing) Read(buffer []byte) (int, error) {
+	time.Sleep(p.pause)
+	p.pause = 0
+	return p.reader.Read(buffer)
+}
+
+// bodyOf is the body, with the pause between its halves.
+func bodyOf(t test, body []byte) io.Reader {
+	if t.Pause == 0 {
+		return bytes.NewReader(body)
+	}
+	middle := len(body) / 2
+	second := &pausing{bytes.NewReader(body[middle:]), time.Duration(t.Pause) * time.Millisecond}
+	return io.MultiReader(bytes.NewReader(body[:middle]), second)
+}
+
 func ask(version string, roots *x509.CertPool, t test, body []byte) string {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: version == "2"}
 	if version == "1" {
 		transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequest(t.Method, t.URL, bytes.NewReader(body))
+	request, err := http.NewRequest(t.Method, t.URL, bodyOf(t, body))
 	check(err)
+	request.ContentLength = int64(len(body))
 	for name, value := range t.Headers {
 		request.Header.Set(name, value)
 	}
@@ -72,7 +97,7 @@ func main() {
 	check(json.Unmarshal(plan, &tests))
 	failures := []failure{}
 	for _, t := range tests {
-		body := make([]byte, t.Size)
+		body := append([]byte(t.Text), bytes.Repeat([]byte(" "), t.Size-len(t.Text))...)
 		for attempt := 0; attempt < t.Times; attempt++ {
 			if seen := ask(version, roots, t, body); seen != fmt.Sprint(t.Status) {
 				failures = append(failures, failure{t, attempt, seen})

@@ -8,6 +8,21 @@ import https from "node:https";
 const [name, caFile, plan] = process.argv.slice(2);
 const ca = fs.readFileSync(caFile);
 
+// Writes the body to a stream, with the pause between its halves.
+function write(stream, test, body) {
+  if (test.pause === 0) return stream.end(body);
+  const middle = body.length >> 1;
+  stream.write(body.subarray(0, middle));
+  return setTimeout(() => stream.end(body.subarray(middle)), test.pause);
+}
+
+async function* halves(test, body) {
+  const middle = body.length >> 1;
+  yield body.subarray(0, middle);
+  await new Promise((resolve) => setTimeout(resolve, test.pause));
+  yield body.subarray(middle);
+}
+
 const clients = {
   https: (test, body) =>
     new Promise((resolve, reject) => {
@@ -18,11 +33,12 @@ const clients = {
         response.on("error", reject);
       });
       request.on("error", reject);
-      request.end(body);
+      write(request, test, body);
     }),
   // It trusts NODE_EXTRA_CA_CERTS.
   fetch: async (test, body) => {
-    const response = await fetch(test.url, { method: test.method, headers: test.headers, body });
+    const streamed = test.pause > 0 ? { body: halves(test, body), duplex: "half" } : { body };
+    const response = await fetch(test.url, { method: test.method, headers: test.headers, ...streamed });
     await response.arrayBuffer();
     return response.status;
   },
@@ -40,13 +56,14 @@ const clients = {
         resolve(status);
       });
       stream.resume();
-      stream.end(body);
+      write(stream, test, body);
     }),
 };
 
 const failures = [];
 for (const test of JSON.parse(fs.readFileSync(plan))) {
-  const body = Buffer.alloc(test.size);
+  const body = Buffer.alloc(test.size, " ");
+  body.write(test.text);
   for (let attempt = 0; attempt < test.times; attempt += 1) {
     const seen = await clients[name](test, body).catch((error) => String(error.cause ?? error));
     if (seen !== test.status) failures.push({ case: test, attempt, seen });

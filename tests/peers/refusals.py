@@ -1,20 +1,30 @@
 """What Python's HTTP clients see of refusals: refusals.py CLIENT 1|2 CA PLAN.
 
-PLAN is a JSON list of {"url", "method", "headers", "size", "status", "times"}. Prints a JSON
-list of what was not as planned.
+PLAN is a JSON list of {"url", "method", "headers", "size", "text", "pause", "status", "times"}:
+a body of `size` bytes is the text and blanks after it; `pause` is milliseconds between its
+halves. Prints a JSON list of what was not as planned.
 """
 
 import json
 import ssl
 import sys
+import time
+
+
+def halves(case, body):
+    middle = len(body) // 2
+    yield body[:middle]
+    time.sleep(case["pause"] / 1000)
+    yield body[middle:]
 
 
 def requests_client(_, ca):
     import requests
 
     def ask(case, body):
+        data = halves(case, body) if case["pause"] else body
         return requests.request(
-            case["method"], case["url"], headers=case["headers"], data=body, verify=ca, timeout=120
+            case["method"], case["url"], headers=case["headers"], data=data, verify=ca, timeout=120
         ).status_code
 
     return ask
@@ -25,15 +35,16 @@ def httpx_client(version, ca):
 
     context = ssl.create_default_context(cafile=ca)
 
-    def pieces(body):
+    def pieces(case, body):
         # Of a body that is given at once, httpcore copies all the rest for each HTTP/2 frame.
-        for start in range(0, len(body), 1 << 16):
-            yield body[start : start + (1 << 16)]
+        for half in halves(case, body):
+            for start in range(0, len(half), 1 << 16):
+                yield half[start : start + (1 << 16)]
 
     def ask(case, body):
         headers = {**case["headers"], "content-length": str(len(body))}
         with httpx.Client(http2=version == "2", http1=version == "1", verify=context, timeout=120) as client:
-            return client.request(case["method"], case["url"], headers=headers, content=pieces(body)).status_code
+            return client.request(case["method"], case["url"], headers=headers, content=pieces(case, body)).status_code
 
     return ask
 
@@ -72,7 +83,7 @@ def main():
     with open(plan) as file:
         cases = json.load(file)
     for case in cases:
-        body = bytes(case["size"])
+        body = case["text"].encode().ljust(case["size"])
         for attempt in range(case["times"]):
             try:
                 seen = ask(case, body)

@@ -1,77 +1,196 @@
 //! Refusals reach the clients of the world, also those that read no answer before they have
 //! sent all they have.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::client::head;
+use crate::support::client::{Client, head, infer};
 use crate::support::signer::{Signed, Signer};
-use crate::support::{Sandbox, Server, python_with, repository, text};
-use crate::{Served, refused};
+use crate::support::{Sandbox, python_with, repository, text, wait_until};
+use crate::{FOREVER, Served, refused, slow};
 
 /// Bytes of a body, and how often it is sent.
 const SIZES: [(usize, u32); 4] = [(100, 20), (100_000, 20), (2_000_000, 20), (100_000_000, 1)];
 
 const INFER: &str = "/v2/models/digits/infer";
 
-/// Servers that refuse, and their clients.
-struct Refusing {
-    served: Served,
-    /// Takes bodies of 64 bytes, in no time.
-    small: Server,
-    small_sandbox: Sandbox,
-    token_of_small: String,
-    no_right: String,
+/// Lets the largest of these bodies in.
+const ROOM: &str = "[limits]\nbody = 200_000_000\n";
+
+/// A request that is refused, whatever the size of its body: `text`, and blanks after it.
+#[derive(Clone)]
+struct Case {
+    path: &'static str,
+    method: &'static str,
+    token: String,
+    kind: &'static str,
+    text: String,
+    /// Milliseconds between the halves of the body.
+    pause: u32,
+    signer: Option<Signer>,
+    status: u16,
 }
+
+impl Case {
+    /// An inference by `token`.
+    fn infer(token: &str, status: u16) -> Self {
+        Self {
+            path: INFER,
+            method: "POST",
+            token: token.into(),
+            kind: "application/json",
+            text: String::new(),
+            pause: 0,
+            signer: None,
+            status,
+        }
+    }
+
+    fn body(&self, size: usize) -> Vec<u8> {
+        let mut body = self.text.clone().into_bytes();
+        assert!(body.len() <= size, "{}", self.text);
+        body.resize(size, b' ');
+        body
+    }
+
+    /// As the clients read it. What replays repeat is sent here.
+    fn plan(&self, refuser: &Refuser, size: usize, times: u32) -> Value {
+        let mut headers =
+            json!({"authorization": format!("Bearer {}", self.token), "content-type": self.kind});
+        let url = &refuser.served.server.url;
+        if let Some(signer) = &self.signer {
+            let mut signed = Signed::new(self.method, self.path, &self.token, &self.body(size));
+            signed.authority = url.strip_prefix("https://").unwrap().into();
+            signed.expires = signed.created + 300;
+            let signed = signed.sign(signer);
+            if self.status == 401 {
+                let first = refuser.served.client().ask(signed.bytes()).unwrap();
+                refused("the first", &first, 400, "malformed_request");
+            }
+            headers = Value::Object(signed.headers.iter().map(|(n, v)| (n.clone(), json!(v))).collect());
+        }
+        json!({
+            "url": format!("{url}{}", self.path), "method": self.method, "headers": headers,
+            "size": size, "text": self.text, "pause": self.pause, "status": self.status, "times": times,
+        })
+    }
+}
+
+/// A server and what it refuses.
+struct Refuser {
+    served: Served,
+    cases: Vec<Case>,
+    /// Keep its model busy.
+    _busy: Vec<Client>,
+}
+
+impl Refuser {
+    fn new(served: Served, cases: impl Fn(&Served) -> Vec<Case>) -> Self {
+        Self { cases: cases(&served), served, _busy: Vec::new() }
+    }
+
+    fn for_callers_and_routes() -> Self {
+        Self::new(Served::digits(""), |served| {
+            let usual = |status| Case::infer(&served.token, status);
+            let no_right = served.sandbox.mint("bob", "model:digits:metadata");
+            vec![
+                Case::infer("x", 401),
+                Case::infer(&no_right, 403),
+                Case { path: "/v2/nowhere", ..usual(404) },
+                Case { path: "/v2/models/none/infer", ..usual(404) },
+                Case { method: "PUT", ..usual(405) },
+                Case { kind: "text/plain", ..usual(415) },
+            ]
+        })
+    }
+
+    /// Takes bodies of 64 bytes.
+    fn for_sizes() -> Self {
+        Self::new(Served::digits("[limits]\nbody = 64\n"), |served| vec![Case::infer(&served.token, 413)])
+    }
+
+    /// Waits 50 ms for a body.
+    fn for_slowness() -> Self {
+        Self::new(Served::digits(&format!("{ROOM}body_deadline = \"50ms\"\n")), |served| {
+            vec![Case { pause: 300, ..Case::infer(&served.token, 408) }]
+        })
+    }
+
+    fn for_replays() -> Self {
+        Self::signed("", 401)
+    }
+
+    fn for_misdirected() -> Self {
+        Self::signed("authorities = [\"other.example\"]", 421)
+    }
+
+    fn signed(more: &str, status: u16) -> Self {
+        let signing = format!("{ROOM}[signing]\nmode = \"optional\"\nwindow = \"300s\"\n{more}\n");
+        Self::new(Served::digits(&signing), |served| {
+            served.sandbox.ok(["key", "create", "--use", "request", "--id", "ann-key", "--owner", "ann"]);
+            let signer = Signer::new(&served.sandbox, "ann-key");
+            vec![Case { signer: Some(signer), ..Case::infer(&served.token, status) }]
+        })
+    }
+
+    /// Its model is busy for ever, and nobody more may wait.
+    fn for_busy_times() -> Self {
+        let more = format!("{ROOM}inference_timeout = \"1h\"");
+        let mut refuser = Self::new(Served::slow("sessions = 1\nqueue = 1", &more), |served| {
+            let path = "/v2/models/slow/infer";
+            vec![Case { path, text: slow(1), ..Case::infer(&served.token, 429) }]
+        });
+        let served = &refuser.served;
+        for (requests, waiting) in [(1, 0), (2, 1)] {
+            let mut client = served.client();
+            client.send(infer("slow", &served.token, &slow(FOREVER))).unwrap();
+            wait_until("the model is busy", || {
+                let status = served.status();
+                status["requests"] == requests && status["models"][0]["waiting"] == waiting
+            });
+            refuser._busy.push(client);
+        }
+        refuser
+    }
+}
+
+/// Servers that refuse, and their clients.
+struct Refusing(Vec<Refuser>);
 
 impl Refusing {
     fn new() -> Self {
-        let served = Served::digits("");
-        let no_right = served.sandbox.mint("bob", "model:digits:metadata");
-        let small_sandbox = Sandbox::new();
-        small_sandbox.init_with_digits("[limits]\nbody = 64\n");
-        let small = Server::start(&small_sandbox, &[]);
-        let token_of_small = small_sandbox.mint("ann", "model:*:*");
-        Self { served, small, small_sandbox, token_of_small, no_right }
+        Self(vec![
+            Refuser::for_callers_and_routes(),
+            Refuser::for_sizes(),
+            Refuser::for_slowness(),
+            Refuser::for_replays(),
+            Refuser::for_misdirected(),
+            Refuser::for_busy_times(),
+        ])
     }
 
-    /// The requests to the first server, and those to the small one.
-    fn plans(&self) -> [(PathBuf, Vec<Value>); 2] {
-        let mut plans = [
-            (self.served.sandbox.home().join("pki/ca.pem"), Vec::new()),
-            (self.small_sandbox.home().join("pki/ca.pem"), Vec::new()),
-        ];
-        let times = std::env::var("REFUSALS_TIMES").ok().map(|times| times.parse::<u32>().unwrap());
-        let (url, small) = (&self.served.url(), &self.small.url);
-        let bearer = |token: &str| format!("Bearer {token}");
-        let (good, octets) = (bearer(&self.served.token), "application/json");
-        for (size, usual) in SIZES {
-            let times = times.unwrap_or(usual);
-            let case = |url: &str, path: &str, method: &str, token: &str, kind: &str, status: u16| {
-                let headers = json!({"authorization": token, "content-type": kind});
-                let url = format!("{url}{path}");
-                json!({"url": url, "method": method, "headers": headers, "size": size, "status": status, "times": times})
+    /// For each server its CA, and the requests to it that `wanted` takes, each at most
+    /// `most` times, or as often as `REFUSALS_TIMES` says.
+    fn plans(&self, most: u32, wanted: impl Fn(&Case) -> bool) -> Vec<(PathBuf, Vec<Value>)> {
+        let always = std::env::var("REFUSALS_TIMES").ok().map(|times| times.parse::<u32>().unwrap());
+        let plan = |refuser: &Refuser| {
+            let cases: Vec<&Case> = refuser.cases.iter().filter(|case| wanted(case)).collect();
+            let of_size = |(size, times): (usize, u32)| {
+                cases.iter().map(move |case| case.plan(refuser, size, always.unwrap_or(times.min(most))))
             };
-            plans[0].1.extend([
-                case(url, INFER, "POST", "Bearer x", octets, 401),
-                case(url, INFER, "POST", &bearer(&self.no_right), octets, 403),
-                case(url, "/v2/nowhere", "POST", &good, octets, 404),
-                case(url, "/v2/models/none/infer", "POST", &good, octets, 404),
-                case(url, INFER, "PUT", &good, octets, 405),
-                case(url, INFER, "POST", &good, "text/plain", 415),
-            ]);
-            plans[1].1.push(case(small, INFER, "POST", &bearer(&self.token_of_small), octets, 413));
-        }
-        plans
+            (refuser.served.sandbox.home().join("pki/ca.pem"), SIZES.into_iter().flat_map(of_size).collect())
+        };
+        self.0.iter().map(plan).collect()
     }
 
     /// Has `client` send all of the requests that `wanted` takes; it must see each refusal.
-    fn check(&self, client: impl Fn(&Sandbox, &str, &str) -> Command, wanted: impl Fn(&Value) -> bool) {
-        for (ca, plan) in self.plans() {
-            let plan: Vec<Value> = plan.into_iter().filter(|case| wanted(case)).collect();
-            let sandbox = &self.served.sandbox;
+    fn check(&self, client: impl Fn(&Sandbox, &str, &str) -> Command, wanted: impl Fn(&Case) -> bool) {
+        let sandbox = &self.0[0].served.sandbox;
+        for (ca, plan) in self.plans(20, wanted) {
             let file = sandbox.write("plan.json", serde_json::to_vec(&plan).unwrap());
             let lines: Vec<String> = plan.iter().map(line).collect();
             sandbox.write("plan.json.tsv", lines.join("\n"));
@@ -83,17 +202,11 @@ impl Refusing {
     }
 }
 
-impl Served {
-    fn url(&self) -> String {
-        self.server.url.clone()
-    }
-}
-
 /// A case as Java reads it.
 fn line(case: &Value) -> String {
     let mut fields: Vec<String> =
-        ["times", "status", "size"].iter().map(|name| case[name].to_string()).collect();
-    fields.extend(["method", "url"].iter().map(|name| case[name].as_str().unwrap().to_owned()));
+        ["times", "status", "size", "pause"].iter().map(|name| case[name].to_string()).collect();
+    fields.extend(["text", "method", "url"].iter().map(|name| case[name].as_str().unwrap().to_owned()));
     for (name, value) in case["headers"].as_object().unwrap() {
         fields.extend([name.clone(), value.as_str().unwrap().to_owned()]);
     }
@@ -113,38 +226,51 @@ fn python(client: &'static str, version: &'static str) -> impl Fn(&Sandbox, &str
     }
 }
 
+/// What curl sees of `case` with a body that is in a file.
+fn curl_case(sandbox: &Sandbox, ca: &Path, case: &Value, version: &str, file: &Path) -> String {
+    let mut curl = sandbox.program("curl");
+    curl.args(["-q", "-sS", "--max-time", "60", version, "-o", "/dev/null", "-w", "%{http_code}"]);
+    curl.arg("--cacert").arg(ca).args(["-X", case["method"].as_str().unwrap()]);
+    for (name, value) in case["headers"].as_object().unwrap() {
+        curl.args(["-H", &format!("{name}: {}", value.as_str().unwrap())]);
+    }
+    let pause = Duration::from_millis(case["pause"].as_u64().unwrap());
+    if pause.is_zero() {
+        curl.arg("--data-binary").arg(format!("@{}", file.display()));
+    } else {
+        // As it comes.
+        curl.args(["-T", "-"]);
+    }
+    curl.arg(case["url"].as_str().unwrap());
+    curl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = curl.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    if !pause.is_zero() {
+        let body = std::fs::read(file).unwrap();
+        let (first, second) = body.split_at(body.len() / 2);
+        // It may have its answer before it has read all.
+        if stdin.write_all(first).is_ok() {
+            std::thread::sleep(pause);
+            let _ = stdin.write_all(second);
+        }
+    }
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
 #[test]
 fn curl_sees_every_refusal() {
     let refusing = Refusing::new();
-    for (ca, plan) in refusing.plans() {
+    let sandbox = &refusing.0[0].served.sandbox;
+    for (ca, plan) in refusing.plans(5, |_| true) {
         for case in &plan {
-            let body = refusing
-                .served
-                .sandbox
-                .write("body", vec![0; case["size"].as_u64().unwrap().try_into().unwrap()]);
+            let mut body = case["text"].as_str().unwrap().to_owned().into_bytes();
+            body.resize(case["size"].as_u64().unwrap().try_into().unwrap(), b' ');
+            let file = sandbox.write("body", body);
             for version in ["--http1.1", "--http2"] {
-                for attempt in 0..case["times"].as_u64().unwrap().min(5) {
-                    let mut curl = refusing.served.sandbox.program("curl");
-                    curl.args([
-                        "-q",
-                        "-sS",
-                        "--max-time",
-                        "60",
-                        version,
-                        "-o",
-                        "/dev/null",
-                        "-w",
-                        "%{http_code}",
-                    ]);
-                    curl.arg("--cacert").arg(&ca).args(["-X", case["method"].as_str().unwrap()]);
-                    for (name, value) in case["headers"].as_object().unwrap() {
-                        curl.args(["-H", &format!("{name}: {}", value.as_str().unwrap())]);
-                    }
-                    curl.arg("--data-binary")
-                        .arg(format!("@{}", body.display()))
-                        .arg(case["url"].as_str().unwrap());
-                    let output = curl.output().unwrap();
-                    let seen = text(&output.stdout) + &text(&output.stderr);
+                for attempt in 0..case["times"].as_u64().unwrap() {
+                    let seen = curl_case(sandbox, &ca, case, version, &file);
                     assert_eq!(seen, case["status"].to_string(), "{version} {attempt} {case}");
                 }
             }
@@ -159,9 +285,10 @@ fn python_clients_see_every_refusal() {
     for (client, version) in [("requests", "1"), ("httpx", "1"), ("httpx", "2")] {
         refusing.check(python(client, version), |_| true);
     }
-    // It sends inferences and nothing else.
-    let infers = |case: &Value| {
-        case["url"].as_str().unwrap().ends_with("/infer") && case["method"] == "POST" && case["status"] != 415
+    // It sends inferences of its own making, all at once, and nothing else.
+    let infers = |case: &Case| {
+        let usual = case.path.ends_with("/infer") && case.method == "POST" && case.kind == "application/json";
+        usual && case.signer.is_none() && case.text.is_empty() && case.pause == 0
     };
     refusing.check(python("tritonclient", "1"), infers);
 }
@@ -214,7 +341,7 @@ fn request_send_sees_a_refusal_and_says_so_by_its_exit_code() {
     let served = Served::digits("");
     let sandbox = &served.sandbox;
     sandbox.write_secret("cwd/token", "x");
-    let url = served.url() + INFER;
+    let url = format!("{}{INFER}", served.server.url);
     for size in [100, 2_000_000, 100_000_000] {
         sandbox.write("cwd/body", vec![0; size]);
         let times = if size > 10_000_000 { 1 } else { 20 };
