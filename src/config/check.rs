@@ -110,7 +110,6 @@ fn model(model: &ModelTable) -> Result<(), String> {
     }
 }
 
-/// Names stand in URLs and in scopes, so they hold nothing that either escapes.
 /// Whether a server takes `name` as a name or a version of a model: it stands in URLs and in
 /// scopes as it is.
 pub fn is_model_name(name: &str) -> bool {

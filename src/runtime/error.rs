@@ -264,12 +264,16 @@ impl RunError {
 /// What the library says where an arena may not take more.
 const LIMITED: &str = "is smaller than requested bytes";
 
+/// What stands between the node, whose name is the model's, and what happened.
+const CAUSE: &str = "Status Message: ";
+
 /// Whether the library says that it could not allocate what the inputs ask for, or that
 /// their sizes are no number. It has no code for either.
 fn is_memory(message: &str) -> bool {
-    [LIMITED, "Failed to allocate memory", "bad_alloc", "bad allocation", "overflow"]
+    let cause = message.rsplit(CAUSE).next().unwrap_or_default();
+    [LIMITED, "Failed to allocate memory", "bad_alloc", "bad allocation", "Integer overflow"]
         .iter()
-        .any(|part| message.contains(part))
+        .any(|part| cause.contains(part))
 }
 
 impl Diagnose for RunError {}

@@ -340,8 +340,13 @@ impl Answer for bool {
             return Err(unexpected());
         }
         // Without elements there may be no data.
-        let data = NonNull::new(tensor.data_ptr().cast_mut().cast::<u8>()).unwrap_or(NonNull::dangling());
-        // SAFETY: a boolean takes a byte, and the tensor, which is borrowed, has so many of them in this memory.
+        let data = match NonNull::new(tensor.data_ptr().cast_mut().cast::<u8>()) {
+            Some(data) => data,
+            None if count == 0 => NonNull::dangling(),
+            None => return Err(unexpected()),
+        };
+        // SAFETY: a boolean takes a byte, and the tensor, which is borrowed, has so many of them
+        // at `data`; where there are none, any aligned address is good.
         let bytes = unsafe { std::slice::from_raw_parts(data.as_ptr(), count) };
         copy.extend(bytes.iter().map(|byte| *byte != 0));
         Ok(copy)

@@ -27,7 +27,7 @@ pub(super) async fn serve(
     router: Router,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let mut drain = shutdown.clone();
+    let drain = shutdown.clone();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -60,7 +60,6 @@ pub(super) async fn serve(
         admission.serves(number, task.abort_handle());
     }
     drop(listener);
-    let _ = drain.wait_for(|stop| *stop).await;
     if timeout(app.limits.drain_timeout.0, app.admission.empty()).await.is_err() {
         tracing::warn!("some connections did not end in time and were cut");
     }

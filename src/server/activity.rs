@@ -14,8 +14,8 @@ pub(super) struct Activity {
     busy: AtomicUsize,
     /// Milliseconds from `start` to the last progress.
     last: AtomicU64,
-    /// Milliseconds from `start` to the first byte of an unfinished HTTP/2 header block,
-    /// plus one; 0 when there is none.
+    /// Milliseconds from `start` to where an unfinished HTTP/2 header block began, plus one;
+    /// 0 when there is none.
     header_block: AtomicU64,
     /// Responses under way, and when each last made progress.
     answers: Mutex<HashMap<u64, u64>>,
@@ -64,13 +64,14 @@ impl Activity {
         self.answers().values_mut().for_each(|last| *last = now);
     }
 
-    /// A header block is unfinished, or is not any more.
-    pub(super) fn in_header_block(&self, open: bool) {
-        if !open {
-            self.header_block.store(0, Ordering::Relaxed);
-        } else if self.header_block.load(Ordering::Relaxed) == 0 {
-            self.header_block.store(self.now() + 1, Ordering::Relaxed);
-        }
+    /// A header block has begun and is not finished.
+    pub(super) fn header_block_began(&self) {
+        self.header_block.store(self.now() + 1, Ordering::Relaxed);
+    }
+
+    /// No header block is unfinished.
+    pub(super) fn header_block_ended(&self) {
+        self.header_block.store(0, Ordering::Relaxed);
     }
 
     /// A request came with a valid credential.
@@ -82,13 +83,9 @@ impl Activity {
         self.authenticated.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire) > 0
-    }
-
-    /// How long ago the last progress was.
-    pub(super) fn age(&self) -> Duration {
-        self.since(self.last.load(Ordering::Relaxed))
+    /// Whether any of a response is still to be written.
+    pub(super) fn is_answering(&self) -> bool {
+        !self.answers().is_empty()
     }
 
     /// Whether the connection is to be closed.
@@ -99,7 +96,8 @@ impl Activity {
         }
         let answers = self.answers();
         if answers.is_empty() {
-            return !self.is_busy() && self.age() >= patience.idle;
+            let busy = self.busy.load(Ordering::Acquire) > 0;
+            return !busy && self.since(self.last.load(Ordering::Relaxed)) >= patience.idle;
         }
         answers.values().any(|last| self.since(*last) >= patience.answer)
     }
@@ -149,7 +147,7 @@ impl Answering {
         answering
     }
 
-    /// A piece of it was taken.
+    /// A piece of it has gone.
     pub(super) fn progress(&self) {
         let now = self.activity.now();
         self.activity.last.store(now, Ordering::Relaxed);
@@ -203,12 +201,11 @@ mod tests {
     fn a_header_block_has_a_deadline_that_more_of_it_does_not_move() {
         let activity = Activity::new();
         let _busy = Busy::new(&activity);
-        activity.in_header_block(true);
+        activity.header_block_began();
         std::thread::sleep(Duration::from_millis(40));
-        activity.in_header_block(true);
         activity.progress();
         assert!(is_over(&activity, Duration::from_millis(30), NEVER));
-        activity.in_header_block(false);
+        activity.header_block_ended();
         assert!(!is_over(&activity, Duration::from_millis(30), NEVER));
     }
 }

@@ -1,8 +1,8 @@
 //! Who may connect: so many connections in all, so many from one address. When all places
-//! are taken, the connection without a credential that has been idle longest makes room:
-//! a stranger who only connects keeps no client out.
+//! are taken, the oldest connection without a credential makes room, whatever it is doing:
+//! nothing that a stranger does earns a place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +30,8 @@ pub(super) struct Admission {
 
 #[derive(Default)]
 struct State {
-    /// As large as there are connections, which are capped.
-    open: HashMap<u64, Member>,
+    /// The oldest first. As large as there are connections, which are capped.
+    open: BTreeMap<u64, Member>,
     addresses: HashMap<IpAddr, usize>,
     next: u64,
     stopping: bool,
@@ -104,17 +104,14 @@ impl Admission {
         Ok(Seat { admission: Arc::clone(self), number, address })
     }
 
-    /// Ends the connection that can best be spared. Returns whether there is one.
+    /// Ends the oldest connection without a credential. Returns whether there is one.
     fn evict(&self) -> bool {
         let mut state = self.state();
-        let spare = state
+        let mut strangers = state
             .open
             .values_mut()
             .filter(|member| member.task.is_some() && !member.activity.is_authenticated());
-        let Some(member) = spare.max_by_key(|member| (!member.activity.is_busy(), member.activity.age()))
-        else {
-            return false;
-        };
+        let Some(member) = strangers.next() else { return false };
         member.evicted = true;
         if let Some(task) = member.task.take() {
             task.abort();
@@ -123,8 +120,15 @@ impl Admission {
         true
     }
 
-    /// `task` serves the connection `number`.
+    /// `task` serves the connection `number`, unless another has taken over already.
     pub(super) fn serves(&self, number: u64, task: AbortHandle) {
+        if let Some(member) = self.state().open.get_mut(&number) {
+            member.task.get_or_insert(task);
+        }
+    }
+
+    /// `task` is all that is left of the connection `number`.
+    pub(super) fn lingers(&self, number: u64, task: AbortHandle) {
         if let Some(member) = self.state().open.get_mut(&number) {
             member.task = Some(task);
         }
@@ -163,8 +167,7 @@ impl Admission {
             if self.open() == 0 {
                 return;
             }
-            // A seat that is freed between these two lines wakes nobody.
-            let _ = timeout(HANDOVER, freed).await;
+            freed.await;
         }
     }
 
@@ -212,6 +215,7 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
+    use super::super::activity::Busy;
     use super::*;
 
     fn address(last: u8) -> IpAddr {
@@ -235,14 +239,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_stranger_who_was_idle_longest_makes_room_and_no_client_does() {
+    async fn the_oldest_stranger_makes_room_and_no_client_does() {
         let admission = Admission::new(3, 3);
         let (client, client_task) = connect(&admission, 1).await.unwrap();
         client.authenticated();
-        let (_old, old_task) = connect(&admission, 2).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let (young, young_task) = connect(&admission, 2).await.unwrap();
-        young.progress();
+        let (old, old_task) = connect(&admission, 2).await.unwrap();
+        let (_young, young_task) = connect(&admission, 2).await.unwrap();
+        // To be busy helps it nothing.
+        let _busy = Busy::new(&old);
         assert!(connect(&admission, 3).await.is_some());
         assert!(old_task.await.unwrap_err().is_cancelled());
         assert!(!young_task.is_finished() && !client_task.is_finished());

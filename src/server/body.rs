@@ -35,8 +35,10 @@ impl Share {
         self.0.num_permits()
     }
 
-    /// So many bytes more.
+    /// So many bytes more. It holds less than 4 GiB.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
+        let all = self.bytes().checked_add(bytes);
+        all.and_then(|all| u32::try_from(all).ok()).ok_or_else(Fault::no_memory)?;
         let Self(more) = Self::of(self.0.semaphore(), bytes)?;
         self.0.merge(more);
         Ok(())
@@ -89,4 +91,23 @@ pub(super) async fn read(app: &App, signed: Option<&SignedRequest>, mut body: Bo
     check.finish()?;
     memory.shrink(bytes.capacity());
     Ok(Held { bytes: bytes.freeze(), memory })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_ends_before_its_count_does() {
+        let pool = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        let most = u32::MAX as usize;
+        assert!(Share::of(&pool, most + 1).is_err());
+        let mut share = Share::of(&pool, most - 1).unwrap();
+        share.grow(1).unwrap();
+        assert!(share.grow(1).is_err());
+        assert!(share.grow(usize::MAX).is_err());
+        assert_eq!(share.bytes(), most);
+        drop(share);
+        assert_eq!(pool.available_permits(), Semaphore::MAX_PERMITS);
+    }
 }

@@ -25,13 +25,13 @@ use tower::ServiceExt;
 use super::activity::{Activity, Busy, Patience};
 use super::app::App;
 use super::edge::Edge;
-use super::exchange::{Arriving, Leaving, Rest};
+use super::exchange::{Arriving, Leaving, Leftover};
 use super::head;
 use super::ledger::{self, Peer};
 use super::socket::Socket;
 
-/// Streams of one HTTP/2 connection. Each can hold a header section, of as many
-/// connections as there may be.
+/// Streams of one HTTP/2 connection. Each may hold a header section, and so may those of
+/// every other connection.
 const MAX_STREAMS: u32 = 32;
 /// What may wait in memory to be written, of each HTTP/2 stream.
 const SEND_BUFFER: usize = 64 << 10;
@@ -47,6 +47,8 @@ pub(super) async fn serve(
     router: Router,
     shutdown: watch::Receiver<bool>,
 ) {
+    // The handshake has a time of its own.
+    activity.progress();
     let limits = app.limits;
     let patience = Patience { idle: limits.header_timeout.0, answer: limits.body_timeout.0 };
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -105,11 +107,11 @@ impl Exchange {
         let lingering = self.app.lingering.clone();
         let busy = Busy::new(&activity);
         async move {
-            let rest = Rest::default();
-            let arriving = Arriving::new(body, rest.clone(), Arc::clone(&activity));
+            let leftover = Leftover::default();
+            let arriving = Arriving::new(body, leftover.clone(), Arc::clone(&activity));
             let Ok(mut response) = router.oneshot(Request::from_parts(parts, Body::new(arriving))).await;
             let mut close = unclear;
-            let mut rest = rest.take().and_then(|rest| {
+            let mut rest = leftover.take().and_then(|rest| {
                 close = true;
                 lingering.take(rest)
             });

@@ -31,7 +31,7 @@ pub(super) struct Edge<S> {
 
 enum Protocol {
     Http1 { refusal: Refusal },
-    Http2 { blocks: HeaderBlocks },
+    Http2 { blocks: HeaderBlocks, unfinished: Option<u64> },
 }
 
 impl<S> Edge<S> {
@@ -40,14 +40,18 @@ impl<S> Edge<S> {
     }
 
     pub(super) fn http2(stream: S, activity: Arc<Activity>) -> Self {
-        activity.in_header_block(true);
-        let protocol = Protocol::Http2 { blocks: HeaderBlocks::new() };
+        activity.header_block_began();
+        let protocol = Protocol::Http2 { blocks: HeaderBlocks::new(), unfinished: Some(0) };
         Self { stream, activity, protocol, pending: Vec::new() }
     }
 
-    /// Whether `bytes` are a refusal of hyper's own, which gets a body in its place.
+    /// Whether `bytes` are a refusal of hyper's own, which gets a body in its place. Bytes of
+    /// an answer may look like one, and hyper refuses nothing while an answer is under way.
     fn replaces(&mut self, bytes: &[u8]) -> bool {
         let Protocol::Http1 { refusal } = &self.protocol else { return false };
+        if self.activity.is_answering() {
+            return false;
+        }
         let Some(status) = bare_refusal(bytes) else { return false };
         self.pending = refusal(status);
         true
@@ -61,8 +65,8 @@ impl<S> Edge<S> {
     }
 }
 
-/// The status of a response that was made by hyper, which our own never look like: they
-/// carry a request id.
+/// The status of a response that was made by hyper, which the heads of our own never look
+/// like: they carry a request id.
 fn bare_refusal(bytes: &[u8]) -> Option<StatusCode> {
     let has = |line: &[u8]| bytes.windows(line.len()).any(|window| window == line);
     let is_bare = bytes.len() <= BARE_LENGTH
@@ -94,8 +98,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Edge<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let this = &mut *self;
-        if let Protocol::Http2 { blocks } = &mut this.protocol {
-            this.activity.in_header_block(blocks.read(&buf.filled()[before..]));
+        if let Protocol::Http2 { blocks, unfinished } = &mut this.protocol {
+            let now = blocks.read(&buf.filled()[before..]);
+            if now != std::mem::replace(unfinished, now) {
+                match now {
+                    Some(_) => this.activity.header_block_began(),
+                    None => this.activity.header_block_ended(),
+                }
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -146,6 +156,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Edge<S> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::super::activity::Answering;
     use super::*;
 
     #[test]
@@ -163,5 +176,23 @@ mod tests {
         ] {
             assert_eq!(bare_refusal(other.as_bytes()), None, "{other}");
         }
+    }
+
+    #[tokio::test]
+    async fn refusals_of_hyper_get_a_body_and_the_bytes_of_an_answer_stay_as_they_are() {
+        let bare = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let (client, mut seen) = duplex(1 << 10);
+        let activity = Activity::new();
+        let refusal = Box::new(|status: StatusCode| format!("{} with a body", status.as_u16()).into_bytes());
+        let mut edge = Edge::http1(client, Arc::clone(&activity), refusal);
+        let answering = Answering::new(&activity);
+        edge.write_all(bare).await.unwrap();
+        drop(answering);
+        edge.write_all(bare).await.unwrap();
+        edge.flush().await.unwrap();
+        drop(edge);
+        let mut all = Vec::new();
+        seen.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, [&bare[..], b"400 with a body"].concat());
     }
 }

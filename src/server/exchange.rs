@@ -18,9 +18,9 @@ const PIECE: usize = 16 << 10;
 
 /// Takes what is left of a request's body when it is dropped.
 #[derive(Clone, Default)]
-pub(super) struct Rest(Arc<Mutex<Option<Incoming>>>);
+pub(super) struct Leftover(Arc<Mutex<Option<Incoming>>>);
 
-impl Rest {
+impl Leftover {
     pub(super) fn take(&self) -> Option<Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -30,14 +30,14 @@ impl Rest {
 pub(super) struct Arriving {
     /// Gone when it has ended.
     body: Option<Incoming>,
-    rest: Rest,
+    leftover: Leftover,
     activity: Arc<Activity>,
 }
 
 impl Arriving {
-    pub(super) fn new(body: Incoming, rest: Rest, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(body: Incoming, leftover: Leftover, activity: Arc<Activity>) -> Self {
         let body = (!body.is_end_stream()).then_some(body);
-        Self { body, rest, activity }
+        Self { body, leftover, activity }
     }
 }
 
@@ -71,22 +71,42 @@ impl HttpBody for Arriving {
 impl Drop for Arriving {
     fn drop(&mut self) {
         let rest = self.body.take().filter(|body| !body.is_end_stream());
-        *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+        *self.leftover.0.lock().unwrap_or_else(PoisonError::into_inner) = rest;
     }
 }
 
-/// A response's body, in pieces.
+/// A response's body, in pieces. The answer is under way until the last of them is freed:
+/// HTTP/2 keeps what its client has no window for, and with it the memory of the whole body.
 pub(super) struct Leaving {
     body: Body,
     /// What was taken from `body` and not handed on.
-    piece: Bytes,
-    answering: Answering,
+    left: Bytes,
+    answering: Arc<Answering>,
     discard: Discard,
+}
+
+/// A piece that is on its way out. That it is freed is what counts as progress.
+struct Piece {
+    bytes: Bytes,
+    answering: Arc<Answering>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.answering.progress();
+    }
 }
 
 impl Leaving {
     pub(super) fn new(body: Body, activity: &Arc<Activity>, rest: Option<Remainder>) -> Self {
-        Self { body, piece: Bytes::new(), answering: Answering::new(activity), discard: Discard(rest) }
+        let answering = Arc::new(Answering::new(activity));
+        Self { body, left: Bytes::new(), answering, discard: Discard(rest) }
     }
 }
 
@@ -118,26 +138,26 @@ impl HttpBody for Leaving {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         this.discard.begin();
-        if this.piece.is_empty() {
+        if this.left.is_empty() {
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => this.piece = data,
+                    Ok(data) => this.left = data,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 other => return Poll::Ready(other),
             }
         }
-        this.answering.progress();
-        let piece = this.piece.split_to(this.piece.len().min(PIECE));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        let bytes = this.left.split_to(this.left.len().min(PIECE));
+        let piece = Piece { bytes, answering: Arc::clone(&this.answering) };
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.piece.is_empty() && self.body.is_end_stream()
+        self.left.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (inner, held) = (self.body.size_hint(), self.piece.len() as u64);
+        let (inner, held) = (self.body.size_hint(), self.left.len() as u64);
         let mut hint = SizeHint::new();
         hint.set_lower(inner.lower() + held);
         if let Some(upper) = inner.upper() {

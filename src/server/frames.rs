@@ -18,18 +18,24 @@ pub(super) struct HeaderBlocks {
     payload: usize,
     /// A header block has begun and not ended.
     open: bool,
+    /// Header blocks that have ended, and the preface.
+    ended: u64,
 }
 
 impl HeaderBlocks {
     pub(super) fn new() -> Self {
-        Self { preface: PREFACE, head: [0; HEAD], known: 0, payload: 0, open: false }
+        Self { preface: PREFACE, head: [0; HEAD], known: 0, payload: 0, open: false, ended: 0 }
     }
 
-    /// Reads on. Returns whether the preface or a header block is unfinished now.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) -> bool {
-        let preface = self.preface.min(bytes.len());
-        self.preface -= preface;
-        bytes = &bytes[preface..];
+    /// Reads on. Returns the number of what is unfinished now: the preface, which is 0, or a
+    /// header block.
+    pub(super) fn read(&mut self, mut bytes: &[u8]) -> Option<u64> {
+        if self.preface > 0 {
+            let preface = self.preface.min(bytes.len());
+            self.preface -= preface;
+            bytes = &bytes[preface..];
+            self.ended += u64::from(self.preface == 0);
+        }
         while !bytes.is_empty() {
             if self.payload > 0 {
                 let taken = self.payload.min(bytes.len());
@@ -48,7 +54,7 @@ impl HeaderBlocks {
                 self.end_frame();
             }
         }
-        self.preface > 0 || self.open
+        (self.preface > 0 || self.open).then_some(self.ended)
     }
 
     /// Ends the frame if all of it was read.
@@ -59,6 +65,7 @@ impl HeaderBlocks {
         let [_, _, _, kind, flags, ..] = self.head;
         if matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS != 0 {
             self.open = false;
+            self.ended += 1;
         }
         self.known = 0;
     }
@@ -85,7 +92,7 @@ mod tests {
         let end = frame(CONTINUATION, END_HEADERS, b"d");
         let bytes = [preface(), frame(4, 0, &[]), frame(0, 0, b"data"), headers, end].concat();
         let mut blocks = HeaderBlocks::new();
-        let open: Vec<bool> = bytes.iter().map(|byte| blocks.read(&[*byte])).collect();
+        let open: Vec<bool> = bytes.iter().map(|byte| blocks.read(&[*byte]).is_some()).collect();
         let before = 24 + 9 + 13;
         for (at, open) in open.iter().enumerate() {
             let expected = at < 23 || (before + 8..bytes.len() - 1).contains(&at);
@@ -93,9 +100,14 @@ mod tests {
         }
         // An empty last frame ends it, and PING does not.
         let mut blocks = HeaderBlocks::new();
-        assert!(blocks.read(&[preface(), frame(HEADERS, 0, b"abc"), frame(6, 0, &[0; 8])].concat()));
-        assert!(!blocks.read(&frame(CONTINUATION, END_HEADERS, b"")));
-        assert!(!blocks.read(&frame(HEADERS, END_HEADERS, b"abc")));
+        let begun = [frame(HEADERS, 0, b"abc"), frame(6, 0, &[0; 8])].concat();
+        assert_eq!(blocks.read(&[preface(), begun.clone()].concat()), Some(1));
+        assert_eq!(blocks.read(b""), Some(1));
+        // The next one is another.
+        let end = frame(CONTINUATION, END_HEADERS, b"");
+        assert_eq!(blocks.read(&[end.clone(), begun].concat()), Some(2));
+        assert_eq!(blocks.read(&end), None);
+        assert_eq!(blocks.read(&frame(HEADERS, END_HEADERS, b"abc")), None);
     }
 
     proptest! {
@@ -104,7 +116,7 @@ mod tests {
             let all = frames.iter().flat_map(|(kind, flags, payload)| frame(kind % 11, *flags, payload));
             let bytes: Vec<u8> = preface().into_iter().chain(all).collect();
             let mut pieces = HeaderBlocks::new();
-            let mut last = true;
+            let mut last = Some(0);
             for piece in bytes.chunks(cut) {
                 last = pieces.read(piece);
             }

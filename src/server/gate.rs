@@ -71,6 +71,7 @@ impl Caller {
     async fn without_body(self, app: &App, request: &Parts, body: &mut Body) -> Result<Self, Fault> {
         if matches!(request.method, Method::GET | Method::HEAD) && self.signed.is_some() {
             body::read(app, self.signed(), std::mem::take(body)).await?;
+            self.still_holds(app, &request.headers)?;
         }
         Ok(self)
     }

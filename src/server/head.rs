@@ -4,7 +4,7 @@
 use axum::http::Version;
 use axum::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
+use axum::http::uri::{Authority, PathAndQuery};
 
 use super::fault::Fault;
 
@@ -15,14 +15,26 @@ const FIELD: usize = 32;
 
 /// Refuses a head that is larger than `limit` or that can be read in two ways.
 pub(super) fn check(head: &Parts, limit: usize) -> Result<(), Fault> {
-    let fields = head.headers.iter();
-    let size: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD).sum();
+    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+    let size = fields.sum::<usize>() + pseudo_fields(head);
     // Over HTTP/1.1 hyper counts the bytes as they are on the wire.
     if head.headers.len() > MAX_FIELDS || (head.version == Version::HTTP_2 && size > limit) {
         return Err(Fault::headers_too_large());
     }
     authority(head)?;
     transfer_encoding(head)
+}
+
+/// The bytes of the pseudo-header fields that HTTP/2 has for a request line (RFC 9113, section
+/// 8.3.1).
+fn pseudo_fields(head: &Parts) -> usize {
+    let uri = &head.uri;
+    let method = (":method", Some(head.method.as_str()));
+    let scheme = (":scheme", uri.scheme_str());
+    let authority = (":authority", uri.authority().map(Authority::as_str));
+    let path = (":path", uri.path_and_query().map(PathAndQuery::as_str));
+    let fields = [method, scheme, authority, path].into_iter();
+    fields.filter_map(|(name, value)| Some(name.len() + value?.len() + FIELD)).sum()
 }
 
 /// RFC 9112, section 3.2, and RFC 9113, section 8.3.1.
@@ -123,10 +135,13 @@ mod tests {
             assert_eq!(checked(version, "/", &many(100)), None);
             assert_eq!(checked(version, "/", &many(101)), Some(431));
         }
-        let long = "y".repeat(LIMIT - 2 * FIELD - "host".len() - "a".len() - "x".len());
+        let line = ":method".len() + "GET".len() + ":path".len() + "/".len() + 2 * FIELD;
+        let long = "y".repeat(LIMIT - line - 2 * FIELD - "host".len() - "a".len() - "x".len());
         assert_eq!(checked(Version::HTTP_2, "/", &[("host", "a"), ("x", &long)]), None);
         let long = format!("{long}y");
         assert_eq!(checked(Version::HTTP_2, "/", &[("host", "a"), ("x", &long)]), Some(431));
+        let path = format!("https://a/{}", "y".repeat(LIMIT));
+        assert_eq!(checked(Version::HTTP_2, &path, &[]), Some(431));
     }
 
     #[test]

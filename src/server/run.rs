@@ -40,7 +40,7 @@ use crate::token::Expected;
 
 /// Between two times at which counted refusals are written down and freed memory given back.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
-/// Of so many connections, one refused request can linger.
+/// One refused request may linger for each so many places for connections.
 const LINGERING: usize = 4;
 /// Descriptors that no connection takes: for the keyring, the certificate, the audit log,
 /// the control socket and programs that unwrap keys.

@@ -57,7 +57,7 @@ impl Drop for Socket {
             linger::close(stream).await;
         });
         // It can still make room for others.
-        admission.serves(number, task.abort_handle());
+        admission.lingers(number, task.abort_handle());
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
-use super::pool::{Pool, Spare};
+use super::pool::{OpenSpare, Pool};
 use super::spec::{ModelSource, ModelSpec};
 use super::{LoadError, Model, Origin};
 use crate::auth::ModelId;
@@ -44,8 +44,8 @@ pub fn load(
         session
     });
     let sessions = sessions.collect::<Result<Vec<_>, _>>().map_err(refused)?;
-    let spare: Option<Spare> = has_spare.then(|| Box::new(move || opener.open(&options)) as _);
-    let pool = Pool::start(runtime, &spec.name, sessions, spare, spec.queue)
+    let open_spare: Option<OpenSpare> = has_spare.then(|| Box::new(move || opener.open(&options)) as _);
+    let pool = Pool::start(runtime, &spec.name, sessions, open_spare, spec.queue)
         .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
     tracing::info!(
         model = spec.name,

@@ -12,6 +12,7 @@ mod pool;
 mod registry;
 mod slot;
 mod spec;
+mod tensors;
 
 pub use bounds::Bounds;
 pub use error::{LoadError, ServingError};
@@ -20,3 +21,4 @@ pub use model::{Model, ModelState, ModelStatus, OpenedBy};
 pub use origin::{Origin, Refusal};
 pub use registry::Registry;
 pub use spec::{ModelSource, ModelSpec};
+pub use tensors::Tensors;

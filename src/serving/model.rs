@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::pool::{Counters, Pool};
 use super::spec::ModelSpec;
-use super::{Bounds, Origin, Refusal, ServingError};
+use super::{Bounds, Origin, Refusal, ServingError, Tensors};
 use crate::auth::{Action, ModelId, Permit};
 use crate::clock::UnixSeconds;
 use crate::keyring::Keyring;
-use crate::runtime::{Placement, Tensor, TensorSpec};
+use crate::runtime::{Placement, TensorSpec};
 
 /// One model that is ready to run, or was until it was withdrawn.
 pub struct Model {
@@ -178,10 +178,10 @@ impl Model {
     pub async fn infer(
         &self,
         permit: Permit,
-        inputs: Vec<Tensor>,
+        inputs: Tensors,
         outputs: Vec<String>,
         bounds: Bounds,
-    ) -> Result<Vec<Tensor>, ServingError> {
+    ) -> Result<Tensors, ServingError> {
         if permit.model() != &self.id || permit.action() != Action::Infer {
             return Err(ServingError::UnknownModel);
         }

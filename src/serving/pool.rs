@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -12,29 +12,31 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::slot::{GRACE, Slot, Used};
-use super::{Bounds, ServingError};
+use super::{Bounds, ServingError, Tensors};
 use crate::process;
-use crate::runtime::{Allowance, Interrupt, ModelError, RunError, Runtime, Session, Tensor, TensorSpec};
+use crate::runtime::{Allowance, Interrupt, ModelError, RunError, Runtime, Session, TensorSpec};
 
 /// A run that takes less than this is not worth the way to another thread.
 const QUICK: Duration = Duration::from_micros(100);
 
 struct Job {
-    inputs: Vec<Tensor>,
+    inputs: Tensors,
     outputs: Vec<String>,
     allowed: Allowance,
     interrupt: Interrupt,
-    reply: oneshot::Sender<Result<Vec<Tensor>, ServingError>>,
+    reply: oneshot::Sender<Result<Tensors, ServingError>>,
 }
 
 /// Opens one session more.
-pub(super) type Spare = Box<dyn FnOnce() -> Result<Session, ModelError> + Send>;
+pub(super) type OpenSpare = Box<dyn FnOnce() -> Result<Session, ModelError> + Send>;
 
 /// The sessions of one model.
 pub(super) struct Pool {
     runtime: Runtime,
-    queue: SyncSender<Job>,
+    /// Before the queue, at whose end the workers leave: what they share then goes with the
+    /// last of them, on its thread.
     shared: Arc<Shared>,
+    queue: SyncSender<Job>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
 }
@@ -44,9 +46,9 @@ struct Shared {
     name: String,
     slots: Vec<Slot>,
     /// The session that took over when all others were stuck.
-    further: OnceLock<Slot>,
-    /// Opens that session; none once that was tried.
-    spare: Mutex<Option<Spare>>,
+    spare: OnceLock<Slot>,
+    /// Opens it; none once that was tried.
+    open_spare: Mutex<Option<OpenSpare>>,
     jobs: Mutex<Receiver<Job>>,
     is_steady: bool,
     /// Shapes of inputs with which the last run was quick, as hashes; 0: none.
@@ -69,7 +71,8 @@ pub(super) struct Counters {
 /// Ends a run when its caller goes away, whether by deadline or disconnect.
 struct Abandon {
     interrupt: Interrupt,
-    shared: Arc<Shared>,
+    /// It keeps no sessions from going.
+    shared: Weak<Shared>,
     /// The run has ended by itself.
     needless: bool,
 }
@@ -80,24 +83,29 @@ impl Drop for Abandon {
             return;
         }
         self.interrupt.stop();
-        let shared = Arc::clone(&self.shared);
+        let shared = Weak::clone(&self.shared);
         if let Ok(tokio) = Handle::try_current() {
             tokio.spawn(async move {
                 tokio::time::sleep(GRACE).await;
-                shared.look_for_stuck_runs();
+                // If it is the last that has the sessions, it also frees them.
+                tokio::task::spawn_blocking(move || {
+                    if let Some(shared) = shared.upgrade() {
+                        shared.look_for_stuck_runs();
+                    }
+                });
             });
         }
     }
 }
 
 impl Pool {
-    /// Starts a thread for each of `sessions`; `queue` jobs may wait. Where none of them comes
-    /// to an end any more, `spare` opens a further one.
+    /// Starts a thread for each of `sessions`; `queue` jobs may wait. Where no session comes
+    /// to an end any more, `open_spare` opens a further one.
     pub(super) fn start(
         runtime: Runtime,
         name: &str,
         sessions: Vec<Session>,
-        spare: Option<Spare>,
+        open_spare: Option<OpenSpare>,
         queue: usize,
     ) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
@@ -107,8 +115,8 @@ impl Pool {
             name: name.to_owned(),
             is_steady: sessions.iter().all(Session::is_steady),
             slots: sessions.into_iter().map(Slot::new).collect(),
-            further: OnceLock::new(),
-            spare: Mutex::new(spare),
+            spare: OnceLock::new(),
+            open_spare: Mutex::new(open_spare),
             jobs: Mutex::new(receiver),
             quick: Default::default(),
             hasher: RandomState::new(),
@@ -119,36 +127,37 @@ impl Pool {
         for index in 0..shared.slots.len() {
             shared.spawn(move |shared| shared.work(&shared.slots[index]))?;
         }
-        Ok(Self { runtime, queue: sender, shared, inputs, outputs })
+        Ok(Self { runtime, shared, queue: sender, inputs, outputs })
     }
 
     /// Runs `inputs` on the next free session, within `bounds`.
     pub(super) async fn run(
         &self,
-        inputs: Vec<Tensor>,
+        inputs: Tensors,
         outputs: Vec<String>,
         bounds: Bounds,
-    ) -> Result<Vec<Tensor>, ServingError> {
+    ) -> Result<Tensors, ServingError> {
         let Bounds { time, answer: allowed } = bounds;
         let interrupt = self.runtime.interrupt()?;
         if let Some(mut used) = self.shared.at_once(&inputs, &interrupt) {
-            return Ok(self.shared.run(&mut used, inputs, &outputs, &allowed, &interrupt)?);
+            return Ok(self.shared.run(&mut used, inputs, &outputs, allowed, &interrupt)?);
         }
         self.require_unstuck()?;
-        let mut abandon =
-            Abandon { interrupt: interrupt.clone(), shared: Arc::clone(&self.shared), needless: false };
+        let shared = Arc::downgrade(&self.shared);
         let mut withdrawn = self.shared.withdrawn.subscribe();
         let mut stuck = self.shared.stuck.subscribe();
         let (reply, answer) = oneshot::channel();
         let waiting = &self.shared.counters.waiting;
         waiting.fetch_add(1, Ordering::Relaxed);
-        self.queue.try_send(Job { inputs, outputs, allowed, interrupt, reply }).map_err(|error| {
+        let job = Job { inputs, outputs, allowed, interrupt: interrupt.clone(), reply };
+        self.queue.try_send(job).map_err(|error| {
             waiting.fetch_sub(1, Ordering::Relaxed);
             match error {
                 TrySendError::Full(_) => ServingError::QueueFull,
                 TrySendError::Disconnected(_) => ServingError::Stopped,
             }
         })?;
+        let mut abandon = Abandon { interrupt, shared, needless: false };
         let answer = tokio::select! {
             biased;
             _ = withdrawn.wait_for(|withdrawn| *withdrawn) => return Err(ServingError::Withdrawn),
@@ -164,7 +173,7 @@ impl Pool {
     /// with the last run, once nobody holds the pool.
     pub(super) fn withdraw(&self) {
         self.shared.withdrawn.send_replace(true);
-        self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.open_spare.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Fails while no session comes to an end.
@@ -197,7 +206,7 @@ impl Pool {
 impl Shared {
     /// All sessions.
     fn all(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().chain(self.further.get())
+        self.slots.iter().chain(self.spare.get())
     }
 
     fn spawn(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) + Send + 'static) -> io::Result<()> {
@@ -208,7 +217,7 @@ impl Shared {
     /// A free session, if running `inputs` on it takes less time than handing them
     /// to another thread and back. That is known only of models whose shapes decide
     /// how long they take, and only of the very shapes that were quick before.
-    fn at_once(&self, inputs: &[Tensor], interrupt: &Interrupt) -> Option<Used<'_>> {
+    fn at_once(&self, inputs: &Tensors, interrupt: &Interrupt) -> Option<Used<'_>> {
         let (slot, shapes) = self.shapes(inputs);
         let known = self.is_steady && slot.load(Ordering::Relaxed) == shapes;
         // Who waits already goes first.
@@ -222,28 +231,30 @@ impl Shared {
     fn run(
         &self,
         used: &mut Used<'_>,
-        inputs: Vec<Tensor>,
+        inputs: Tensors,
         outputs: &[String],
-        allowed: &Allowance,
+        allowed: Allowance,
         interrupt: &Interrupt,
-    ) -> Result<Vec<Tensor>, RunError> {
+    ) -> Result<Tensors, RunError> {
         let ((slot, shapes), started) = (self.shapes(&inputs), Instant::now());
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        let outcome = used.session.run(inputs, &outputs, allowed, interrupt);
-        if outcome.is_err() {
-            self.counters.failed.fetch_add(1, Ordering::Relaxed);
-            return outcome;
-        }
-        self.counters.done.fetch_add(1, Ordering::Relaxed);
+        let (inputs, paid) = inputs.into_parts();
+        let outcome = used.session.run(inputs, &outputs, &allowed, interrupt);
+        drop(paid);
+        let counters = &self.counters;
+        let answer = outcome.inspect_err(|_| {
+            counters.failed.fetch_add(1, Ordering::Relaxed);
+        })?;
+        counters.done.fetch_add(1, Ordering::Relaxed);
         slot.store(if started.elapsed() < QUICK { shapes } else { 0 }, Ordering::Relaxed);
-        outcome
+        Ok(Tensors::new(answer, allowed))
     }
 
     /// Finds out whether any session still comes to an end. If none does, callers are told,
     /// and a further session takes over, once.
     fn look_for_stuck_runs(self: &Arc<Self>) {
         // Held until it is told, so that what was seen first is not told last.
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.open_spare.lock().unwrap_or_else(PoisonError::into_inner);
         let stuck = self.all().all(Slot::is_stuck);
         if self.stuck.send_replace(stuck) != stuck {
             let model = &self.name;
@@ -252,6 +263,9 @@ impl Shared {
             } else {
                 tracing::info!(%model, "the model takes requests again");
             }
+        }
+        if stuck {
+            self.send_away();
         }
         let open = if stuck { spare.take() } else { None };
         drop(spare);
@@ -262,11 +276,21 @@ impl Shared {
         }
     }
 
+    /// Empties the queue: nobody takes from it, and what waits there holds memory.
+    fn send_away(&self) {
+        // Whoever has it locked waits for a job, and is not stuck.
+        let Ok(jobs) = self.jobs.try_lock() else { return };
+        for job in jobs.try_iter() {
+            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            let _ = job.reply.send(Err(ServingError::Busy));
+        }
+    }
+
     /// Opens a further session, and works with it.
-    fn take_over(self: &Arc<Self>, open: Spare) {
+    fn take_over(self: &Arc<Self>, open: OpenSpare) {
         match open() {
             Ok(session) => {
-                let slot = self.further.get_or_init(|| Slot::new(session));
+                let slot = self.spare.get_or_init(|| Slot::new(session));
                 self.look_for_stuck_runs();
                 self.work(slot);
             }
@@ -275,9 +299,9 @@ impl Shared {
     }
 
     /// Where these shapes are remembered, and as what.
-    fn shapes(&self, inputs: &[Tensor]) -> (&AtomicU64, u64) {
+    fn shapes(&self, inputs: &Tensors) -> (&AtomicU64, u64) {
         let mut hasher = self.hasher.build_hasher();
-        for tensor in inputs {
+        for tensor in inputs.iter() {
             (tensor.name(), tensor.shape()).hash(&mut hasher);
         }
         let hash = hasher.finish().max(1);
@@ -295,7 +319,7 @@ impl Shared {
                 continue;
             }
             let mut used = slot.take(&job.interrupt);
-            let outcome = self.run(&mut used, job.inputs, &job.outputs, &job.allowed, &job.interrupt);
+            let outcome = self.run(&mut used, job.inputs, &job.outputs, job.allowed, &job.interrupt);
             drop(used);
             // It may have counted as stuck.
             if job.interrupt.is_stopped() {
@@ -313,7 +337,7 @@ impl Drop for Shared {
     /// What the weights took goes back to the system at once.
     fn drop(&mut self) {
         self.slots.clear();
-        self.further.take();
+        self.spare.take();
         process::release_freed_memory();
     }
 }

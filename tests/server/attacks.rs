@@ -200,10 +200,45 @@ fn an_answer_that_stalls_is_cut_although_others_go_on() {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = 3;
     loop {
-        let window = frame(8, 0, stream, &1000_u32.to_be_bytes());
+        let window = frame(h2::WINDOW_UPDATE, 0, stream, &1000_u32.to_be_bytes());
         if client.send([ask(stream), window].concat()).is_err() {
             break;
         }
+        assert!(Instant::now() < deadline, "still open");
+        stream += 2;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(stream > 3, "the others were answered");
+    still_answers(&served);
+}
+
+#[test]
+fn an_answer_whose_end_is_not_taken_is_cut_although_requests_go_on() {
+    let served = Served::digits("[limits]\nheader_timeout = \"1h\"\nbody_timeout = \"1s\"\n");
+    let rows = 1000;
+    let data = vec!["0"; 64 * rows].join(",");
+    let body = format!(
+        r#"{{"inputs":[{{"name":"pixels","shape":[{rows},64],"datatype":"FP32","data":[{data}]}}]}}"#
+    );
+    let length = u32::try_from(served.infer(&body).body.len()).unwrap();
+    assert!(length > 64 << 10);
+    let mut client = http2(&served);
+    // A window for all but the end, of which the server gets rid at once, byte for byte.
+    let window = frame(h2::SETTINGS, 0, 0, &h2::setting(h2::INITIAL_WINDOW_SIZE, length - (4 << 10)));
+    let more = frame(h2::WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes());
+    let bearer = format!("Bearer {}", served.token);
+    let head = [h2::request("POST", "/v2/models/digits/infer"), h2::field("authorization", &bearer)].concat();
+    client.send([h2::PREFACE.as_bytes(), &window, &more].concat()).unwrap();
+    client.send(frame(h2::HEADERS, h2::END_HEADERS, 1, &head)).unwrap();
+    let mut pieces = body.as_bytes().chunks(8 << 10).peekable();
+    while let Some(piece) = pieces.next() {
+        let flags = if pieces.peek().is_none() { h2::END_STREAM } else { 0 };
+        client.send(frame(h2::DATA, flags, 1, piece)).unwrap();
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let mut stream = 3;
+    let live = h2::request("GET", LIVE);
+    while client.send(frame(h2::HEADERS, h2::END_HEADERS | h2::END_STREAM, stream, &live)).is_ok() {
         assert!(Instant::now() < deadline, "still open");
         stream += 2;
         std::thread::sleep(Duration::from_millis(20));
@@ -234,6 +269,19 @@ fn a_preface_or_header_block_that_comes_in_drops_has_a_deadline() {
         ends_although_it_sends(&mut client, &again);
     }
     assert_eq!(served.curl(LIVE, &[]).status, 200);
+}
+
+#[test]
+fn a_slow_handshake_takes_nothing_from_the_time_for_a_request() {
+    let served = Served::digits("[limits]\nheader_timeout = \"1s\"\nhandshake_timeout = \"1h\"\n");
+    let tcp = TcpStream::connect(("127.0.0.1", served.server.port())).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let config = tls(&served.sandbox, aws_lc_rs::default_provider(), &["http/1.1"]);
+    let mut client = Client::over(std::sync::Arc::new(config), tcp).unwrap();
+    // The server looks at idle connections meanwhile.
+    std::thread::sleep(Duration::from_millis(600));
+    let answer = client.ask(format!("GET {LIVE} HTTP/1.1\r\nHost: localhost\r\n\r\n")).unwrap();
+    assert_eq!(answer.status, 200);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::{Client, head, infer};
 use crate::support::signer::{Signed, Signer};
-use crate::support::{Sandbox, python_with, repository, text, wait_until};
+use crate::support::{Sandbox, generation, python_with, repository, text, wait_until};
 use crate::{FOREVER, Served, refused, slow};
 
 /// Bytes of a body, and how often it is sent.
@@ -421,4 +421,21 @@ fn a_signed_get_is_held_to_its_digest() {
     refused("a body that was not signed", &added, 400, "digest_mismatch");
     let removed = sent(Signed::new("GET", "/v2", &served.token, b"body"), b"");
     refused("no body", &removed, 400, "digest_mismatch");
+}
+
+#[test]
+fn a_signed_get_is_judged_again_when_its_body_is_there() {
+    let served = Served::digits("[signing]\nmode = \"optional\"\n");
+    let sandbox = &served.sandbox;
+    sandbox.ok(["key", "create", "--use", "request", "--id", "ann-key", "--owner", "ann"]);
+    let signed = Signed::new("GET", "/v2", &served.token, b"body").sign(&Signer::new(sandbox, "ann-key"));
+    let bytes = signed.bytes();
+    let (begin, end) = bytes.split_at(bytes.len() - 1);
+    let mut client = served.client();
+    client.send(begin).unwrap();
+    wait_until("it is read", || served.status()["requests"] == 1);
+    let before = generation(sandbox);
+    sandbox.ok(["key", "revoke", "ann-key"]);
+    wait_until("the server has seen it", || generation(sandbox) > before);
+    refused("a revoked key", &client.ask(end).unwrap(), 401, "invalid_signature");
 }

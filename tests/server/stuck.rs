@@ -32,8 +32,23 @@ fn a_further_session_takes_over_and_then_the_model_is_busy_at_once() {
         (&shown["state"], &shown["sessions"], &shown["stuck"]),
         (&"ready".into(), &2.into(), &1.into())
     );
-    refused("the second", &ask(&served, FOREVER), 504, "deadline_exceeded");
+    std::thread::scope(|scope| {
+        let before = served.status()["requests"].as_u64();
+        let second = scope.spawn(|| ask(&served, FOREVER));
+        wait_until("it runs", || {
+            let status = served.status();
+            status["requests"].as_u64() > before && status["models"][0]["waiting"] == 0
+        });
+        std::thread::sleep(Duration::from_secs(1));
+        let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| ask(&served, 10).status)).collect();
+        refused("the second", &second.join().unwrap(), 504, "deadline_exceeded");
+        for waited in waiting {
+            assert!([503, 504].contains(&waited.join().unwrap()));
+        }
+    });
     wait_until("the model is stuck", || model(&served)["state"] == "stuck");
+    // What waited is not held for a session that takes nothing.
+    assert_eq!(model(&served)["waiting"], 0);
     let started = Instant::now();
     for _ in 0..3 {
         let answer = ask(&served, 10);

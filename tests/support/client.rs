@@ -40,7 +40,11 @@ impl Client {
 
     /// Connects to whatever listens on `port`.
     pub fn to(config: Arc<ClientConfig>, port: u16) -> io::Result<Self> {
-        let tcp = TcpStream::connect(("127.0.0.1", port))?;
+        Self::over(config, TcpStream::connect(("127.0.0.1", port))?)
+    }
+
+    /// The same, over a connection that is there.
+    pub fn over(config: Arc<ClientConfig>, tcp: TcpStream) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;

@@ -239,13 +239,12 @@ async fn run(
     let (size, patience) = (held.bytes.len(), app.limits.inference_timeout.0);
     let asked_of = Arc::clone(model);
     let read = move || request::read(media.form, held, asked_of.inputs());
-    let (request, _memory) = work::of_size(size, patience, read).await?;
+    let (request, inputs) = work::of_size(size, patience, read).await?;
     caller.still_holds(app, headers)?;
-    let outputs_memory = Arc::new(Mutex::new(Share::of(&app.answer_memory, 0)?));
-    let paid = Arc::clone(&outputs_memory);
-    let pay = move |bytes| paid.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes).is_ok();
+    let memory = Mutex::new(Share::of(&app.answer_memory, 0)?);
+    let pay = move |bytes| memory.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes).is_ok();
     let bounds = Bounds { time: patience, answer: Allowance::new(app.limits.answer, pay) };
-    let outputs = model.infer(permit, request.inputs, request.outputs, bounds).await?;
+    let outputs = model.infer(permit, inputs, request.outputs, bounds).await?;
     caller.still_holds(app, headers)?;
     let (named, id, forms) = (Arc::clone(model), request.id, request.forms);
     let size = response::size(&outputs);
@@ -253,7 +252,7 @@ async fn run(
     // The outputs are freed there too.
     let write = move || {
         let answer = response::write(&named, id.as_deref(), &outputs, &forms, buffer);
-        drop((outputs, outputs_memory));
+        outputs.free();
         if size >= LARGE {
             process::release_freed_memory();
         }

@@ -15,6 +15,7 @@ use crate::runtime::{DataType, RunError, Tensor, TensorSpec};
 use crate::server::body::{Held, Share};
 use crate::server::coding::Coding;
 use crate::server::fault::Fault;
+use crate::serving::Tensors;
 
 /// Inputs or outputs of one request.
 const MAX_TENSORS: usize = 1024;
@@ -54,11 +55,10 @@ impl Media {
     }
 }
 
-/// What a client asks for.
+/// What a client asks for, but for the inputs.
 #[derive(Debug)]
 pub(super) struct Inference {
     pub(super) id: Option<String>,
-    pub(super) inputs: Vec<Tensor>,
     /// Names; empty: all.
     pub(super) outputs: Vec<String>,
     pub(super) forms: OutputForms,
@@ -212,25 +212,30 @@ fn string(whole: Document<'_>, text: Option<Small<'_>>, path: &[Step]) -> Result
 
 /// Reads the request in `held` for a model that takes `specs`. The text and its tensors
 /// both have their shares while both are there. The tensors are copies, so the text goes;
-/// the larger of the two shares stays.
-pub(super) fn read(form: Form, held: Held, specs: &[TensorSpec]) -> Result<(Inference, Share), Fault> {
+/// the larger of the two shares stays, with the tensors.
+pub(super) fn read(form: Form, held: Held, specs: &[TensorSpec]) -> Result<(Inference, Tensors), Fault> {
     let Held { bytes, mut memory } = held;
     let text = memory.bytes();
-    let request = parse(form, &bytes, specs, &mut memory)?;
+    let (request, inputs) = parse(form, &bytes, specs, &mut memory)?;
     drop(bytes);
     memory.shrink(text.max(memory.bytes() - text));
-    Ok((request, memory))
+    Ok((request, Tensors::new(inputs, memory)))
 }
 
 /// Reads the request in `body`. What becomes of it is paid for from `memory` before it is there.
-fn parse(form: Form, body: &[u8], specs: &[TensorSpec], memory: &mut Share) -> Result<Inference, Fault> {
+fn parse(
+    form: Form,
+    body: &[u8],
+    specs: &[TensorSpec],
+    memory: &mut Share,
+) -> Result<(Inference, Vec<Tensor>), Fault> {
     let length = match form {
         Form::Json => body.len(),
         Form::Mixed(length) => length,
         Form::Raw => {
             let inputs = vec![binary::raw(specs, body, memory)?];
             let forms = OutputForms { named: Vec::new(), all: true };
-            return Ok(Inference { id: None, inputs, outputs: Vec::new(), forms });
+            return Ok((Inference { id: None, outputs: Vec::new(), forms }, inputs));
         }
     };
     let (text, mut data) = binary::split(body, length)?;
@@ -255,7 +260,8 @@ fn parse(form: Form, body: &[u8], specs: &[TensorSpec], memory: &mut Share) -> R
     let inputs = inputs.collect::<Result<_, _>>()?;
     data.end()?;
     let forms = OutputForms { named, all };
-    Ok(Inference { id: Some(id).filter(|id| !id.is_empty()), inputs, outputs: wanted, forms })
+    let id = Some(id).filter(|id| !id.is_empty());
+    Ok((Inference { id, outputs: wanted, forms }, inputs))
 }
 
 /// The tensor that `input` is, to which `path` leads; binary data is taken from `rest`.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::request::OutputForms;
-use crate::runtime::{Tensor, TensorData};
+use crate::runtime::{DataType, Tensor, TensorData};
 use crate::server::buffer::Buffer;
 use crate::server::fault::Fault;
 use crate::serving::Model;
@@ -91,11 +91,19 @@ pub(super) fn write(
     Ok(Answer { body: body.into_bytes(), header_length })
 }
 
-/// About how many bytes are written for `outputs`: numbers take up to three times as many
-/// as text as in memory.
+/// About how many bytes are written for `outputs`, at the most.
 pub(super) fn size(outputs: &[Tensor]) -> usize {
-    let bytes = outputs.iter().map(|tensor| tensor.data().byte_len().unwrap_or(usize::MAX));
-    bytes.fold(0usize, usize::saturating_add).saturating_mul(3)
+    let text = |tensor: &Tensor| {
+        let bytes = tensor.data().byte_len().unwrap_or(usize::MAX);
+        // As text, and with what stands between them, elements take so many times as much.
+        bytes.saturating_mul(match tensor.data().data_type() {
+            DataType::Fp16 | DataType::Bf16 => 8,
+            DataType::Bool | DataType::Bytes => 6,
+            DataType::Int8 | DataType::Uint8 => 5,
+            _ => 4,
+        })
+    };
+    outputs.iter().map(text).fold(0, usize::saturating_add)
 }
 
 fn too_long() -> Fault {
