@@ -35,20 +35,19 @@ pub(super) fn values(config: &Config) -> Result<(), String> {
 }
 
 fn limits(limits: &LimitsTable) -> Result<(), String> {
-    if [limits.connections, limits.connections_per_address, limits.body, limits.answer, limits.headers]
-        .contains(&0)
-    {
-        return Err("a limit of 0 would let nothing in".into());
-    }
-    let spans = [
-        limits.handshake_timeout,
-        limits.header_timeout,
-        limits.body_timeout,
-        limits.body_deadline,
-        limits.inference_timeout,
+    let none = [
+        ("connections", limits.connections == 0),
+        ("connections_per_address", limits.connections_per_address == 0),
+        ("body", limits.body == 0),
+        ("answer", limits.answer == 0),
+        ("handshake_timeout", limits.handshake_timeout.0.is_zero()),
+        ("header_timeout", limits.header_timeout.0.is_zero()),
+        ("body_timeout", limits.body_timeout.0.is_zero()),
+        ("body_deadline", limits.body_deadline.0.is_zero()),
+        ("inference_timeout", limits.inference_timeout.0.is_zero()),
     ];
-    if spans.iter().any(|span| span.0.is_zero()) {
-        return Err("a time-out of 0 would let nothing in".into());
+    if let Some((key, _)) = none.iter().find(|(_, none)| *none) {
+        return Err(format!("limits.{key} must not be 0: nothing would be let in"));
     }
     if u32::try_from(limits.body).is_err() {
         return Err("limits.body must be less than 4 GiB".into());

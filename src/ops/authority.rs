@@ -100,7 +100,7 @@ pub fn open_authority(home: &Home, keyring: &Keyring) -> Result<Signer, HomeErro
         let key = keyring.get(id).map_err(|_| HomeError::NoAuthority { home: home.path().to_owned() })?;
         match key.state {
             KeyState::Active => Ok(key),
-            state => Err(HomeError::Keyring(KeyringError::NotUsable { id: id.to_owned(), state })),
+            state => Err(HomeError::AuthorityEnded { key: id.to_owned(), state }),
         }
     };
     let origin = |id: &str| format!("key '{id}' of the keyring");

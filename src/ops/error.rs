@@ -6,7 +6,7 @@ use super::WholeError;
 use crate::container::ContainerError;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
-use crate::keyring::KeyringError;
+use crate::keyring::{KeyState, KeyringError};
 use crate::pki::PkiError;
 use crate::token::TokenError;
 
@@ -28,6 +28,8 @@ pub enum HomeError {
     AuthorityExists { key: String },
     #[error("the home '{}' has no authority", home.display())]
     NoAuthority { home: PathBuf },
+    #[error("the home's authority signs nothing any more: its key '{key}' is {state}")]
+    AuthorityEnded { key: String, state: KeyState },
     #[error(transparent)]
     Whole(#[from] WholeError),
 }
@@ -47,6 +49,10 @@ impl Diagnose for HomeError {
             Self::AuthorityExists { .. } => {
                 Some("it was left as it is; --out-dir DIR makes one elsewhere".into())
             }
+            Self::AuthorityEnded { .. } => Some(
+                "make another with `sealserve cert ca create --out-dir DIR`, and name it with --ca-cert and --ca-key"
+                    .into(),
+            ),
             Self::NoAuthority { .. } => Some(
                 "make one with `sealserve cert ca create`, or name one with --ca-cert and --ca-key".into(),
             ),

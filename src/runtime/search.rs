@@ -11,7 +11,7 @@ const NAME: &str = "libonnxruntime.so";
 /// Where to look for the library.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Search<'a> {
-    /// `--runtime`: the library, or the directory that holds it.
+    /// `--runtime`, or else `runtime.library`: the library, or the directory that holds it.
     pub explicit: Option<&'a Path>,
     /// `ORT_DYLIB_PATH`, read by the caller.
     pub from_env: Option<&'a Path>,
@@ -38,7 +38,7 @@ impl Origin {
     /// In words.
     pub const fn describe(self) -> &'static str {
         match self {
-            Self::Explicit => "--runtime",
+            Self::Explicit => "--runtime or runtime.library",
             Self::Environment => "ORT_DYLIB_PATH",
             Self::BesideBinary => "beside this program",
             Self::Home => "the home's runtime directory",

@@ -103,7 +103,7 @@ impl Fault {
 
     /// RFC 6585, section 5.
     pub(super) fn headers_too_large() -> Self {
-        let message = "the header fields are too many or too large";
+        let message = "the request line and the header fields are too large, or the fields too many";
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message)
     }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
@@ -29,6 +29,13 @@ pub(super) struct Caller {
     signed: Option<Arc<SignedRequest>>,
     snapshot: Arc<Snapshot>,
     at: UnixSeconds,
+    credentials: Arc<Credentials>,
+}
+
+/// What a request says of its caller.
+struct Credentials {
+    authorization: Vec<HeaderValue>,
+    api_keys: Vec<HeaderValue>,
     source: Option<IpAddr>,
 }
 
@@ -45,8 +52,10 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
             if let Some(activity) = parts.extensions.get::<Arc<Activity>>() {
                 activity.authenticated();
             }
-            parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
+            parts.extensions.insert(caller.clone());
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            ledger::demand(&mut response, move |app| caller.still_holds(app));
+            response
         }
         Err(fault) => {
             account.decides("authenticate", None);
@@ -66,12 +75,14 @@ impl Caller {
         Ok(judged?)
     }
 
-    /// Accepts a signed request of a method that has no use for a body here, and holds it to
-    /// its digest all the same. Others are accepted when their bodies are read.
+    /// Reads the body of a method that has no use for one here: a signed request is held to
+    /// its digest all the same, and no answer waits for what is left of a body. Other requests
+    /// are accepted when their bodies are read.
     async fn without_body(self, app: &App, request: &Parts, body: &mut Body) -> Result<Self, Fault> {
-        if matches!(request.method, Method::GET | Method::HEAD) && self.signed.is_some() {
+        let is_read = matches!(request.method, Method::GET | Method::HEAD);
+        if is_read && (self.signed.is_some() || !body.is_end_stream()) {
             body::read(app, self.signed(), std::mem::take(body)).await?;
-            self.still_holds(app, &request.headers)?;
+            self.still_holds(app)?;
         }
         Ok(self)
     }
@@ -84,13 +95,14 @@ impl Caller {
     ) -> Result<Self, AuthError> {
         let at = app.clock.unix();
         let source = request.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let principal = identify(&snapshot, &request.headers, source, at)?;
+        let credentials = Arc::new(Credentials::of(&request.headers, source));
+        let principal = credentials.identify(&snapshot, at)?;
         account.named(&principal);
         let signed = signature::verify(app, &snapshot, &principal, request, at)?.map(Arc::new);
         if let Some(signed) = &signed {
             account.signed(signed);
         }
-        Ok(Self { principal, signed, snapshot, at, source })
+        Ok(Self { principal, signed, snapshot, at, credentials })
     }
 
     /// The request's signature, if it has one.
@@ -101,29 +113,32 @@ impl Caller {
     /// Judges the caller again where time passed or the keyring changed: a request
     /// takes as long as its body and its turn in the queue, and a revocation does
     /// not wait for either.
-    pub(super) fn still_holds(&self, app: &App, headers: &HeaderMap) -> Result<(), Fault> {
+    pub(super) fn still_holds(&self, app: &App) -> Result<(), Fault> {
         let (snapshot, now) = (app.trusted_snapshot()?, app.clock.unix());
         if Arc::ptr_eq(&self.snapshot, &snapshot) && self.at == now {
             return Ok(());
         }
-        let principal = identify(&snapshot, headers, self.source, now)?;
+        let principal = self.credentials.identify(&snapshot, now)?;
         let signed = self.signed();
         Ok(signed.map_or(Ok(()), |signed| snapshot.request_keys.still_accept(signed, &principal, now))?)
     }
 }
 
-fn identify(
-    snapshot: &Snapshot,
-    headers: &HeaderMap,
-    source: Option<IpAddr>,
-    now: UnixSeconds,
-) -> Result<Principal, AuthError> {
-    let evidence = Evidence {
-        authorization: headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
-        api_keys: headers.get_all(API_KEY).iter().map(HeaderValue::as_bytes).collect(),
-        source,
-    };
-    snapshot.authenticator.authenticate(&evidence, now)
+impl Credentials {
+    fn of(headers: &HeaderMap, source: Option<IpAddr>) -> Self {
+        let all = |name| headers.get_all(name).iter().cloned().collect();
+        Self { authorization: all(header::AUTHORIZATION), api_keys: all(API_KEY), source }
+    }
+
+    /// Whom they name.
+    fn identify(&self, snapshot: &Snapshot, now: UnixSeconds) -> Result<Principal, AuthError> {
+        let evidence = Evidence {
+            authorization: self.authorization.iter().map(HeaderValue::as_bytes).collect(),
+            api_keys: self.api_keys.iter().map(HeaderValue::as_bytes).collect(),
+            source: self.source,
+        };
+        snapshot.authenticator.authenticate(&evidence, now)
+    }
 }
 
 /// Whether a newer keyring may know the key.

@@ -48,7 +48,11 @@ fn authority(head: &Parts) -> Result<(), Fault> {
     if host.is_some_and(|host| !is_host(host)) {
         return Err(Fault::malformed("Host must be a host name or address, and perhaps a port"));
     }
-    match (head.version, host, head.uri.authority()) {
+    let authority = head.uri.authority();
+    if authority.is_some_and(|authority| !is_host(authority.as_str().as_bytes())) {
+        return Err(Fault::malformed("the authority must be a host name or address, and perhaps a port"));
+    }
+    match (head.version, host, authority) {
         (Version::HTTP_2, Some(host), Some(authority))
             if !host.eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
         {
@@ -114,6 +118,9 @@ mod tests {
             (h1, "https://a/", &[], Some(400)),
             (Version::HTTP_10, "/", &[], None),
             (Version::HTTP_10, "/", &["a", "b"], Some(400)),
+            (h1, "https://user@a/", &["a"], Some(400)),
+            (h2, "https://user@a/", &[], Some(400)),
+            (h2, "https://user@a/", &["user@a"], Some(400)),
             (h2, "https://a/", &[], None),
             (h2, "https://a/", &["A"], None),
             (h2, "https://a/", &["b"], Some(400)),

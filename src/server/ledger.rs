@@ -77,6 +77,24 @@ impl Account {
     }
 }
 
+/// What must still hold when a response goes out: to write, compress and sign it takes time.
+#[derive(Clone)]
+pub(super) struct Condition(Arc<Holds>);
+
+type Holds = dyn Fn(&App) -> Result<(), Fault> + Send + Sync;
+
+/// Has `response` go out only if this `holds`, besides what had to hold before.
+pub(super) fn demand(
+    response: &mut Response,
+    holds: impl Fn(&App) -> Result<(), Fault> + Send + Sync + 'static,
+) {
+    let condition = match response.extensions_mut().remove::<Condition>() {
+        None => Condition(Arc::new(holds)),
+        Some(Condition(before)) => Condition(Arc::new(move |app| before(app).and_then(|()| holds(app)))),
+    };
+    response.extensions_mut().insert(condition);
+}
+
 /// The response that says `fault`; [`record`] completes it.
 pub(super) fn refuse(fault: Fault) -> Response {
     let mut response = Response::new(Body::empty());
@@ -132,12 +150,17 @@ pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, ne
     let last =
         Last { app: &app, request_id: open.request_id.clone(), signed: open.account.signature(), head_only };
     let mut fault = response.extensions_mut().remove::<Fault>();
+    let condition = response.extensions_mut().remove::<Condition>();
     let mut response = match &fault {
         Some(fault) => last.refusal(fault).await,
-        None => match last.complete(response).await {
-            Ok(response) => response,
-            Err(unsigned) => last.refusal(fault.insert(unsigned)).await,
-        },
+        None => {
+            let complete = last.complete(response).await;
+            let holds = || condition.map_or(Ok(()), |Condition(holds)| holds(&app));
+            match complete.and_then(|response| holds().map(|()| response)) {
+                Ok(response) => response,
+                Err(late) => last.refusal(fault.insert(late)).await,
+            }
+        }
     };
     // What is written down is what goes out.
     let bytes = response.body().size_hint().exact().unwrap_or(0);

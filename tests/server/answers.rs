@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Server, wait_until};
+use crate::support::{Server, generation, wait_until};
 use crate::{Served, memory, refused, testdata};
 
 /// A request for an answer of this shape.
@@ -190,4 +190,33 @@ fn inputs_that_no_memory_is_left_for_are_refused_and_the_server_lives() {
         limit("unlimited".into());
         lives(&served);
     }
+}
+
+/// Revokes with `revoke` once the model has run, while its answer is still being written.
+fn revoked_while_written(served: &Served, revoke: &[&str]) -> crate::Answer {
+    std::thread::scope(|scope| {
+        let ask = || served.post("grow", &["Accept-Encoding: gzip"], of_shape(&[6_000_000]).as_bytes());
+        let answer = scope.spawn(ask);
+        wait_until("it has run", || served.status()["models"][0]["done"] == 1);
+        let before = generation(&served.sandbox);
+        served.sandbox.ok(revoke.iter().copied());
+        wait_until("the server has seen it", || generation(&served.sandbox) > before);
+        assert!(!answer.is_finished(), "it was still being written");
+        answer.join().unwrap()
+    })
+}
+
+#[test]
+fn no_answer_goes_out_after_its_credential_was_revoked() {
+    let served = grow(None, "");
+    let answer = revoked_while_written(&served, &["key", "revoke", "token-1"]);
+    refused("a revoked key", &answer, 401, "invalid_token");
+}
+
+#[test]
+fn no_answer_goes_out_after_its_model_was_withdrawn() {
+    let served = grow(None, "");
+    served.sandbox.ok(["key", "rotate", "--use", "model"]);
+    let answer = revoked_while_written(&served, &["key", "revoke", "model-1", "--unload"]);
+    refused("a withdrawn model", &answer, 503, "model_withdrawn");
 }

@@ -92,7 +92,9 @@ impl Check {
         }))?;
         let of = if checked == 1 { "certificate ends" } else { "certificates end" };
         if count == 0 {
-            context.output.note(&format!("none of {checked} {of} within {within}"));
+            context.output.note(&format!(
+                "none of {checked} is in the last third of its life and ends within {within}"
+            ));
             return Ok(());
         }
         let message = format!("{count} of {checked} {of} within {within}");

@@ -73,6 +73,8 @@ pub enum SendError {
         status: StatusCode,
         message: String,
         code: Option<String>,
+        /// What the server's audit log calls the request.
+        request_id: Option<String>,
         retry_after: Option<Duration>,
         /// Whether this is the word of the server that holds the key.
         proven: bool,
@@ -91,7 +93,7 @@ impl SendError {
         let word = |name: &str| body.get(name).and_then(serde_json::Value::as_str).map(printable);
         let reason = || status.canonical_reason().unwrap_or("it gave no reason").to_lowercase();
         let (message, code) = (word("error").unwrap_or_else(reason), word("code"));
-        Self::Refused { status, message, code, retry_after, proven }
+        Self::Refused { status, message, code, request_id: word("request_id"), retry_after, proven }
     }
 
     pub(super) fn handshake(authority: &str, source: io::Error) -> Self {
@@ -206,6 +208,9 @@ impl Diagnose for SendError {
             }
             Self::Refused { retry_after: Some(wait), .. } => {
                 format!("try again in {} s, or pass --retry", wait.as_secs())
+            }
+            Self::Refused { request_id: Some(id), .. } => {
+                format!("the server's audit log tells more of this request: {id}")
             }
             _ => return None,
         })

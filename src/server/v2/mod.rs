@@ -207,7 +207,7 @@ async fn infer(
         .and_then(|allowed| Ok((allowed.1.require_ready().map(|()| allowed)?, Media::of(&headers)?)));
     match allowed {
         Ok(((permit, model), media)) => {
-            let asked = Asked { app: &app, caller: &caller, account: &account, headers: &headers };
+            let asked = Asked { app: &app, caller: &caller, account: &account };
             let ran = run(&asked, permit, model, media, body).await;
             ran.unwrap_or_else(ledger::refuse)
         }
@@ -220,7 +220,6 @@ struct Asked<'a> {
     app: &'a App,
     caller: &'a Caller,
     account: &'a Account,
-    headers: &'a HeaderMap,
 }
 
 async fn run(
@@ -230,22 +229,22 @@ async fn run(
     media: Media,
     body: Body,
 ) -> Result<Response, Fault> {
-    let Asked { app, caller, account, headers } = *asked;
+    let Asked { app, caller, account } = *asked;
     let held = body::read(app, caller.signed(), body).await?;
     account.received(held.bytes.len());
-    caller.still_holds(app, headers)?;
+    caller.still_holds(app)?;
     let held = coding::decode(app, held, media.coding).await?;
-    caller.still_holds(app, headers)?;
+    caller.still_holds(app)?;
     let (size, patience) = (held.bytes.len(), app.limits.inference_timeout.0);
     let asked_of = Arc::clone(model);
     let read = move || request::read(media.form, held, asked_of.inputs());
     let (request, inputs) = work::of_size(size, patience, read).await?;
-    caller.still_holds(app, headers)?;
+    caller.still_holds(app)?;
     let memory = Mutex::new(Share::of(&app.answer_memory, 0)?);
     let pay = move |bytes| memory.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes).is_ok();
     let bounds = Bounds { time: patience, answer: Allowance::new(app.limits.answer, pay) };
     let outputs = model.infer(permit, inputs, request.outputs, bounds).await?;
-    caller.still_holds(app, headers)?;
+    caller.still_holds(app)?;
     let (named, id, forms) = (Arc::clone(model), request.id, request.forms);
     let size = response::size(&outputs);
     let buffer = Buffer::new(app.limits.answer, &app.answer_memory)?;
@@ -261,7 +260,10 @@ async fn run(
     let answer = work::of_size(size, patience, write).await?;
     let wanted = media.wanted.filter(|_| caller.signed().is_none_or(SignedRequest::takes_compressed));
     let (body, coding) = coding::encode(&app.answer_memory, answer.body, wanted, patience).await?;
-    Ok(answered(body, answer.header_length, coding))
+    let mut response = answered(body, answer.header_length, coding);
+    let model = Arc::clone(model);
+    ledger::demand(&mut response, move |_| Ok(model.require_served()?));
+    Ok(response)
 }
 
 /// The response to an inference, of which `header_length` bytes are JSON where more

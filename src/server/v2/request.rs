@@ -48,7 +48,7 @@ impl Media {
         });
         if foreign {
             return Err(Fault::unsupported(
-                "the body must be application/json, or with Inference-Header-Content-Length application/octet-stream",
+                "Content-Type must be application/json, or with Inference-Header-Content-Length application/octet-stream",
             ));
         }
         Ok(Self { form, coding: Coding::of_body(headers)?, wanted: Coding::wanted(headers) })
