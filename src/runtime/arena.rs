@@ -214,19 +214,19 @@ fn check(status: OrtStatusPtr) -> ort::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use crate::runtime::session::Session as Open;
+    use crate::runtime::session::Session;
     use crate::runtime::testing::{CPU, model, model_of, run, runtime};
     use crate::runtime::{ModelError, RunError, SessionOptions, Tensor, TensorData};
 
     const MIB: usize = 1 << 20;
 
-    fn open(name: &str, run_memory: Option<usize>) -> Result<Open, ModelError> {
+    fn open(name: &str, run_memory: Option<usize>) -> Result<Session, ModelError> {
         let options = SessionOptions { run_memory, ..CPU };
         runtime().prepare(model_of(&model(name), &[]), 1)?.open(&options)
     }
 
     /// An answer of so many bytes from a request of eight.
-    fn grow(session: &mut Open, bytes: usize) -> Result<Vec<Tensor>, RunError> {
+    fn grow(session: &mut Session, bytes: usize) -> Result<Vec<Tensor>, RunError> {
         let count = i64::try_from(bytes / 4).unwrap();
         let shape = Tensor::new("shape", vec![1], TensorData::Int64(vec![count])).unwrap();
         run(session, vec![shape], &[])

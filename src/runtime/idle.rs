@@ -15,11 +15,11 @@ use super::lend::Guard;
 const BUSY: u32 = 6;
 
 /// The sessions that are open.
-static SESSIONS: Mutex<Vec<Weak<Slot>>> = Mutex::new(Vec::new());
+static SESSIONS: Mutex<Vec<Weak<Keeper>>> = Mutex::new(Vec::new());
 
 /// One session of the library, and all that belongs to it.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenSession {
     pub(super) session: ort::session::Session,
     /// What its runs take memory from.
     arena: Arena,
@@ -27,10 +27,10 @@ pub(super) struct Open {
     _weights: Guard,
 }
 
-/// The place of one session.
+/// Keeps one session open, and knows when it rests.
 #[derive(Debug)]
-pub(super) struct Slot {
-    open: Mutex<Open>,
+pub(super) struct Keeper {
+    open: Mutex<OpenSession>,
     /// It ran since the last call.
     ran: AtomicBool,
     /// How often in a row it had run.
@@ -47,19 +47,19 @@ pub fn release_idle_memory() {
         all.retain(|session| session.strong_count() > 0);
         all.clone()
     };
-    sessions.iter().filter_map(Weak::upgrade).for_each(|slot| slot.look());
+    sessions.iter().filter_map(Weak::upgrade).for_each(|keeper| keeper.look());
 }
 
-impl Slot {
-    pub(super) fn new(open: Open) -> Arc<Self> {
-        let slot = Arc::new(Self {
+impl Keeper {
+    pub(super) fn new(open: OpenSession) -> Arc<Self> {
+        let keeper = Arc::new(Self {
             open: Mutex::new(open),
             ran: AtomicBool::new(false),
             busy: AtomicU32::new(0),
             due: AtomicBool::new(false),
         });
-        SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&slot));
-        slot
+        SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&keeper));
+        keeper
     }
 
     /// Runs `run` on the session.
@@ -73,7 +73,7 @@ impl Slot {
         answer
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Open> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, OpenSession> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -92,7 +92,7 @@ impl Slot {
     }
 }
 
-impl Open {
+impl OpenSession {
     pub(super) fn new(session: ort::session::Session, arena: Arena, weights: Guard) -> Self {
         Self { session, arena, _weights: weights }
     }
@@ -122,16 +122,16 @@ mod tests {
     }
 
     fn held(session: &Session) -> u64 {
-        session.slot().lock().arena.held().unwrap().total
+        session.keeper().lock().arena.held().unwrap().total
     }
 
     #[test]
     fn a_session_that_rests_gives_back_what_a_large_run_took() {
         let mut session = open();
         grow(&mut session, BYTES);
-        session.slot().look();
+        session.keeper().look();
         assert_eq!(held(&session), BYTES, "it has just run");
-        session.slot().look();
+        session.keeper().look();
         assert_eq!(held(&session), 0);
         grow(&mut session, BYTES);
         assert_eq!(held(&session), BYTES, "it runs as before");
@@ -141,8 +141,8 @@ mod tests {
     fn a_session_that_rests_keeps_what_a_small_run_took() {
         let mut session = open();
         grow(&mut session, 4 << 20);
-        session.slot().look();
-        session.slot().look();
+        session.keeper().look();
+        session.keeper().look();
         assert_eq!(held(&session), 4 << 20);
     }
 
@@ -151,11 +151,11 @@ mod tests {
         let mut session = open();
         grow(&mut session, BYTES);
         for _ in 1..BUSY {
-            session.slot().look();
+            session.keeper().look();
             assert_eq!(held(&session), BYTES);
             grow(&mut session, 4);
         }
-        session.slot().look();
+        session.keeper().look();
         assert_eq!(held(&session), 0);
     }
 
@@ -165,7 +165,7 @@ mod tests {
         let others = ["digits.onnx", "models/echo.onnx", "models/slow.onnx", "models/text.onnx"];
         for name in aliased.chain(others.map(str::to_owned)) {
             let session = open_with(&model(&name), &[]).unwrap();
-            let Open { session, arena, .. } = &mut *session.slot().lock();
+            let OpenSession { session, arena, .. } = &mut *session.keeper().lock();
             arena.shrink(session);
             assert!(arena.held().is_some(), "{name}");
         }
@@ -175,13 +175,13 @@ mod tests {
     fn a_run_that_is_under_way_gives_back_at_its_end() {
         let mut session = open();
         grow(&mut session, BYTES);
-        session.slot().look();
-        session.slot().run(|_| session.slot().look());
+        session.keeper().look();
+        session.keeper().run(|_| session.keeper().look());
         assert_eq!(held(&session), BYTES, "six in a row would be too many");
-        session.slot().look();
-        session.slot().run(|_| {
-            session.slot().ran.store(false, Ordering::Relaxed);
-            session.slot().look();
+        session.keeper().look();
+        session.keeper().run(|_| {
+            session.keeper().ran.store(false, Ordering::Relaxed);
+            session.keeper().look();
         });
         assert_eq!(held(&session), 0);
     }

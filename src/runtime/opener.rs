@@ -8,7 +8,7 @@ use super::arena;
 use super::engine::Runtime;
 use super::error::ModelError;
 use super::graph;
-use super::idle::Open;
+use super::idle::OpenSession;
 use super::inline::{Slim, slim};
 use super::lend::{self, Lender, Weight};
 use super::session::{Session, SessionOptions};
@@ -94,7 +94,7 @@ impl Opener {
         if let Some(limit) = limit.filter(|limit| taken >= *limit as u64) {
             return Err(ModelError::RunMemory { limit, taken });
         }
-        let open = Open::new(session, arena, self.lender.guard());
+        let open = OpenSession::new(session, arena, self.lender.guard());
         Session::new(open, &self.weights, self.is_unsteady)
     }
 }

@@ -12,7 +12,7 @@ use ort::value::{DynValue, Outlet, ValueType};
 use super::device::Placement;
 use super::engine::Runtime;
 use super::error::{ModelError, RunError};
-use super::idle::{Open, Slot};
+use super::idle::{Keeper, OpenSession};
 use super::lend::Weight;
 use super::{Allowance, DataType, Tensor, dimensions};
 
@@ -132,7 +132,7 @@ impl Runtime {
 /// A model that is open. It runs one request at a time; for more, open several.
 #[derive(Debug)]
 pub struct Session {
-    slot: Arc<Slot>,
+    keeper: Arc<Keeper>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     is_steady: bool,
@@ -140,7 +140,7 @@ pub struct Session {
 
 impl Session {
     /// A session of the library whose `lent` weights were inputs.
-    pub(super) fn new(open: Open, lent: &[Weight], is_unsteady: bool) -> Result<Self, ModelError> {
+    pub(super) fn new(open: OpenSession, lent: &[Weight], is_unsteady: bool) -> Result<Self, ModelError> {
         let inner = &open.session;
         // It still tells what it was before they were lent, also where no request could
         // send the like.
@@ -150,12 +150,12 @@ impl Session {
         let outputs = inner.outputs().iter().map(|output| TensorSpec::of("output", output));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         let strings = inputs.iter().any(|spec| spec.data_type == DataType::Bytes);
-        Ok(Self { inputs, outputs, is_steady: !is_unsteady && !strings, slot: Slot::new(open) })
+        Ok(Self { inputs, outputs, is_steady: !is_unsteady && !strings, keeper: Keeper::new(open) })
     }
 
     #[cfg(test)]
-    pub(super) fn slot(&self) -> &Slot {
-        &self.slot
+    pub(super) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     /// Whether the shapes of its inputs alone decide how long it takes.
@@ -189,7 +189,7 @@ impl Session {
             return Err(RunError::Interrupted);
         }
         let values = inputs.into_iter().map(Tensor::into_value).collect::<Result<Vec<_>, _>>()?;
-        self.slot.run(|session| self.answer(session, &values, &wanted, allowed, interrupt))
+        self.keeper.run(|session| self.answer(session, &values, &wanted, allowed, interrupt))
     }
 
     /// Runs `session` on `inputs`, and copies the outputs at the positions `wanted`.

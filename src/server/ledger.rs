@@ -151,15 +151,14 @@ pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, ne
         Last { app: &app, request_id: open.request_id.clone(), signed: open.account.signature(), head_only };
     let mut fault = response.extensions_mut().remove::<Fault>();
     let condition = response.extensions_mut().remove::<Condition>();
-    let mut response = match &fault {
-        Some(fault) => last.refusal(fault).await,
-        None => {
-            let complete = last.complete(response).await;
-            let holds = || condition.map_or(Ok(()), |Condition(holds)| holds(&app));
-            match complete.and_then(|response| holds().map(|()| response)) {
-                Ok(response) => response,
-                Err(late) => last.refusal(fault.insert(late)).await,
-            }
+    let mut response = if let Some(fault) = &fault {
+        last.refusal(fault).await
+    } else {
+        let complete = last.complete(response).await;
+        let holds = || condition.map_or(Ok(()), |Condition(holds)| holds(&app));
+        match complete.and_then(|response| holds().map(|()| response)) {
+            Ok(response) => response,
+            Err(late) => last.refusal(fault.insert(late)).await,
         }
     };
     // What is written down is what goes out.

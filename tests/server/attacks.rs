@@ -164,11 +164,24 @@ fn idle_connections_suspend_no_revocation_and_keep_no_client_out() {
 
 /// Sends `again` for as long as the connection is open, and fails if that is for ever.
 fn ends_although_it_sends(client: &mut Client, again: &[u8]) {
+    ends_although_it_goes_on(client, |_| again.to_vec());
+}
+
+/// The same with what `again` makes each time, for one stream after the other; 1 is taken.
+fn ends_although_it_goes_on(client: &mut Client, again: impl Fn(u32) -> Vec<u8>) {
     let deadline = Instant::now() + PATIENCE;
-    while client.send(again).is_ok() {
+    let mut stream = 3;
+    while client.send(again(stream)).is_ok() {
         assert!(Instant::now() < deadline, "still open");
+        stream += 2;
         std::thread::sleep(Duration::from_millis(20));
     }
+    assert!(stream > 3, "it was open");
+}
+
+/// A request for the server's health.
+fn ask_for_health(stream: u32) -> Vec<u8> {
+    frame(h2::HEADERS, h2::END_HEADERS | h2::END_STREAM, stream, &h2::request("GET", LIVE))
 }
 
 #[test]
@@ -192,23 +205,12 @@ fn ping_keeps_no_connection_open() {
 fn an_answer_that_stalls_is_cut_although_others_go_on() {
     let served = Served::digits("[limits]\nheader_timeout = \"1h\"\nbody_timeout = \"1s\"\n");
     let mut client = http2(&served);
-    let ask =
-        |stream| frame(h2::HEADERS, h2::END_HEADERS | h2::END_STREAM, stream, &h2::request("GET", LIVE));
     // Stream 1 begins with a window of 0, the others have one.
-    let begin = [frame(h2::SETTINGS, 0, 0, &h2::setting(h2::INITIAL_WINDOW_SIZE, 0)), ask(1)];
+    let begin = [frame(h2::SETTINGS, 0, 0, &h2::setting(h2::INITIAL_WINDOW_SIZE, 0)), ask_for_health(1)];
     client.send([h2::PREFACE.as_bytes(), &begin.concat()].concat()).unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    let mut stream = 3;
-    loop {
-        let window = frame(h2::WINDOW_UPDATE, 0, stream, &1000_u32.to_be_bytes());
-        if client.send([ask(stream), window].concat()).is_err() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "still open");
-        stream += 2;
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(stream > 3, "the others were answered");
+    ends_although_it_goes_on(&mut client, |stream| {
+        [ask_for_health(stream), frame(h2::WINDOW_UPDATE, 0, stream, &1000_u32.to_be_bytes())].concat()
+    });
     still_answers(&served);
 }
 
@@ -237,15 +239,7 @@ fn an_answer_whose_end_is_not_taken_is_cut_although_requests_go_on() {
         let flags = if pieces.peek().is_none() { h2::END_STREAM } else { 0 };
         client.send(frame(h2::DATA, flags, 1, piece)).unwrap();
     }
-    let deadline = Instant::now() + PATIENCE;
-    let mut stream = 3;
-    let live = h2::request("GET", LIVE);
-    while client.send(frame(h2::HEADERS, h2::END_HEADERS | h2::END_STREAM, stream, &live)).is_ok() {
-        assert!(Instant::now() < deadline, "still open");
-        stream += 2;
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(stream > 3, "the others were answered");
+    ends_although_it_goes_on(&mut client, ask_for_health);
     still_answers(&served);
 }
 

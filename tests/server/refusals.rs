@@ -174,17 +174,22 @@ impl Refusing {
     }
 
     /// For each server its CA, and the requests to it that `wanted` takes, each at most
-    /// `most` times, or as often as `REFUSALS_TIMES` says.
-    fn plans(&self, most: u32, wanted: impl Fn(&Case) -> bool) -> Vec<(PathBuf, Vec<Value>)> {
+    /// `most` times, or as often as `REFUSALS_TIMES` says. They are made when it is their turn:
+    /// what is signed is not for ever.
+    fn plans(
+        &self,
+        most: u32,
+        wanted: impl Fn(&Case) -> bool,
+    ) -> impl Iterator<Item = (PathBuf, Vec<Value>)> {
         let always = std::env::var("REFUSALS_TIMES").ok().map(|times| times.parse::<u32>().unwrap());
-        let plan = |refuser: &Refuser| {
+        self.0.iter().map(move |refuser| {
             let cases: Vec<&Case> = refuser.cases.iter().filter(|case| wanted(case)).collect();
             let of_size = |(size, times): (usize, u32)| {
-                cases.iter().map(move |case| case.plan(refuser, size, always.unwrap_or(times.min(most))))
+                let times = always.unwrap_or(times.min(most));
+                cases.iter().map(move |case| case.plan(refuser, size, times))
             };
             (refuser.served.sandbox.home().join("pki/ca.pem"), SIZES.into_iter().flat_map(of_size).collect())
-        };
-        self.0.iter().map(plan).collect()
+        })
     }
 
     /// Has `client` send all of the requests that `wanted` takes; it must see each refusal.
