@@ -8,12 +8,12 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::admission::Admission;
-use super::fault::Fault;
-use super::linger::Lingering;
-use super::looks::Looks;
-use super::refusals::Refusals;
-use super::tls::Identity;
+use super::anonymous_denials::AnonymousDenials;
+use super::api_error::ApiError;
+use super::edge::admission::Admission;
+use super::edge::linger::Lingering;
+use super::edge::tls::Identity;
+use super::refresh::Refresh;
 use crate::audit::Log;
 use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
 use crate::clock::{Clock, rfc3339};
@@ -39,7 +39,7 @@ pub(super) struct App {
     pub(super) tls: ArcSwap<Identity>,
     pub(super) replay: Arc<ReplayMemory>,
     pub(super) audit: Log,
-    pub(super) refusals: Refusals,
+    pub(super) denials: AnonymousDenials,
     pub(super) clock: Arc<dyn Clock>,
     /// Bytes of request bodies that may still be taken into memory.
     pub(super) body_memory: Arc<Semaphore>,
@@ -53,7 +53,7 @@ pub(super) struct App {
     /// SIGHUP: read the keyring now.
     pub(super) reread: AtomicBool,
     /// Ask here for a look at the keyring.
-    pub(super) looks: Looks,
+    pub(super) refresh: Refresh,
     /// The places for connections.
     pub(super) admission: Arc<Admission>,
     /// Takes what refused clients still send.
@@ -113,8 +113,8 @@ impl KeyringHealth {
 
 impl App {
     /// The snapshot for one request; none once it is too old to be trusted.
-    pub(super) fn trusted_snapshot(&self) -> Result<Arc<Snapshot>, Fault> {
-        if self.keyring.is_trusted() { Ok(self.snapshot.load_full()) } else { Err(Fault::stale_keyring()) }
+    pub(super) fn trusted_snapshot(&self) -> Result<Arc<Snapshot>, ApiError> {
+        if self.keyring.is_trusted() { Ok(self.snapshot.load_full()) } else { Err(ApiError::stale_keyring()) }
     }
 
     /// Whether new requests are welcome.

@@ -1,43 +1,28 @@
 //! The HTTPS server.
 //!
-//! The order of checks (design: caps, TLS, route, credential, revocation, rights,
-//! memory, body, inference) is the order of the code: `accept` lets a connection
-//! in, `gate` names the caller and judges the signature, `body` takes the nonce and
-//! holds the bytes to the digest, `v2` turns a request into an inference. `follow` keeps what they rely on current,
-//! and `models` says which models that leaves.
+//! The order of checks (caps, TLS, route, credential, revocation, rights, memory, body,
+//! inference) is the order of the code: `edge` admits a connection, `http::authn`
+//! authenticates the caller and verifies the signature, `http::body` takes the nonce and
+//! checks the digest, `v2` turns a request into an inference. `reload` keeps the keyring and
+//! the certificate current, and `models` withdraws what they no longer allow.
 
-mod accept;
-mod activity;
-mod admission;
+mod anonymous_denials;
+mod api_error;
 mod app;
-mod body;
-mod buffer;
 mod check;
-mod coding;
-mod connection;
 mod control;
 mod edge;
 mod error;
-mod exchange;
-mod fault;
-mod follow;
-mod followers;
-mod frames;
-mod gate;
-mod head;
-mod host;
-mod ledger;
-mod linger;
-mod looks;
+mod http;
 mod models;
+mod offload;
 mod places;
-mod refusals;
+mod refresh;
+mod reload;
 mod run;
-mod signature;
-mod socket;
-mod tls;
+mod swap;
 mod v2;
-mod work;
+mod watchdog;
 
 pub use app::{KeyringStatus, Status};
 pub use check::check;
@@ -47,5 +32,5 @@ pub use run::{Options, run};
 
 /// Whether the kernel keeps this process's memory off every disk.
 pub fn memory_stays_in_memory() -> bool {
-    host::require_no_swap().is_ok()
+    swap::require_no_swap().is_ok()
 }

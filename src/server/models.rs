@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::ServerError;
 use super::app::App;
-use super::ledger;
+use super::http::request_audit;
 use crate::audit::{Event, Verdict};
 use crate::clock::{Clock, UnixSeconds};
 use crate::container::{Kek, Openers, Others, SignaturePolicy, TrustedSigner};
@@ -92,7 +92,7 @@ pub(super) fn warn_withdrawn(model: &Model, refusal: &Refusal) {
 fn report_withdrawn(app: &App, model: &Model, refusal: &Refusal) {
     let (id, key) = (model.id(), &refusal.id);
     app.audit.record(Event {
-        request_id: ledger::request_id(),
+        request_id: request_audit::request_id(),
         principal: None,
         proof: None,
         key: Some(refusal.id.clone()),

@@ -15,16 +15,17 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-use super::admission::Admission;
+use super::anonymous_denials::AnonymousDenials;
 use super::app::{App, KeyringHealth, Snapshot};
-use super::follow::KeyringReader;
-use super::followers::Followers;
-use super::linger::Lingering;
-use super::looks::Looks;
+use super::edge::admission::Admission;
+use super::edge::linger::Lingering;
+use super::edge::{accept, tls};
 use super::models::{self, Loader};
 use super::places::{not_listening, require_places};
-use super::refusals::Refusals;
-use super::{ServerError, accept, control, follow, host, tls, v2};
+use super::refresh::Refresh;
+use super::reload::KeyringReader;
+use super::watchdog::Watchdog;
+use super::{ServerError, control, reload, swap, v2};
 use crate::audit::{self, Log};
 use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock};
@@ -38,7 +39,7 @@ use crate::runtime::{Runtime, release_idle_memory};
 use crate::serving::{ModelSpec, Registry};
 use crate::token::Expected;
 
-/// Between two times at which counted refusals are written down and freed memory given back.
+/// Between two times at which counted denials are written down and freed memory given back.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// One refused request may linger for each so many places for connections.
 const LINGERING: usize = 4;
@@ -99,7 +100,7 @@ pub fn run(
         AuditMode::BestEffort => audit::Mode::BestEffort,
         AuditMode::Required => audit::Mode::Required,
     };
-    let (looks, asked) = Looks::new();
+    let (refresh, asked) = Refresh::new();
     // After the models, which may have opened descriptors too.
     let connections = connections(config.limits.connections)?;
     let app = Arc::new(App {
@@ -109,7 +110,7 @@ pub fn run(
         tls: ArcSwap::new(tls),
         replay,
         audit: Log::open(&config.audit.path, mode, Arc::clone(&clock))?,
-        refusals: Refusals::default(),
+        denials: AnonymousDenials::default(),
         body_memory: Arc::new(Semaphore::new(config.limits.body_memory.min(Semaphore::MAX_PERMITS))),
         answer_memory: Arc::new(Semaphore::new(config.limits.answer_memory.min(Semaphore::MAX_PERMITS))),
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -117,7 +118,7 @@ pub fn run(
         announced: AtomicBool::new(false),
         draining: AtomicBool::new(false),
         reread: AtomicBool::new(false),
-        looks,
+        refresh,
         admission: Admission::new(connections, config.limits.connections_per_address),
         lingering: Lingering::new(connections / LINGERING, config.limits.body),
         requests: AtomicU64::new(0),
@@ -127,7 +128,7 @@ pub fn run(
         clock,
     });
     models::report(&app);
-    let mut followers = follow_files(&app, reader, asked, config)?;
+    let mut watchdog = follow_files(&app, reader, asked, config)?;
     let router = v2::router(&app);
     let control = {
         let _inside = tokio.enter();
@@ -141,13 +142,13 @@ pub fn run(
     let outcome = tokio.block_on(async {
         tokio::select! {
             outcome = serve(&app, listener, control, router, ready) => outcome,
-            ended = followers.ended() => Err(ended),
+            ended = watchdog.ended() => Err(ended),
         }
     });
     // What is still under way is cut here, and writes down that it was.
     tokio.shutdown_timeout(Duration::from_secs(1));
     let _ = std::fs::remove_file(home.control_socket());
-    app.refusals.flush(&app.audit);
+    app.denials.flush(&app.audit);
     app.audit.flush();
     outcome
 }
@@ -170,7 +171,7 @@ pub(super) fn prepare(
         return Err(ServerError::NoModel);
     }
     if !config.allow_swap {
-        host::require_no_swap()?;
+        swap::require_no_swap()?;
     }
     let tls = tls::identity(&config.tls)?;
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
@@ -220,7 +221,7 @@ async fn serve(
             tokio::time::sleep(SETTLING).await;
         }
         // Whoever is told "ready" is told of models that the newest keyring lets open.
-        app.looks.fresh().await;
+        app.refresh.fresh().await;
         models::require_accepted(&app.registry)?;
         ready()?;
         // The ready file first: who sees "ready" anywhere finds it.
@@ -237,7 +238,7 @@ async fn serve(
 async fn housekeeping(app: Arc<App>) {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
-        app.refusals.flush(&app.audit);
+        app.denials.flush(&app.audit);
         app.admission.tell();
         // Both take longer than a thread that serves connections may wait.
         let release = || {
@@ -274,13 +275,13 @@ fn follow_files(
     reader: KeyringReader,
     asked: Receiver<()>,
     config: &Config,
-) -> Result<Followers, ServerError> {
-    let followers = Followers::new();
+) -> Result<Watchdog, ServerError> {
+    let watchdog = Watchdog::new();
     let followed = Arc::clone(app);
-    followers.start("keyring", move || follow::keyring(&followed, reader, &asked))?;
+    watchdog.start("keyring", move || reload::keyring(&followed, reader, &asked))?;
     let (table, followed) = (config.tls.clone(), Arc::clone(app));
-    followers.start("certificate", move || follow::certificate(&followed, &table))?;
-    Ok(followers)
+    watchdog.start("certificate", move || reload::certificate(&followed, &table))?;
+    Ok(watchdog)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::pool::{OpenSpare, Pool};
 use super::spec::{ModelSource, ModelSpec};
-use super::{LoadError, Model, Origin};
+use super::{LoadError, Model, Provenance};
 use crate::auth::ModelId;
 use crate::container::archive::TAR;
 use crate::container::{ContainerError, Header, KeyId, KeySource, ReadAt, RecipientKind, Sealed, SignerId};
@@ -27,7 +27,7 @@ pub fn load(
     progress: &dyn Progress,
 ) -> Result<Model, LoadError> {
     let started = Instant::now();
-    let (plain, origin) = decrypt(spec, keys, progress)?;
+    let (plain, provenance) = decrypt(spec, keys, progress)?;
     let options = SessionOptions {
         placement: spec.placement,
         intra_threads: spec.threads,
@@ -53,7 +53,7 @@ pub fn load(
         seconds = started.elapsed().as_secs_f64(),
         "loaded"
     );
-    Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool, origin))
+    Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool, provenance))
 }
 
 /// The keys that the file of `spec` says it is sealed for, and the signers that it says
@@ -78,7 +78,7 @@ fn decrypt(
     spec: &ModelSpec,
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
-) -> Result<(runtime::Model, Origin), LoadError> {
+) -> Result<(runtime::Model, Provenance), LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let file = |path: &Path| path.display().to_string();
     match &spec.source {
@@ -102,7 +102,7 @@ fn authentic<S: Read + ReadAt + Send>(
     sealed: Sealed<S>,
     keys: &(impl KeySource + ?Sized),
     progress: &dyn Progress,
-) -> Result<(runtime::Model, Origin), LoadError> {
+) -> Result<(runtime::Model, Provenance), LoadError> {
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let unlocked = sealed.unlock(keys).map_err(container)?;
     let metadata = unlocked.metadata();
@@ -125,5 +125,5 @@ fn authentic<S: Read + ReadAt + Send>(
         let (plaintext, signers) = read.map_err(container)?;
         (runtime::Model { onnx: 0..plaintext.len(), members: Vec::new(), plaintext }, signers)
     };
-    Ok((model, Origin { kind, key, signers }))
+    Ok((model, Provenance { kind, key, signers }))
 }

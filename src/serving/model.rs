@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pool::{Counters, Pool};
 use super::spec::ModelSpec;
-use super::{Bounds, Origin, Refusal, ServingError, Tensors};
+use super::{Bounds, Provenance, Refusal, ServingError, Tensors};
 use crate::auth::{Action, ModelId, Permit};
 use crate::clock::UnixSeconds;
 use crate::keyring::Keyring;
@@ -22,7 +22,7 @@ pub struct Model {
     outputs: Vec<TensorSpec>,
     counters: Arc<Counters>,
     /// Not of one that was withdrawn before it was opened.
-    origin: Option<Origin>,
+    provenance: Option<Provenance>,
     /// What the keyring holds against it.
     refusal: Mutex<Option<Refusal>>,
     /// Its sessions; none once it is withdrawn, and never again.
@@ -85,7 +85,7 @@ impl Model {
         version: String,
         placement: Placement,
         pool: Pool,
-        origin: Origin,
+        provenance: Provenance,
     ) -> Self {
         Self {
             id,
@@ -94,7 +94,7 @@ impl Model {
             inputs: pool.inputs().to_vec(),
             outputs: pool.outputs().to_vec(),
             counters: pool.counters(),
-            origin: Some(origin),
+            provenance: Some(provenance),
             refusal: Mutex::new(None),
             pool: RwLock::new(Some(Arc::new(pool))),
         }
@@ -109,7 +109,7 @@ impl Model {
             inputs: Vec::new(),
             outputs: Vec::new(),
             counters: Arc::default(),
-            origin: None,
+            provenance: None,
             refusal: Mutex::new(Some(refusal)),
             pool: RwLock::new(None),
         }
@@ -158,7 +158,7 @@ impl Model {
     /// no inference of it begins, and none succeeds. Those that run are stopped, and its
     /// memory is freed with the last of them. Returns what was not known before.
     pub fn obey(&self, keyring: &Keyring, now: UnixSeconds) -> Option<Refusal> {
-        let refusal = self.origin.as_ref()?.refused(keyring, now)?;
+        let refusal = self.provenance.as_ref()?.refused(keyring, now)?;
         let mut known = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref() == Some(&refusal) {
             return None;
@@ -194,9 +194,12 @@ impl Model {
     /// What it is doing.
     pub fn status(&self) -> ModelStatus {
         let pool = self.pool().ok();
-        let opened_by =
-            |origin: &Origin| OpenedBy { kind: origin.kind.name().to_owned(), key: origin.key.to_string() };
-        let vouched_by = |origin: &Origin| origin.signers.iter().map(ToString::to_string).collect();
+        let opened_by = |provenance: &Provenance| OpenedBy {
+            kind: provenance.kind.name().to_owned(),
+            key: provenance.key.to_string(),
+        };
+        let vouched_by =
+            |provenance: &Provenance| provenance.signers.iter().map(ToString::to_string).collect();
         ModelStatus {
             name: self.id.to_string(),
             version: self.version.clone(),
@@ -206,8 +209,8 @@ impl Model {
                 Err(_) => ModelState::Withdrawn,
             },
             refused: self.refusal(),
-            opened_by: self.origin.as_ref().map(opened_by),
-            vouched_by: self.origin.as_ref().map(vouched_by).unwrap_or_default(),
+            opened_by: self.provenance.as_ref().map(opened_by),
+            vouched_by: self.provenance.as_ref().map(vouched_by).unwrap_or_default(),
             device: self.placement.to_string(),
             sessions: pool.as_ref().map_or(0, |pool| pool.sessions()),
             stuck: pool.as_ref().map_or(0, |pool| pool.stuck()),

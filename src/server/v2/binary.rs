@@ -4,8 +4,8 @@ use axum::http::HeaderMap;
 use axum::http::header::HeaderName;
 
 use crate::runtime::{DataType, NotElements, Tensor, TensorData, TensorSpec};
-use crate::server::body::Share;
-use crate::server::fault::Fault;
+use crate::server::api_error::ApiError;
+use crate::server::http::body::MemoryPermit;
 
 /// How long the JSON is that a body begins with.
 pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -26,7 +26,7 @@ pub(super) enum Form {
 
 impl Form {
     /// What the headers say.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Fault> {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
         let mut lengths = headers.get_all(HEADER_LENGTH).iter();
         let Some(length) = lengths.next() else { return Ok(Self::Json) };
         // Digits and nothing else: `parse` alone would take a sign.
@@ -37,9 +37,9 @@ impl Form {
             .and_then(|text| text.parse().ok());
         match number {
             _ if lengths.next().is_some() => {
-                Err(Fault::malformed("Inference-Header-Content-Length is there twice"))
+                Err(ApiError::malformed("Inference-Header-Content-Length is there twice"))
             }
-            None => Err(Fault::malformed("Inference-Header-Content-Length must be a number of bytes")),
+            None => Err(ApiError::malformed("Inference-Header-Content-Length must be a number of bytes")),
             Some(0) => Ok(Self::Raw),
             Some(length) => Ok(Self::Mixed(length)),
         }
@@ -47,10 +47,10 @@ impl Form {
 }
 
 /// Divides a body after `length` bytes, the JSON, into that and the data.
-pub(super) fn split(body: &[u8], length: usize) -> Result<(&[u8], Data<'_>), Fault> {
+pub(super) fn split(body: &[u8], length: usize) -> Result<(&[u8], Data<'_>), ApiError> {
     let (json, data) = body
         .split_at_checked(length)
-        .ok_or_else(|| Fault::malformed("Inference-Header-Content-Length is larger than the body"))?;
+        .ok_or_else(|| ApiError::malformed("Inference-Header-Content-Length is larger than the body"))?;
     Ok((json, Data(data)))
 }
 
@@ -59,19 +59,19 @@ pub(super) struct Data<'a>(&'a [u8]);
 
 impl<'a> Data<'a> {
     /// The next `size` bytes, which are those of the input `name`.
-    pub(super) fn take(&mut self, size: usize, name: &str) -> Result<&'a [u8], Fault> {
+    pub(super) fn take(&mut self, size: usize, name: &str) -> Result<&'a [u8], ApiError> {
         let (taken, rest) = self.0.split_at_checked(size).ok_or_else(|| {
-            Fault::malformed(format!("the body ends before the binary data of input '{name}' does"))
+            ApiError::malformed(format!("the body ends before the binary data of input '{name}' does"))
         })?;
         self.0 = rest;
         Ok(taken)
     }
 
     /// Everything was taken.
-    pub(super) fn end(self) -> Result<(), Fault> {
+    pub(super) fn end(self) -> Result<(), ApiError> {
         match self.0.len() {
             0 => Ok(()),
-            left => Err(Fault::malformed(format!("{left} bytes of the body belong to no input"))),
+            left => Err(ApiError::malformed(format!("{left} bytes of the body belong to no input"))),
         }
     }
 }
@@ -82,8 +82,8 @@ pub(super) fn tensor(
     data_type: DataType,
     shape: Vec<usize>,
     bytes: &[u8],
-    memory: &mut Share,
-) -> Result<Tensor, Fault> {
+    memory: &mut MemoryPermit,
+) -> Result<Tensor, ApiError> {
     // A shape beyond all numbers has more elements than there are bytes.
     let count = Tensor::elements(&shape).unwrap_or(usize::MAX);
     // What has no room in the bytes is refused below, before it takes any memory.
@@ -94,9 +94,9 @@ pub(super) fn tensor(
     let data = TensorData::from_bytes(data_type, count, bytes).map_err(|error| {
         let message = format!("the binary data of input '{name}' does not fit: {error}");
         match error {
-            NotElements::Size { .. } => Fault::invalid(message),
-            NotElements::NoMemory => Fault::no_memory(),
-            NotElements::Bool | NotElements::String { .. } => Fault::malformed(message),
+            NotElements::Size { .. } => ApiError::invalid(message),
+            NotElements::NoMemory => ApiError::no_memory(),
+            NotElements::Bool | NotElements::String { .. } => ApiError::malformed(message),
         }
     })?;
     Ok(Tensor::new(name, shape, data)?)
@@ -105,9 +105,9 @@ pub(super) fn tensor(
 /// The one input of a model whose inputs are `specs`, from a body that is nothing else.
 /// Its shape is what the model says; one dimension of any size follows from the length
 /// of the body. A string is the whole body, and no length comes before it.
-pub(super) fn raw(specs: &[TensorSpec], body: &[u8], memory: &mut Share) -> Result<Tensor, Fault> {
+pub(super) fn raw(specs: &[TensorSpec], body: &[u8], memory: &mut MemoryPermit) -> Result<Tensor, ApiError> {
     let [spec] = specs else {
-        return Err(Fault::invalid("a raw body is for models with exactly one input"));
+        return Err(ApiError::invalid("a raw body is for models with exactly one input"));
     };
     let shape = shape_of(spec, body.len()).ok_or_else(|| {
         let message = format!(
@@ -117,7 +117,7 @@ pub(super) fn raw(specs: &[TensorSpec], body: &[u8], memory: &mut Share) -> Resu
             spec.data_type,
             body.len()
         );
-        Fault::invalid(message)
+        ApiError::invalid(message)
     })?;
     match spec.data_type {
         DataType::Bytes => {
@@ -162,7 +162,7 @@ mod tests {
         for value in values {
             headers.append(HEADER_LENGTH, HeaderValue::from_str(value).unwrap());
         }
-        Form::of(&headers).map_err(|fault| fault.message)
+        Form::of(&headers).map_err(|error| error.message)
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         fn a_raw_body_never_panics(body: Vec<u8>, shape: Vec<i64>, kind in 0..DataType::ALL.len()) {
             let spec = TensorSpec { name: "x".into(), data_type: DataType::ALL[kind], shape, dimensions: Vec::new() };
             let pool = std::sync::Arc::new(tokio::sync::Semaphore::new(1 << 20));
-            if let Ok(tensor) = raw(&[spec], &body, &mut Share::of(&pool, 0).unwrap()) {
+            if let Ok(tensor) = raw(&[spec], &body, &mut MemoryPermit::of(&pool, 0).unwrap()) {
                 proptest::prop_assert_eq!(tensor.data_type(), DataType::ALL[kind]);
             }
         }

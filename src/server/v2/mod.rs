@@ -25,17 +25,17 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use self::request::Media;
-use super::app::App;
-use super::body::{self, Share};
-use super::buffer::Buffer;
-use super::coding::{self, Coding};
-use super::fault::Fault;
-use super::gate::{self, Caller};
-use super::ledger::{self, Account};
-use super::work;
 use crate::auth::{Action, ModelId, Permit, SignedRequest};
 use crate::process;
 use crate::runtime::{Allowance, TensorSpec};
+use crate::server::api_error::ApiError;
+use crate::server::app::App;
+use crate::server::http::authn::{self, Caller};
+use crate::server::http::body::{self, MemoryPermit};
+use crate::server::http::buffer::Buffer;
+use crate::server::http::content_encoding::{self, ContentCoding};
+use crate::server::http::request_audit::{self, AuditContext};
+use crate::server::offload;
 use crate::serving::{Bounds, Model};
 use crate::token::JwkSet;
 
@@ -50,16 +50,16 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v2/models/{model}/versions/{version}/ready", get(model_ready))
         .route("/v2/models/{model}/infer", post(infer))
         .route("/v2/models/{model}/versions/{version}/infer", post(infer))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(app), gate::authenticate));
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), authn::authenticate));
     Router::new()
         .route("/v2/health/live", get(live))
         .route("/v2/health/ready", get(ready))
         .route("/.well-known/jwks.json", get(jwks))
         // ------------------------------------------------------------ open above
         .merge(named)
-        .fallback(|| async { ledger::refuse(Fault::no_route()) })
-        .method_not_allowed_fallback(|| async { ledger::refuse(Fault::method()) })
-        .layer(middleware::from_fn_with_state(Arc::clone(app), ledger::record))
+        .fallback(|| async { request_audit::refuse(ApiError::no_route()) })
+        .method_not_allowed_fallback(|| async { request_audit::refuse(ApiError::method()) })
+        .layer(middleware::from_fn_with_state(Arc::clone(app), request_audit::record))
         .with_state(Arc::clone(app))
 }
 
@@ -86,7 +86,7 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 async fn jwks(State(app): State<Arc<App>>) -> Response {
     match app.trusted_snapshot() {
         Ok(snapshot) => json(StatusCode::OK, &JwkSet::new(&snapshot.keys, app.clock.unix())),
-        Err(fault) => ledger::refuse(fault),
+        Err(error) => request_audit::refuse(error),
     }
 }
 
@@ -98,7 +98,7 @@ struct ServerMetadata {
     extensions: [&'static str; 1],
 }
 
-async fn server_metadata(Extension(account): Extension<Arc<Account>>) -> Response {
+async fn server_metadata(Extension(account): Extension<Arc<AuditContext>>) -> Response {
     account.decides("server-metadata", None);
     let metadata = ServerMetadata {
         name: "sealserve",
@@ -133,7 +133,7 @@ impl<'a> From<&'a TensorSpec> for TensorMetadata<'a> {
 async fn model_metadata(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Extension(account): Extension<Arc<Account>>,
+    Extension(account): Extension<Arc<AuditContext>>,
     target: Result<Path<Target>, PathRejection>,
 ) -> Response {
     match permitted(&app, &caller, &account, "metadata", &[Action::Metadata], target) {
@@ -147,14 +147,14 @@ async fn model_metadata(
             };
             json(StatusCode::OK, &metadata)
         }
-        Err(fault) => ledger::refuse(fault),
+        Err(error) => request_audit::refuse(error),
     }
 }
 
 async fn model_ready(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Extension(account): Extension<Arc<Account>>,
+    Extension(account): Extension<Arc<AuditContext>>,
     target: Result<Path<Target>, PathRejection>,
 ) -> Response {
     // Whoever may run a model may know whether it runs.
@@ -164,7 +164,7 @@ async fn model_ready(
         Ok((_, model)) => {
             json(StatusCode::OK, &serde_json::json!({ "name": model.id().as_str(), "ready": true }))
         }
-        Err(fault) => ledger::refuse(fault),
+        Err(error) => request_audit::refuse(error),
     }
 }
 
@@ -172,19 +172,19 @@ async fn model_ready(
 fn permitted<'a>(
     app: &'a App,
     caller: &Caller,
-    account: &Account,
+    account: &AuditContext,
     asked: &'static str,
     actions: &[Action],
     target: Result<Path<Target>, PathRejection>,
-) -> Result<(Permit, &'a Arc<Model>), Fault> {
+) -> Result<(Permit, &'a Arc<Model>), ApiError> {
     account.decides(asked, None);
     // A path that is not UTF-8 names nothing.
-    let Ok(Path(target)) = target else { return Err(Fault::no_route()) };
+    let Ok(Path(target)) = target else { return Err(ApiError::no_route()) };
     account.decides(asked, Some(&target.model));
     let id = ModelId::new(&target.model);
-    let mut outcome = Err(Fault::no_route());
+    let mut outcome = Err(ApiError::no_route());
     for action in actions {
-        outcome = caller.principal.authorize(*action, &id).map_err(Fault::from);
+        outcome = caller.principal.authorize(*action, &id).map_err(ApiError::from);
         if outcome.is_ok() {
             break;
         }
@@ -198,7 +198,7 @@ fn permitted<'a>(
 async fn infer(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Extension(account): Extension<Arc<Account>>,
+    Extension(account): Extension<Arc<AuditContext>>,
     target: Result<Path<Target>, PathRejection>,
     headers: HeaderMap,
     body: Body,
@@ -209,9 +209,9 @@ async fn infer(
         Ok(((permit, model), media)) => {
             let asked = Asked { app: &app, caller: &caller, account: &account };
             let ran = run(&asked, permit, model, media, body).await;
-            ran.unwrap_or_else(ledger::refuse)
+            ran.unwrap_or_else(request_audit::refuse)
         }
-        Err(fault) => ledger::refuse(fault),
+        Err(error) => request_audit::refuse(error),
     }
 }
 
@@ -219,7 +219,7 @@ async fn infer(
 struct Asked<'a> {
     app: &'a App,
     caller: &'a Caller,
-    account: &'a Account,
+    account: &'a AuditContext,
 }
 
 async fn run(
@@ -228,19 +228,19 @@ async fn run(
     model: &Arc<Model>,
     media: Media,
     body: Body,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let Asked { app, caller, account } = *asked;
     let held = body::read(app, caller.signed(), body).await?;
     account.received(held.bytes.len());
     caller.still_holds(app)?;
-    let held = coding::decode(app, held, media.coding).await?;
+    let held = content_encoding::decode(app, held, media.coding).await?;
     caller.still_holds(app)?;
     let (size, patience) = (held.bytes.len(), app.limits.inference_timeout.0);
     let asked_of = Arc::clone(model);
     let read = move || request::read(media.form, held, asked_of.inputs());
-    let (request, inputs) = work::of_size(size, patience, read).await?;
+    let (request, inputs) = offload::of_size(size, patience, read).await?;
     caller.still_holds(app)?;
-    let memory = Mutex::new(Share::of(&app.answer_memory, 0)?);
+    let memory = Mutex::new(MemoryPermit::of(&app.answer_memory, 0)?);
     let pay = move |bytes| memory.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes).is_ok();
     let bounds = Bounds { time: patience, answer: Allowance::new(app.limits.answer, pay) };
     let outputs = model.infer(permit, inputs, request.outputs, bounds).await?;
@@ -257,18 +257,18 @@ async fn run(
         }
         answer
     };
-    let answer = work::of_size(size, patience, write).await?;
+    let answer = offload::of_size(size, patience, write).await?;
     let wanted = media.wanted.filter(|_| caller.signed().is_none_or(SignedRequest::takes_compressed));
-    let (body, coding) = coding::encode(&app.answer_memory, answer.body, wanted, patience).await?;
+    let (body, coding) = content_encoding::encode(&app.answer_memory, answer.body, wanted, patience).await?;
     let mut response = answered(body, answer.header_length, coding);
     let model = Arc::clone(model);
-    ledger::demand(&mut response, move |_| Ok(model.require_served()?));
+    request_audit::demand(&mut response, move |_| Ok(model.require_served()?));
     Ok(response)
 }
 
 /// The response to an inference, of which `header_length` bytes are JSON where more
 /// follows. That counts what it was before it was compressed.
-fn answered(body: Bytes, header_length: Option<usize>, coding: Option<Coding>) -> Response {
+fn answered(body: Bytes, header_length: Option<usize>, coding: Option<ContentCoding>) -> Response {
     let mut response = with_type(StatusCode::OK, body);
     let headers = response.headers_mut();
     if let Some(length) = header_length {

@@ -3,7 +3,7 @@
 use serde_json::error::Category;
 
 use super::path::{Path, Read};
-use crate::server::fault::Fault;
+use crate::server::api_error::ApiError;
 
 /// A JSON document, parts of which are read one by one.
 #[derive(Debug, Clone, Copy)]
@@ -11,12 +11,12 @@ pub(super) struct Document<'a>(pub(super) &'a [u8]);
 
 impl<'a> Document<'a> {
     /// Reads all of it.
-    pub(super) fn read<T: Read<'a>>(self) -> Result<T, Fault> {
+    pub(super) fn read<T: Read<'a>>(self) -> Result<T, ApiError> {
         self.read_part(self.0, Path::default())
     }
 
     /// Reads `part` of it, to which `path` leads.
-    pub(super) fn read_part<T: Read<'a>>(self, part: &'a [u8], mut path: Path) -> Result<T, Fault> {
+    pub(super) fn read_part<T: Read<'a>>(self, part: &'a [u8], mut path: Path) -> Result<T, ApiError> {
         let mut json = serde_json::Deserializer::from_slice(part);
         let value = T::read(&mut json, &mut path);
         let whole = value.and_then(|value| json.end().map(|()| value));
@@ -25,12 +25,12 @@ impl<'a> Document<'a> {
 
     /// What is wrong can quote a number of the caller's, who may hear that; the log, which
     /// holds no tensor, gets the place.
-    pub(super) fn unreadable(self, part: &[u8], path: &Path, error: &serde_json::Error) -> Fault {
+    pub(super) fn unreadable(self, part: &[u8], path: &Path, error: &serde_json::Error) -> ApiError {
         let (line, column) = self.place(part, error);
         let path = path.to_string();
         let subject = if path.is_empty() { "the body is no inference request" } else { &path };
         let message = format!("{subject}: {} (line {line}, column {column})", wording(error));
-        Fault::malformed(message).detail(format!("{subject} (line {line}, column {column})"))
+        ApiError::malformed(message).detail(format!("{subject} (line {line}, column {column})"))
     }
 
     /// The line and the column of `error`, which tells those in `part`.

@@ -12,9 +12,9 @@ use super::path::{Path, Step};
 use super::place::Document;
 use super::scalar::Size;
 use crate::runtime::{DataType, RunError, Tensor, TensorSpec};
-use crate::server::body::{Held, Share};
-use crate::server::coding::Coding;
-use crate::server::fault::Fault;
+use crate::server::api_error::ApiError;
+use crate::server::http::body::{Held, MemoryPermit};
+use crate::server::http::content_encoding::ContentCoding;
 use crate::serving::Tensors;
 
 /// Inputs or outputs of one request.
@@ -27,14 +27,14 @@ const MAX_DIMENSIONS: usize = 32;
 pub(super) struct Media {
     pub(super) form: Form,
     /// How the body is compressed.
-    pub(super) coding: Option<Coding>,
+    pub(super) coding: Option<ContentCoding>,
     /// How the answer may be compressed.
-    pub(super) wanted: Option<Coding>,
+    pub(super) wanted: Option<ContentCoding>,
 }
 
 impl Media {
     /// Refuses bodies in forms that are not read here, before they are read.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Fault> {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
         let form = Form::of(headers)?;
         // `tritonclient` sends no type; `curl --data` says it sends a form. Both mean what
         // the other headers say.
@@ -47,11 +47,11 @@ impl Media {
             }
         });
         if foreign {
-            return Err(Fault::unsupported(
+            return Err(ApiError::unsupported(
                 "Content-Type must be application/json, or with Inference-Header-Content-Length application/octet-stream",
             ));
         }
-        Ok(Self { form, coding: Coding::of_body(headers)?, wanted: Coding::wanted(headers) })
+        Ok(Self { form, coding: ContentCoding::of_body(headers)?, wanted: ContentCoding::wanted(headers) })
     }
 }
 
@@ -190,12 +190,12 @@ impl<'de> Object<'de> for Parameters {
 
 impl Parameters {
     /// Those in `text`, if there are any, to which `path` leads.
-    fn read(whole: Document<'_>, text: Option<Small<'_>>, path: &[Step]) -> Result<Self, Fault> {
+    fn read(whole: Document<'_>, text: Option<Small<'_>>, path: &[Step]) -> Result<Self, ApiError> {
         let Some(Small(text)) = text else { return Ok(Self::default()) };
         let path = Path::of(&[path, &[Step::Member("parameters")]].concat());
         let Members(parameters): Members<Self> = whole.read_part(text.get().as_bytes(), path)?;
         if parameters.classification.is_some() || parameters.shared_memory_region.is_some() {
-            return Err(Fault::malformed(
+            return Err(ApiError::malformed(
                 "the classification and shared memory extensions are not available",
             ));
         }
@@ -204,7 +204,7 @@ impl Parameters {
 }
 
 /// The string in `text`, to which `path` leads.
-fn string(whole: Document<'_>, text: Option<Small<'_>>, path: &[Step]) -> Result<String, Fault> {
+fn string(whole: Document<'_>, text: Option<Small<'_>>, path: &[Step]) -> Result<String, ApiError> {
     // What is missing was refused as it was read.
     let Some(Small(text)) = text else { return Ok(String::new()) };
     whole.read_part(text.get().as_bytes(), Path::of(path))
@@ -213,7 +213,7 @@ fn string(whole: Document<'_>, text: Option<Small<'_>>, path: &[Step]) -> Result
 /// Reads the request in `held` for a model that takes `specs`. The text and its tensors
 /// both have their shares while both are there. The tensors are copies, so the text goes;
 /// the larger of the two shares stays, with the tensors.
-pub(super) fn read(form: Form, held: Held, specs: &[TensorSpec]) -> Result<(Inference, Tensors), Fault> {
+pub(super) fn read(form: Form, held: Held, specs: &[TensorSpec]) -> Result<(Inference, Tensors), ApiError> {
     let Held { bytes, mut memory } = held;
     let text = memory.bytes();
     let (request, inputs) = parse(form, &bytes, specs, &mut memory)?;
@@ -227,8 +227,8 @@ fn parse(
     form: Form,
     body: &[u8],
     specs: &[TensorSpec],
-    memory: &mut Share,
-) -> Result<(Inference, Vec<Tensor>), Fault> {
+    memory: &mut MemoryPermit,
+) -> Result<(Inference, Vec<Tensor>), ApiError> {
     let length = match form {
         Form::Json => body.len(),
         Form::Mixed(length) => length,
@@ -270,8 +270,8 @@ fn tensor(
     input: Input<'_>,
     path: &[Step],
     rest: &mut Data<'_>,
-    memory: &mut Share,
-) -> Result<Tensor, Fault> {
+    memory: &mut MemoryPermit,
+) -> Result<Tensor, ApiError> {
     let member = |name| [path, &[Step::Member(name)]].concat();
     let name = string(whole, input.name, &member("name"))?;
     let kind = string(whole, input.datatype, &member("datatype"))?;
@@ -280,14 +280,14 @@ fn tensor(
     let shape: Vec<usize> = shape.into_iter().map(|Size(size)| size).collect();
     let shown: String = name.chars().take(64).collect();
     let data_type: DataType =
-        kind.parse().map_err(|_| Fault::malformed(format!("input '{shown}' has an unknown datatype")))?;
+        kind.parse().map_err(|_| ApiError::malformed(format!("input '{shown}' has an unknown datatype")))?;
     match (input.data, parameters.binary_data_size) {
         (Some(data), None) => {
             memory.grow(json::memory(data.get(), data_type, &shape))?;
             let (data, elements) = json::read(data.get(), data_type, &shape).map_err(|unread| {
                 let (element, error) = match unread {
                     Unread::Text { element, error } => (element, error),
-                    Unread::NoMemory => return Fault::no_memory(),
+                    Unread::NoMemory => return ApiError::no_memory(),
                 };
                 let mut path = Path::of(&member("data"));
                 if let Some(element) = element {
@@ -302,9 +302,9 @@ fn tensor(
         }
         (None, Some(Size(size))) => binary::tensor(&name, data_type, shape, rest.take(size, &shown)?, memory),
         (Some(_), Some(_)) => {
-            Err(Fault::malformed(format!("input '{shown}' has both data and binary_data_size")))
+            Err(ApiError::malformed(format!("input '{shown}' has both data and binary_data_size")))
         }
-        (None, None) => Err(Fault::malformed(format!("input '{shown}' has no data"))),
+        (None, None) => Err(ApiError::malformed(format!("input '{shown}' has no data"))),
     }
 }
 

@@ -6,8 +6,8 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::request::OutputForms;
 use crate::runtime::{DataType, Tensor, TensorData};
-use crate::server::buffer::Buffer;
-use crate::server::fault::Fault;
+use crate::server::api_error::ApiError;
+use crate::server::http::buffer::Buffer;
 use crate::serving::Model;
 
 #[derive(serde::Serialize)]
@@ -54,7 +54,7 @@ pub(super) fn write(
     outputs: &[Tensor],
     forms: &OutputForms,
     mut body: Buffer,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, ApiError> {
     let described = outputs.iter().enumerate().map(|(position, tensor)| {
         let size = || tensor.data().byte_len().ok_or_else(too_long);
         let binary_data_size = forms.is_binary(position).then(size).transpose()?;
@@ -70,7 +70,7 @@ pub(super) fn write(
         model_name: model.id().as_str(),
         model_version: model.version(),
         id,
-        outputs: described.collect::<Result<_, Fault>>()?,
+        outputs: described.collect::<Result<_, ApiError>>()?,
     };
     let sizes = document.outputs.iter().filter_map(|output| output.parameters.as_ref());
     let total = sizes.fold(0usize, |sum, parameters| sum.saturating_add(parameters.binary_data_size));
@@ -79,7 +79,7 @@ pub(super) fn write(
     if let Err(error) = serde_json::to_writer(&mut body, &document) {
         return Err(body.refusal().unwrap_or_else(|| {
             let message = format!("the answer has no JSON form: {error}");
-            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not_json", message)
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_json", message)
         }));
     }
     let mut header_length = None;
@@ -106,9 +106,9 @@ pub(super) fn size(outputs: &[Tensor]) -> usize {
     outputs.iter().map(text).fold(0, usize::saturating_add)
 }
 
-fn too_long() -> Fault {
+fn too_long() -> ApiError {
     let message = "the answer has no binary form: a string is longer than 4 GiB";
-    Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not_binary", message)
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_binary", message)
 }
 
 impl Serialize for Data<'_> {

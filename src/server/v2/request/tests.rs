@@ -8,12 +8,12 @@ use super::super::bounded::SMALL;
 use super::*;
 
 /// Parses where there is memory enough.
-fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<(Inference, Vec<Tensor>), Fault> {
-    let mut memory = Share::of(&Arc::new(Semaphore::new(1 << 20)), 0)?;
+fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<(Inference, Vec<Tensor>), ApiError> {
+    let mut memory = MemoryPermit::of(&Arc::new(Semaphore::new(1 << 20)), 0)?;
     super::parse(form, body, specs, &mut memory)
 }
 
-fn read(body: &str) -> Result<(Inference, Vec<Tensor>), Fault> {
+fn read(body: &str) -> Result<(Inference, Vec<Tensor>), ApiError> {
     parse(Form::Json, body.as_bytes(), &[])
 }
 
@@ -22,7 +22,7 @@ fn refused(body: &str) -> String {
 }
 
 /// `json`, then `data`.
-fn mixed(json: &str, data: &[u8]) -> Result<(Inference, Vec<Tensor>), Fault> {
+fn mixed(json: &str, data: &[u8]) -> Result<(Inference, Vec<Tensor>), ApiError> {
     parse(Form::Mixed(json.len()), &[json.as_bytes(), data].concat(), &[])
 }
 
@@ -149,7 +149,7 @@ fn tensors_are_paid_for_before_they_are_there() {
     ] {
         for left in [cost - 1, cost] {
             let pool = Arc::new(Semaphore::new(body.len() + left));
-            let memory = Share::of(&pool, body.len()).unwrap();
+            let memory = MemoryPermit::of(&pool, body.len()).unwrap();
             let held = Held { bytes: body.clone().into(), memory };
             match super::read(form, held, &specs) {
                 Ok((_, _inputs)) => {
@@ -157,7 +157,7 @@ fn tensors_are_paid_for_before_they_are_there() {
                     // The larger of the two goes with the inputs.
                     assert_eq!(pool.available_permits(), cost.min(body.len()));
                 }
-                Err(fault) => assert_eq!((left, fault.code), (cost - 1, "no_body_memory"), "{form:?}"),
+                Err(error) => assert_eq!((left, error.code), (cost - 1, "no_body_memory"), "{form:?}"),
             }
             assert_eq!(pool.available_permits(), body.len() + left);
         }

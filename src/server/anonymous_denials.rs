@@ -1,4 +1,4 @@
-//! Refusals of strangers, counted per address and written together, so that
+//! AnonymousDenials of strangers, counted per address and written together, so that
 //! nobody without a credential can fill the audit log.
 
 use std::collections::HashMap;
@@ -12,16 +12,16 @@ const ADDRESSES: usize = 1024;
 /// What stands for no address in particular.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Refusals since the last write.
+/// AnonymousDenials since the last write.
 #[derive(Default)]
-pub(super) struct Refusals(Mutex<HashMap<Kind, Counted>>);
+pub(super) struct AnonymousDenials(Mutex<HashMap<Kind, Counted>>);
 
 /// Where from, and why.
 type Kind = (IpAddr, &'static str);
 /// The first of its kind, and how many there were.
 type Counted = (Event, u64);
 
-impl Refusals {
+impl AnonymousDenials {
     /// Counts `event`, the refusal of a caller that is not known.
     pub(super) fn count(&self, mut event: Event) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);

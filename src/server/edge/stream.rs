@@ -21,7 +21,7 @@ const BARE_LENGTH: usize = 256;
 pub(super) type Refusal = Box<dyn Fn(StatusCode) -> Vec<u8> + Send + Sync>;
 
 /// The stream.
-pub(super) struct Edge<S> {
+pub(super) struct EdgeStream<S> {
     stream: S,
     activity: Arc<Activity>,
     protocol: Protocol,
@@ -34,7 +34,7 @@ enum Protocol {
     Http2 { blocks: HeaderBlocks, unfinished: Option<u64> },
 }
 
-impl<S> Edge<S> {
+impl<S> EdgeStream<S> {
     pub(super) fn http1(stream: S, activity: Arc<Activity>, refusal: Refusal) -> Self {
         Self { stream, activity, protocol: Protocol::Http1 { refusal }, pending: Vec::new() }
     }
@@ -77,7 +77,7 @@ fn bare_refusal(bytes: &[u8]) -> Option<StatusCode> {
     if is_bare { StatusCode::from_bytes(bytes.get(9..12)?).ok() } else { None }
 }
 
-impl<S: AsyncWrite + Unpin> Edge<S> {
+impl<S: AsyncWrite + Unpin> EdgeStream<S> {
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.pending.is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.pending))? {
@@ -89,7 +89,7 @@ impl<S: AsyncWrite + Unpin> Edge<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Edge<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for EdgeStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -111,7 +111,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Edge<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Edge<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for EdgeStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_pending(cx))?;
         if self.replaces(buf) {
@@ -158,8 +158,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Edge<S> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    use super::super::activity::Answering;
     use super::*;
+    use crate::server::edge::activity::Answering;
 
     #[test]
     fn only_refusals_without_a_body_and_a_request_id_are_hypers_own() {
@@ -184,7 +184,7 @@ mod tests {
         let (client, mut seen) = duplex(1 << 10);
         let activity = Activity::new();
         let refusal = Box::new(|status: StatusCode| format!("{} with a body", status.as_u16()).into_bytes());
-        let mut edge = Edge::http1(client, Arc::clone(&activity), refusal);
+        let mut edge = EdgeStream::http1(client, Arc::clone(&activity), refusal);
         let answering = Answering::new(&activity);
         edge.write_all(bare).await.unwrap();
         drop(answering);

@@ -6,7 +6,7 @@ use axum::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::uri::{Authority, PathAndQuery};
 
-use super::fault::Fault;
+use crate::server::api_error::ApiError;
 
 /// Header fields of one request.
 pub(super) const MAX_FIELDS: usize = 100;
@@ -14,12 +14,12 @@ pub(super) const MAX_FIELDS: usize = 100;
 const FIELD: usize = 32;
 
 /// Refuses a head that is larger than `limit` or that can be read in two ways.
-pub(super) fn check(head: &Parts, limit: usize) -> Result<(), Fault> {
+pub(super) fn check(head: &Parts, limit: usize) -> Result<(), ApiError> {
     let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
     let size = fields.sum::<usize>() + pseudo_fields(head);
     // Over HTTP/1.1 hyper counts the bytes as they are on the wire.
     if head.headers.len() > MAX_FIELDS || (head.version == Version::HTTP_2 && size > limit) {
-        return Err(Fault::headers_too_large());
+        return Err(ApiError::headers_too_large());
     }
     authority(head)?;
     transfer_encoding(head)
@@ -38,28 +38,28 @@ fn pseudo_fields(head: &Parts) -> usize {
 }
 
 /// RFC 9112, section 3.2, and RFC 9113, section 8.3.1.
-fn authority(head: &Parts) -> Result<(), Fault> {
+fn authority(head: &Parts) -> Result<(), ApiError> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     if second.is_some() {
-        return Err(Fault::malformed("Host is there twice"));
+        return Err(ApiError::malformed("Host is there twice"));
     }
     let host = host.map(HeaderValue::as_bytes);
     if host.is_some_and(|host| !is_host(host)) {
-        return Err(Fault::malformed("Host must be a host name or address, and perhaps a port"));
+        return Err(ApiError::malformed("Host must be a host name or address, and perhaps a port"));
     }
     let authority = head.uri.authority();
     if authority.is_some_and(|authority| !is_host(authority.as_str().as_bytes())) {
-        return Err(Fault::malformed("the authority must be a host name or address, and perhaps a port"));
+        return Err(ApiError::malformed("the authority must be a host name or address, and perhaps a port"));
     }
     match (head.version, host, authority) {
         (Version::HTTP_2, Some(host), Some(authority))
             if !host.eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
         {
-            Err(Fault::malformed("Host contradicts :authority"))
+            Err(ApiError::malformed("Host contradicts :authority"))
         }
-        (Version::HTTP_2, None, None) => Err(Fault::malformed(":authority is missing")),
-        (Version::HTTP_11, None, _) => Err(Fault::malformed("Host is missing")),
+        (Version::HTTP_2, None, None) => Err(ApiError::malformed(":authority is missing")),
+        (Version::HTTP_11, None, _) => Err(ApiError::malformed("Host is missing")),
         _ => Ok(()),
     }
 }
@@ -73,12 +73,12 @@ fn is_host(value: &[u8]) -> bool {
 }
 
 /// RFC 9112, section 6.1: a coding that is not understood is not passed over.
-fn transfer_encoding(head: &Parts) -> Result<(), Fault> {
+fn transfer_encoding(head: &Parts) -> Result<(), ApiError> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Fault::unsupported_transfer_encoding()),
+        _ => Err(ApiError::unsupported_transfer_encoding()),
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        check(&head, LIMIT).err().map(|fault| fault.status.as_u16())
+        check(&head, LIMIT).err().map(|error| error.status.as_u16())
     }
 
     #[test]

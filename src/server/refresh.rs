@@ -15,13 +15,13 @@ pub(super) const INTERVAL: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Asks for looks. However many ask, there is one look at a time.
-pub(super) struct Looks {
+pub(super) struct Refresh {
     wanted: SyncSender<()>,
     begun: AtomicU64,
     done: watch::Sender<u64>,
 }
 
-impl Looks {
+impl Refresh {
     /// The asking side, and what [`turn`](Self::turn) waits on.
     pub(super) fn new() -> (Self, Receiver<()>) {
         let (wanted, asked) = sync_channel(1);

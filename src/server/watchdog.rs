@@ -6,12 +6,12 @@ use super::ServerError;
 
 /// Threads that never end. Where one does, it panicked, and what it followed is not
 /// followed any more: a server that no revocation reaches must not go on.
-pub(super) struct Followers {
+pub(super) struct Watchdog {
     ends: mpsc::UnboundedReceiver<&'static str>,
     tell: mpsc::UnboundedSender<&'static str>,
 }
 
-impl Followers {
+impl Watchdog {
     pub(super) fn new() -> Self {
         let (tell, ends) = mpsc::unbounded_channel();
         Self { ends, tell }
@@ -56,16 +56,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_follower_that_ends_is_told_of() {
-        let mut followers = Followers::new();
+    async fn a_thread_that_ends_is_reported() {
+        let mut watchdog = Watchdog::new();
         let (hold, held) = std::sync::mpsc::channel::<()>();
-        followers.start("certificate", move || held.recv()).unwrap();
+        watchdog.start("certificate", move || held.recv()).unwrap();
         let (panic, told) = std::sync::mpsc::channel::<()>();
-        followers.start("keyring", move || told.recv().unwrap()).unwrap();
-        let early = tokio::time::timeout(Duration::from_millis(20), followers.ended()).await;
+        watchdog.start("keyring", move || told.recv().unwrap()).unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(20), watchdog.ended()).await;
         assert!(early.is_err(), "both go on");
         drop(panic);
-        let error = tokio::time::timeout(Duration::from_mins(1), followers.ended()).await.unwrap();
+        let error = tokio::time::timeout(Duration::from_mins(1), watchdog.ended()).await.unwrap();
         assert_eq!(
             error.to_string(),
             "the keyring is not followed any more: the thread that does has failed"

@@ -36,13 +36,13 @@ const LEAST: usize = 256 << 20;
 
 /// Takes the rest of bodies of refused requests, of so many at once.
 #[derive(Clone)]
-pub(super) struct Lingering {
+pub(in crate::server) struct Lingering {
     places: Arc<Semaphore>,
     bytes: usize,
 }
 
 /// The rest of one body.
-pub(super) struct Remainder {
+pub(in crate::server) struct Remainder {
     body: Incoming,
     /// Bytes that may still be read of it.
     left: usize,
@@ -51,14 +51,14 @@ pub(super) struct Remainder {
 
 impl Lingering {
     /// For at most so many `requests` at once, whose bodies were to have at most `body` bytes.
-    pub(super) fn new(requests: usize, body: usize) -> Self {
+    pub(in crate::server) fn new(requests: usize, body: usize) -> Self {
         let places = Arc::new(Semaphore::new(requests.clamp(1, Semaphore::MAX_PERMITS)));
         Self { places, bytes: body.saturating_mul(4).max(LEAST) }
     }
 
     /// Takes the rest of `body`; none where too many others linger. It is dropped then:
     /// HTTP/1.1 closes the connection, HTTP/2 resets the stream.
-    pub(super) fn take(&self, body: Incoming) -> Option<Remainder> {
+    pub(in crate::server) fn take(&self, body: Incoming) -> Option<Remainder> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Remainder { body, left: self.bytes, _place: place })
     }
@@ -66,7 +66,7 @@ impl Lingering {
 
 impl Remainder {
     /// Throws it away. Returns it if it does not end, or comes too slowly.
-    pub(super) async fn discard(mut self) -> Option<Self> {
+    pub(in crate::server) async fn discard(mut self) -> Option<Self> {
         match timeout(LONGEST, discard(&mut self.body, &mut self.left)).await {
             Ok(true) => None,
             Ok(false) | Err(_) => Some(self),
@@ -74,7 +74,7 @@ impl Remainder {
     }
 
     /// Throws it away while its answer goes out.
-    pub(super) fn discard_beside(mut self) {
+    pub(in crate::server) fn discard_beside(mut self) {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 let _ = timeout(PATIENCE, discard(&mut self.body, &mut self.left)).await;
@@ -107,7 +107,7 @@ async fn step(body: &mut (impl HttpBody<Data = Bytes> + Unpin), left: &mut usize
 }
 
 /// Says that nothing more will come, and waits until the client has heard it.
-pub(super) async fn close(mut stream: TcpStream) {
+pub(in crate::server) async fn close(mut stream: TcpStream) {
     let farewell = async {
         let mut buffer = [0; 4096];
         let mut seen = 0;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Progress of one connection, shared by all that serves it.
-pub(super) struct Activity {
+pub(in crate::server) struct Activity {
     start: Instant,
     /// Requests whose response has not begun.
     busy: AtomicUsize,
@@ -25,22 +25,22 @@ pub(super) struct Activity {
 
 /// How long a connection may go without progress.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(in crate::server) struct Patience {
     /// Without a request, or within a header block.
-    pub(super) idle: Duration,
+    pub(in crate::server) idle: Duration,
     /// While an answer is under way.
-    pub(super) answer: Duration,
+    pub(in crate::server) answer: Duration,
 }
 
 impl Patience {
     /// How often to look.
-    pub(super) fn interval(self) -> Duration {
+    pub(in crate::server) fn interval(self) -> Duration {
         (self.idle.min(self.answer) / 4).max(Duration::from_millis(20))
     }
 }
 
 impl Activity {
-    pub(super) fn new() -> Arc<Self> {
+    pub(in crate::server) fn new() -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
             busy: AtomicUsize::new(0),
@@ -53,43 +53,43 @@ impl Activity {
     }
 
     /// Something of a request or an answer moved.
-    pub(super) fn progress(&self) {
+    pub(in crate::server) fn progress(&self) {
         self.last.store(self.now(), Ordering::Relaxed);
     }
 
     /// Bytes were written. Over HTTP/1.1 they are those of the one answer under way.
-    pub(super) fn wrote(&self) {
+    pub(in crate::server) fn wrote(&self) {
         let now = self.now();
         self.last.store(now, Ordering::Relaxed);
         self.answers().values_mut().for_each(|last| *last = now);
     }
 
     /// A header block has begun and is not finished.
-    pub(super) fn header_block_began(&self) {
+    pub(in crate::server) fn header_block_began(&self) {
         self.header_block.store(self.now() + 1, Ordering::Relaxed);
     }
 
     /// No header block is unfinished.
-    pub(super) fn header_block_ended(&self) {
+    pub(in crate::server) fn header_block_ended(&self) {
         self.header_block.store(0, Ordering::Relaxed);
     }
 
     /// A request came with a valid credential.
-    pub(super) fn authenticated(&self) {
+    pub(in crate::server) fn authenticated(&self) {
         self.authenticated.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_authenticated(&self) -> bool {
+    pub(in crate::server) fn is_authenticated(&self) -> bool {
         self.authenticated.load(Ordering::Relaxed)
     }
 
     /// Whether any of a response is still to be written.
-    pub(super) fn is_answering(&self) -> bool {
+    pub(in crate::server) fn is_answering(&self) -> bool {
         !self.answers().is_empty()
     }
 
     /// Whether the connection is to be closed.
-    pub(super) fn is_over(&self, patience: Patience) -> bool {
+    pub(in crate::server) fn is_over(&self, patience: Patience) -> bool {
         let block = self.header_block.load(Ordering::Relaxed);
         if block > 0 && self.since(block - 1) >= patience.idle {
             return true;
@@ -116,10 +116,10 @@ impl Activity {
 }
 
 /// A request whose response has not begun.
-pub(super) struct Busy(Arc<Activity>);
+pub(in crate::server) struct Busy(Arc<Activity>);
 
 impl Busy {
-    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+    pub(in crate::server) fn new(activity: &Arc<Activity>) -> Self {
         activity.busy.fetch_add(1, Ordering::AcqRel);
         activity.progress();
         Self(Arc::clone(activity))
@@ -134,13 +134,13 @@ impl Drop for Busy {
 }
 
 /// A response under way.
-pub(super) struct Answering {
+pub(in crate::server) struct Answering {
     activity: Arc<Activity>,
     number: u64,
 }
 
 impl Answering {
-    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+    pub(in crate::server) fn new(activity: &Arc<Activity>) -> Self {
         let number = activity.next_answer.fetch_add(1, Ordering::Relaxed);
         let answering = Self { activity: Arc::clone(activity), number };
         answering.progress();
@@ -148,7 +148,7 @@ impl Answering {
     }
 
     /// A piece of it has gone.
-    pub(super) fn progress(&self) {
+    pub(in crate::server) fn progress(&self) {
         let now = self.activity.now();
         self.activity.last.store(now, Ordering::Relaxed);
         self.activity.answers().insert(self.number, now);

@@ -15,12 +15,12 @@ use axum::response::Response;
 use data_encoding::HEXLOWER;
 use tokio::sync::oneshot;
 
-use super::app::App;
-use super::fault::Fault;
 use super::signature;
 use crate::audit::{Event, Mode, Verdict};
 use crate::auth::{Principal, SignedRequest};
 use crate::crypto::random;
+use crate::server::api_error::ApiError;
+use crate::server::app::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// nginx's number for a client that did not wait; it is on no wire.
@@ -28,11 +28,11 @@ const CLIENT_GONE: u16 = 499;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(in crate::server) struct Peer(pub(in crate::server) SocketAddr);
 
 /// What is known of a request so far.
 #[derive(Default)]
-pub(super) struct Account(Mutex<Entry>);
+pub(in crate::server) struct AuditContext(Mutex<Entry>);
 
 #[derive(Default)]
 struct Entry {
@@ -44,26 +44,26 @@ struct Entry {
     request_bytes: u64,
 }
 
-impl Account {
+impl AuditContext {
     /// The caller is `principal`.
-    pub(super) fn named(&self, principal: &Principal) {
+    pub(in crate::server) fn named(&self, principal: &Principal) {
         self.change(|entry| entry.principal = Some(principal.clone()));
     }
 
     /// The request is signed, and so will the response be.
-    pub(super) fn signed(&self, request: &Arc<SignedRequest>) {
+    pub(in crate::server) fn signed(&self, request: &Arc<SignedRequest>) {
         self.change(|entry| entry.signed = Some(Arc::clone(request)));
     }
 
     /// The caller wants to do `action`, perhaps on `model`.
-    pub(super) fn decides(&self, action: &'static str, model: Option<&str>) {
+    pub(in crate::server) fn decides(&self, action: &'static str, model: Option<&str>) {
         // The path is the caller's text; the log keeps a bounded piece of it.
         let model = model.map(|model| model.chars().take(128).collect());
         self.change(|entry| (entry.action, entry.model) = (action, model));
     }
 
     /// The body has `bytes`.
-    pub(super) fn received(&self, bytes: usize) {
+    pub(in crate::server) fn received(&self, bytes: usize) {
         self.change(|entry| entry.request_bytes = bytes as u64);
     }
 
@@ -79,14 +79,14 @@ impl Account {
 
 /// What must still hold when a response goes out: to write, compress and sign it takes time.
 #[derive(Clone)]
-pub(super) struct Condition(Arc<Holds>);
+pub(in crate::server) struct Condition(Arc<Holds>);
 
-type Holds = dyn Fn(&App) -> Result<(), Fault> + Send + Sync;
+type Holds = dyn Fn(&App) -> Result<(), ApiError> + Send + Sync;
 
 /// Has `response` go out only if this `holds`, besides what had to hold before.
-pub(super) fn demand(
+pub(in crate::server) fn demand(
     response: &mut Response,
-    holds: impl Fn(&App) -> Result<(), Fault> + Send + Sync + 'static,
+    holds: impl Fn(&App) -> Result<(), ApiError> + Send + Sync + 'static,
 ) {
     let condition = match response.extensions_mut().remove::<Condition>() {
         None => Condition(Arc::new(holds)),
@@ -95,26 +95,26 @@ pub(super) fn demand(
     response.extensions_mut().insert(condition);
 }
 
-/// The response that says `fault`; [`record`] completes it.
-pub(super) fn refuse(fault: Fault) -> Response {
+/// The response that says `error`; [`record`] completes it.
+pub(in crate::server) fn refuse(error: ApiError) -> Response {
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = fault.status;
-    response.extensions_mut().insert(fault);
+    *response.status_mut() = error.status;
+    response.extensions_mut().insert(error);
     response
 }
 
 /// The whole response, as bytes of HTTP/1.1, to a request from `peer` that could not be
 /// parsed: hyper has a status for it and no more.
-pub(super) fn refuse_early(app: &Arc<App>, peer: SocketAddr, status: StatusCode) -> Vec<u8> {
-    refuse_unheard(app, peer, Fault::unparsed(status))
+pub(in crate::server) fn refuse_early(app: &Arc<App>, peer: SocketAddr, status: StatusCode) -> Vec<u8> {
+    refuse_unheard(app, peer, ApiError::unparsed(status))
 }
 
-/// The whole response, as bytes of HTTP/1.1, that says `fault`; the connection closes.
-pub(super) fn refuse_unheard(app: &Arc<App>, peer: SocketAddr, fault: Fault) -> Vec<u8> {
+/// The whole response, as bytes of HTTP/1.1, that says `error`; the connection closes.
+pub(in crate::server) fn refuse_unheard(app: &Arc<App>, peer: SocketAddr, error: ApiError) -> Vec<u8> {
     app.requests.fetch_add(1, Ordering::Relaxed);
-    let open = Open::new(app, peer.ip());
-    let mut response = fault.document(&open.request_id);
-    finish(&mut response, &open.request_id, app.hsts);
+    let pending = PendingRecord::new(app, peer.ip());
+    let mut response = error.document(&pending.request_id);
+    finish(&mut response, &pending.request_id, app.hsts);
     let (mut parts, body) = response.into_parts();
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -127,50 +127,58 @@ pub(super) fn refuse_unheard(app: &Arc<App>, peer: SocketAddr, fault: Fault) -> 
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(&body);
-    open.count(fault);
+    pending.count(error);
     bytes
 }
 
 /// The layer.
-pub(super) async fn record(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(in crate::server) async fn record(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     app.requests.fetch_add(1, Ordering::Relaxed);
     // Every connection carries its peer.
     let source = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    let open = Open::new(&app, source);
-    request.extensions_mut().insert(Arc::clone(&open.account));
+    let pending = PendingRecord::new(&app, source);
+    request.extensions_mut().insert(Arc::clone(&pending.account));
 
     let head_only = request.method() == Method::HEAD;
 
     // What was refused before it came here has nothing to run.
-    let mut response = match request.extensions_mut().remove::<Fault>() {
-        Some(fault) => refuse(fault),
+    let mut response = match request.extensions_mut().remove::<ApiError>() {
+        Some(error) => refuse(error),
         None => next.run(request).await,
     };
-    let app = Arc::clone(&open.app);
-    let last =
-        Last { app: &app, request_id: open.request_id.clone(), signed: open.account.signature(), head_only };
-    let mut fault = response.extensions_mut().remove::<Fault>();
+    let app = Arc::clone(&pending.app);
+    let last = ResponseFinisher {
+        app: &app,
+        request_id: pending.request_id.clone(),
+        signed: pending.account.signature(),
+        head_only,
+    };
+    let mut error = response.extensions_mut().remove::<ApiError>();
     let condition = response.extensions_mut().remove::<Condition>();
-    let mut response = if let Some(fault) = &fault {
-        last.refusal(fault).await
+    let mut response = if let Some(error) = &error {
+        last.refusal(error).await
     } else {
         let complete = last.complete(response).await;
         let holds = || condition.map_or(Ok(()), |Condition(holds)| holds(&app));
         match complete.and_then(|response| holds().map(|()| response)) {
             Ok(response) => response,
-            Err(late) => last.refusal(fault.insert(late)).await,
+            Err(late) => last.refusal(error.insert(late)).await,
         }
     };
     // What is written down is what goes out.
     let bytes = response.body().size_hint().exact().unwrap_or(0);
-    if let Err(unrecorded) = open.close(fault, response.status(), bytes).await {
+    if let Err(unrecorded) = pending.close(error, response.status(), bytes).await {
         response = last.refusal(&unrecorded).await;
     }
     response
 }
 
 /// What is done to every response last.
-struct Last<'a> {
+struct ResponseFinisher<'a> {
     app: &'a App,
     request_id: String,
     signed: Option<Arc<SignedRequest>>,
@@ -178,9 +186,9 @@ struct Last<'a> {
     head_only: bool,
 }
 
-impl Last<'_> {
+impl ResponseFinisher<'_> {
     /// Adds the fields that every response has, and the signature that is due.
-    async fn complete(&self, mut response: Response) -> Result<Response, Fault> {
+    async fn complete(&self, mut response: Response) -> Result<Response, ApiError> {
         finish(&mut response, &self.request_id, self.app.hsts);
         match &self.signed {
             Some(request) => {
@@ -191,19 +199,19 @@ impl Last<'_> {
         }
     }
 
-    /// The response that says `fault`; if it cannot be signed it is one all the same.
-    async fn refusal(&self, fault: &Fault) -> Response {
-        if let Ok(response) = self.complete(fault.response(&self.request_id)).await {
+    /// The response that says `error`; if it cannot be signed it is one all the same.
+    async fn refusal(&self, error: &ApiError) -> Response {
+        if let Ok(response) = self.complete(error.response(&self.request_id)).await {
             return response;
         }
-        let mut response = fault.response(&self.request_id);
+        let mut response = error.response(&self.request_id);
         finish(&mut response, &self.request_id, self.app.hsts);
         response
     }
 }
 
 /// 16 bytes in hex, never the same twice: random for this process, then counted.
-pub(super) fn request_id() -> String {
+pub(in crate::server) fn request_id() -> String {
     static PROCESS: LazyLock<u128> = LazyLock::new(|| u128::from_be_bytes(random::bytes()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let id = PROCESS.wrapping_add(u128::from(COUNT.fetch_add(1, Ordering::Relaxed)));
@@ -212,16 +220,16 @@ pub(super) fn request_id() -> String {
 
 /// A request that is not written down yet. Dropped before it was closed, its
 /// client has gone, and that is written down.
-struct Open {
+struct PendingRecord {
     app: Arc<App>,
-    account: Arc<Account>,
+    account: Arc<AuditContext>,
     request_id: String,
     source: IpAddr,
     started: Instant,
     closed: bool,
 }
 
-impl Open {
+impl PendingRecord {
     fn new(app: &Arc<App>, source: IpAddr) -> Self {
         Self {
             app: Arc::clone(app),
@@ -234,26 +242,31 @@ impl Open {
     }
 
     /// Counts the refusal of a stranger whose request was never read.
-    fn count(mut self, fault: Fault) {
+    fn count(mut self, error: ApiError) {
         self.closed = true;
         if let Some(mut event) = self.event(true) {
-            event.status = fault.status.as_u16();
-            refused(&mut event, fault);
-            self.app.refusals.count(event);
+            event.status = error.status.as_u16();
+            refused(&mut event, error);
+            self.app.denials.count(event);
         }
     }
 
-    async fn close(mut self, fault: Option<Fault>, status: StatusCode, bytes: u64) -> Result<(), Fault> {
+    async fn close(
+        mut self,
+        error: Option<ApiError>,
+        status: StatusCode,
+        bytes: u64,
+    ) -> Result<(), ApiError> {
         self.closed = true;
-        let Some(mut event) = self.event(fault.is_some()) else { return Ok(()) };
+        let Some(mut event) = self.event(error.is_some()) else { return Ok(()) };
         event.status = status.as_u16();
         event.response_bytes = bytes;
-        let stranger = event.principal.is_none() && fault.is_some();
-        if let Some(fault) = fault {
-            refused(&mut event, fault);
+        let stranger = event.principal.is_none() && error.is_some();
+        if let Some(error) = error {
+            refused(&mut event, error);
         }
         if stranger {
-            self.app.refusals.count(event);
+            self.app.denials.count(event);
         } else if self.app.audit.mode() == Mode::BestEffort {
             self.app.audit.record(event);
         } else {
@@ -262,7 +275,7 @@ impl Open {
                 let _ = done.send(ok);
             });
             if !written.await.unwrap_or(false) {
-                return Err(Fault::unrecorded());
+                return Err(ApiError::unrecorded());
             }
         }
         Ok(())
@@ -299,14 +312,14 @@ impl Open {
 }
 
 /// Writes down that, and why, a request was refused.
-fn refused(event: &mut Event, fault: Fault) {
-    let failed = fault.status.is_server_error() || fault.status == StatusCode::TOO_MANY_REQUESTS;
+fn refused(event: &mut Event, error: ApiError) {
+    let failed = error.status.is_server_error() || error.status == StatusCode::TOO_MANY_REQUESTS;
     event.verdict = if failed { Verdict::Failed } else { Verdict::Denied };
-    event.reason = Some(fault.reason.unwrap_or(fault.code));
-    event.detail = Some(fault.detail.unwrap_or(fault.message));
+    event.reason = Some(error.reason.unwrap_or(error.code));
+    event.detail = Some(error.detail.unwrap_or(error.message));
 }
 
-impl Drop for Open {
+impl Drop for PendingRecord {
     fn drop(&mut self) {
         if self.closed {
             return;

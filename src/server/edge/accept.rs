@@ -13,15 +13,16 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
-use super::app::App;
-use super::fault::Fault;
-use super::refusals::network;
+use super::connection;
 use super::socket::Socket;
-use super::{connection, ledger};
+use crate::server::anonymous_denials::network;
+use crate::server::api_error::ApiError;
+use crate::server::app::App;
+use crate::server::http::request_audit;
 
 /// Accepts connections until `shutdown` says so, then waits for those that are
 /// open, at most as long as the configuration allows.
-pub(super) async fn serve(
+pub(in crate::server) async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     router: Router,
@@ -75,7 +76,7 @@ async fn handshake(
         return None;
     }
     if speaks_plain_http(socket.stream()?).await {
-        let answer = ledger::refuse_unheard(app, peer, Fault::https_required());
+        let answer = request_audit::refuse_unheard(app, peer, ApiError::https_required());
         let _ = socket.write_all(&answer).await;
         return None;
     }

@@ -12,17 +12,17 @@ use bytes::Bytes;
 use flate2::{Compression, write};
 use tokio::sync::Semaphore;
 
-pub(super) use self::inflate::decode;
-use super::buffer::Buffer;
-use super::fault::Fault;
-use super::work;
+pub(in crate::server) use self::inflate::decode;
+use crate::server::api_error::ApiError;
+use crate::server::http::buffer::Buffer;
+use crate::server::offload;
 
 /// An answer below this is sent as it is: it fits into one packet either way.
 const LEAST: usize = 1024;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(in crate::server) enum ContentCoding {
     /// RFC 1952, one member.
     Gzip,
     /// RFC 1950: deflate in the zlib format. The bare form that some mean by this
@@ -30,9 +30,9 @@ pub(super) enum Coding {
     Deflate,
 }
 
-impl Coding {
+impl ContentCoding {
     /// Its name in headers.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::server) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
             Self::Deflate => "deflate",
@@ -49,7 +49,7 @@ impl Coding {
     }
 
     /// The coding of a request's body, if it has one; more than one is not undone.
-    pub(super) fn of_body(headers: &HeaderMap) -> Result<Option<Self>, Fault> {
+    pub(in crate::server) fn of_body(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
         let mut codings = headers.get_all(CONTENT_ENCODING).iter();
         let (first, second) = (codings.next(), codings.next());
         let Some(first) = first else { return Ok(None) };
@@ -58,13 +58,13 @@ impl Coding {
             return Ok(None);
         }
         let coding = Self::named(name).filter(|_| second.is_none());
-        coding.map(Some).ok_or_else(Fault::unsupported_coding)
+        coding.map(Some).ok_or_else(ApiError::unsupported_coding)
     }
 
     /// The coding that a client wants for the answer, if it wants one. Where it likes
     /// both alike it gets gzip; a client that says that it likes `identity` no less
     /// gets that.
-    pub(super) fn wanted(headers: &HeaderMap) -> Option<Self> {
+    pub(in crate::server) fn wanted(headers: &HeaderMap) -> Option<Self> {
         let mut listed = Vec::new();
         for value in headers.get_all(ACCEPT_ENCODING) {
             for element in value.to_str().unwrap_or_default().split(',') {
@@ -114,12 +114,12 @@ fn quality(text: &str) -> f32 {
 
 /// Compresses an answer as its client wants it; what would not become smaller stays as
 /// it is, and waits `patience` for its turn. Says what was done.
-pub(super) async fn encode(
+pub(in crate::server) async fn encode(
     memory: &Arc<Semaphore>,
     body: Bytes,
-    wanted: Option<Coding>,
+    wanted: Option<ContentCoding>,
     patience: Duration,
-) -> Result<(Bytes, Option<Coding>), Fault> {
+) -> Result<(Bytes, Option<ContentCoding>), ApiError> {
     let Some(coding) = wanted.filter(|_| body.len() >= LEAST) else { return Ok((body, None)) };
     let size = body.len();
     // What would not become smaller, or has no memory for it, is not finished.
@@ -128,7 +128,7 @@ pub(super) async fn encode(
         Ok(smaller) if smaller.len() < body.len() => Ok((smaller, Some(coding))),
         _ => Ok((body, None)),
     };
-    work::of_size(size, patience, compress).await
+    offload::of_size(size, patience, compress).await
 }
 
 #[cfg(test)]
@@ -153,15 +153,15 @@ mod tests {
 
     #[test]
     fn one_coding_is_read_from_the_headers_and_no_other() {
-        let of = |values: &[&str]| Coding::of_body(&headers(CONTENT_ENCODING, values));
+        let of = |values: &[&str]| ContentCoding::of_body(&headers(CONTENT_ENCODING, values));
         for (values, coding) in [
             (&[][..], None),
             (&["identity"], None),
             (&["Identity"], None),
-            (&["gzip"], Some(Coding::Gzip)),
-            (&["GZIP"], Some(Coding::Gzip)),
-            (&["x-gzip"], Some(Coding::Gzip)),
-            (&["deflate"], Some(Coding::Deflate)),
+            (&["gzip"], Some(ContentCoding::Gzip)),
+            (&["GZIP"], Some(ContentCoding::Gzip)),
+            (&["x-gzip"], Some(ContentCoding::Gzip)),
+            (&["deflate"], Some(ContentCoding::Deflate)),
         ] {
             assert_eq!(of(values).unwrap(), coding, "{values:?}");
         }
@@ -177,15 +177,15 @@ mod tests {
             &["identity", "identity"],
             &["gzip;q=1"],
         ] {
-            let fault = of(values).unwrap_err();
-            assert_eq!(fault.status.as_u16(), 415, "{values:?}");
-            assert_eq!(fault.response("").headers()[ACCEPT_ENCODING], "gzip, deflate");
+            let error = of(values).unwrap_err();
+            assert_eq!(error.status.as_u16(), 415, "{values:?}");
+            assert_eq!(error.response("").headers()[ACCEPT_ENCODING], "gzip, deflate");
         }
     }
 
     #[test]
     fn a_client_gets_the_coding_that_it_likes_best() {
-        let (gzip, deflate) = (Some(Coding::Gzip), Some(Coding::Deflate));
+        let (gzip, deflate) = (Some(ContentCoding::Gzip), Some(ContentCoding::Deflate));
         for (values, coding) in [
             (&[][..], None),
             (&[""], None),
@@ -214,15 +214,15 @@ mod tests {
             (&["gzip;q="], None),
             (&[",,;;=,gzip;level=9;q=1,"], gzip),
         ] {
-            assert_eq!(Coding::wanted(&headers(ACCEPT_ENCODING, values)), coding, "{values:?}");
+            assert_eq!(ContentCoding::wanted(&headers(ACCEPT_ENCODING, values)), coding, "{values:?}");
         }
     }
 
-    fn plain(coding: Coding, body: &[u8]) -> Vec<u8> {
+    fn plain(coding: ContentCoding, body: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
         match coding {
-            Coding::Gzip => GzDecoder::new(body).read_to_end(&mut plain).unwrap(),
-            Coding::Deflate => ZlibDecoder::new(body).read_to_end(&mut plain).unwrap(),
+            ContentCoding::Gzip => GzDecoder::new(body).read_to_end(&mut plain).unwrap(),
+            ContentCoding::Deflate => ZlibDecoder::new(body).read_to_end(&mut plain).unwrap(),
         };
         plain
     }
@@ -230,7 +230,7 @@ mod tests {
     #[tokio::test]
     async fn small_answers_and_those_that_do_not_shrink_stay_as_they_are() {
         let memory = Arc::new(Semaphore::new(1 << 30));
-        for coding in [Coding::Gzip, Coding::Deflate] {
+        for coding in [ContentCoding::Gzip, ContentCoding::Deflate] {
             for (length, compressed) in [(LEAST - 1, false), (LEAST, true), (1 << 20, true)] {
                 let body = Bytes::from(vec![7; length]);
                 let (encoded, done) = encode(&memory, body.clone(), Some(coding), PATIENCE).await.unwrap();
@@ -254,7 +254,7 @@ mod tests {
                 let mut map = HeaderMap::new();
                 map.insert(ACCEPT_ENCODING, value.clone());
                 map.insert(CONTENT_ENCODING, value);
-                let _ = (Coding::wanted(&map), Coding::of_body(&map));
+                let _ = (ContentCoding::wanted(&map), ContentCoding::of_body(&map));
             }
         }
     }

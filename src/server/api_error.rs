@@ -15,7 +15,7 @@ use crate::serving::ServingError;
 
 /// A refused or failed request.
 #[derive(Debug, Clone)]
-pub(super) struct Fault {
+pub(super) struct ApiError {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: String,
@@ -39,7 +39,7 @@ struct Body<'a> {
     request_id: &'a str,
 }
 
-impl Fault {
+impl ApiError {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = bounded(message.into());
         Self { status, code, message, detail: None, reason: None, headers: Vec::new() }
@@ -207,7 +207,7 @@ fn bounded(mut text: String) -> String {
 }
 
 /// RFC 6750, section 3: the status and the challenge say what to mend.
-impl From<AuthError> for Fault {
+impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let detail = error.to_string();
         match error {
@@ -291,7 +291,7 @@ impl From<AuthError> for Fault {
     }
 }
 
-impl From<ServingError> for Fault {
+impl From<ServingError> for ApiError {
     fn from(error: ServingError) -> Self {
         use ServingError as E;
         let message = error.to_string();
@@ -307,7 +307,7 @@ impl From<ServingError> for Fault {
     }
 }
 
-impl From<RunError> for Fault {
+impl From<RunError> for ApiError {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
         match error {

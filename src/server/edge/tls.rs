@@ -10,21 +10,21 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
 
-use super::ServerError;
 use crate::config::{TlsTable, TlsVersion};
+use crate::server::ServerError;
 use crate::{fs, pki};
 
 const LIMIT: u64 = 1 << 20;
 
 /// What the server shows, and the names that it has by it.
-pub(super) struct Identity {
-    pub(super) config: Arc<ServerConfig>,
+pub(in crate::server) struct Identity {
+    pub(in crate::server) config: Arc<ServerConfig>,
     leaf: CertificateDer<'static>,
 }
 
 impl Identity {
     /// Whether the certificate is one for `host`: a name, or an address without brackets.
-    pub(super) fn answers_to(&self, host: &str) -> bool {
+    pub(in crate::server) fn answers_to(&self, host: &str) -> bool {
         ParsedCertificate::try_from(&self.leaf).is_ok_and(|leaf| {
             ServerName::try_from(host).is_ok_and(|name| verify_server_name(&leaf, &name).is_ok())
         })
@@ -32,7 +32,7 @@ impl Identity {
 }
 
 /// The identity by the certificate and key that `table` names.
-pub(super) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
+pub(in crate::server) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
     let versions = match table.min_version {
         TlsVersion::Tls13 => &[&TLS13][..],
         TlsVersion::Tls12 => &[&TLS13, &TLS12],

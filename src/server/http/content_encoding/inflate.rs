@@ -3,21 +3,25 @@
 use bytes::Buf;
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::Coding;
+use super::ContentCoding;
+use crate::server::api_error::ApiError;
 use crate::server::app::App;
-use crate::server::body::{Held, Share};
-use crate::server::fault::Fault;
-use crate::server::work::{PIECE, elsewhere};
+use crate::server::http::body::{Held, MemoryPermit};
+use crate::server::offload::{self, PIECE};
 
 /// Undoes `coding`. What comes out takes its own share of the memory for bodies, and
 /// the text that it came from gives its share back.
-pub(in crate::server) async fn decode(app: &App, held: Held, coding: Option<Coding>) -> Result<Held, Fault> {
+pub(in crate::server) async fn decode(
+    app: &App,
+    held: Held,
+    coding: Option<ContentCoding>,
+) -> Result<Held, ApiError> {
     let Some(coding) = coding else { return Ok(held) };
-    let mut inflation = Inflation::of(held, coding, Share::of(&app.body_memory, 0)?, app.limits.body);
+    let mut inflation = Inflation::of(held, coding, MemoryPermit::of(&app.body_memory, 0)?, app.limits.body);
     if inflation.step()? {
         return Ok(inflation.end());
     }
-    elsewhere(app.limits.inference_timeout.0, move || {
+    offload::run(app.limits.inference_timeout.0, move || {
         while !inflation.step()? {}
         Ok(inflation.end())
     })
@@ -30,15 +34,15 @@ struct Inflation {
     input: Held,
     output: Vec<u8>,
     /// The share of `output`.
-    memory: Share,
+    memory: MemoryPermit,
     limit: usize,
 }
 
 impl Inflation {
-    fn of(input: Held, coding: Coding, memory: Share, limit: usize) -> Self {
+    fn of(input: Held, coding: ContentCoding, memory: MemoryPermit, limit: usize) -> Self {
         let inflater = match coding {
-            Coding::Gzip => Decompress::new_gzip(15),
-            Coding::Deflate => Decompress::new(true),
+            ContentCoding::Gzip => Decompress::new_gzip(15),
+            ContentCoding::Deflate => Decompress::new(true),
         };
         Self { inflater, input, output: Vec::new(), memory, limit }
     }
@@ -48,7 +52,7 @@ impl Inflation {
     }
 
     /// Decompresses a piece; whether it was the last.
-    fn step(&mut self) -> Result<bool, Fault> {
+    fn step(&mut self) -> Result<bool, ApiError> {
         if self.output.len() == self.output.capacity() {
             self.grow()?;
         }
@@ -57,27 +61,27 @@ impl Inflation {
         let status = self
             .inflater
             .decompress_vec(piece, &mut self.output, FlushDecompress::None)
-            .map_err(|_| Fault::malformed("the body cannot be decompressed"))?;
+            .map_err(|_| ApiError::malformed("the body cannot be decompressed"))?;
         let read = usize::try_from(self.inflater.total_in() - read).unwrap_or(usize::MAX);
         self.input.bytes.advance(read.min(self.input.bytes.len()));
         if self.output.len() > self.limit {
-            return Err(Fault::body_too_large(self.limit));
+            return Err(ApiError::body_too_large(self.limit));
         }
         match status {
             Status::StreamEnd if self.input.bytes.is_empty() => Ok(true),
-            Status::StreamEnd => Err(Fault::malformed("something follows the compressed body")),
+            Status::StreamEnd => Err(ApiError::malformed("something follows the compressed body")),
             Status::Ok | Status::BufError if read == 0 && self.output.len() == written => {
-                Err(Fault::malformed("the compressed body ends early"))
+                Err(ApiError::malformed("the compressed body ends early"))
             }
             Status::Ok | Status::BufError => Ok(false),
         }
     }
 
     /// Makes room, up to the limit and one byte more, which shows that a body is too large.
-    fn grow(&mut self) -> Result<(), Fault> {
+    fn grow(&mut self) -> Result<(), ApiError> {
         let capacity = (self.output.capacity() * 2).max(PIECE).min(self.limit.saturating_add(1));
         self.memory.grow(capacity.min(self.limit).saturating_sub(self.memory.bytes()))?;
-        self.output.try_reserve_exact(capacity - self.output.len()).map_err(|_| Fault::no_memory())
+        self.output.try_reserve_exact(capacity - self.output.len()).map_err(|_| ApiError::no_memory())
     }
 }
 
@@ -93,21 +97,21 @@ mod tests {
 
     use super::*;
 
-    const BOTH: [Coding; 2] = [Coding::Gzip, Coding::Deflate];
+    const BOTH: [ContentCoding; 2] = [ContentCoding::Gzip, ContentCoding::Deflate];
     const LIMIT: usize = 1 << 20;
     const POOL: usize = 4 << 20;
 
     /// Decompresses `body`; what is left in the pool must be what it was without the result.
-    fn inflate(coding: Coding, body: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn inflate(coding: ContentCoding, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         inflate_within(POOL, coding, body)
     }
 
-    fn inflate_within(pool: usize, coding: Coding, body: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn inflate_within(pool: usize, coding: ContentCoding, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let semaphore = Arc::new(Semaphore::new(pool));
-        let memory = Share::of(&semaphore, body.len()).unwrap();
+        let memory = MemoryPermit::of(&semaphore, body.len()).unwrap();
         let held = Held { bytes: Bytes::copy_from_slice(body), memory };
         let work = || {
-            let mut inflation = Inflation::of(held, coding, Share::of(&semaphore, 0)?, LIMIT);
+            let mut inflation = Inflation::of(held, coding, MemoryPermit::of(&semaphore, 0)?, LIMIT);
             while !inflation.step()? {
                 assert!(inflation.output.len() <= LIMIT);
                 assert!(inflation.memory.bytes() >= inflation.output.capacity().min(LIMIT));
@@ -148,8 +152,8 @@ mod tests {
         for coding in BOTH {
             for length in [LIMIT + 1, LIMIT * 8] {
                 let bomb = coding.packed(&vec![0; length]);
-                let fault = inflate(coding, &bomb).unwrap_err();
-                assert_eq!((fault.status.as_u16(), fault.code), (413, "body_too_large"));
+                let error = inflate(coding, &bomb).unwrap_err();
+                assert_eq!((error.status.as_u16(), error.code), (413, "body_too_large"));
             }
         }
     }
@@ -158,8 +162,8 @@ mod tests {
     fn what_comes_out_must_have_its_place_in_memory() {
         for coding in BOTH {
             let body = coding.packed(&sample(LIMIT));
-            let fault = inflate_within(LIMIT, coding, &body).unwrap_err();
-            assert_eq!((fault.status.as_u16(), fault.code), (503, "no_body_memory"));
+            let error = inflate_within(LIMIT, coding, &body).unwrap_err();
+            assert_eq!((error.status.as_u16(), error.code), (503, "no_body_memory"));
             assert!(inflate_within(LIMIT + body.len(), coding, &body).is_ok());
         }
     }
@@ -191,15 +195,15 @@ mod tests {
                 ("another method", changed(2)),
                 ("another content", changed(body.len() / 2)),
                 // gzip: the last byte of CRC-32; zlib: of Adler-32's high half.
-                ("a wrong checksum", changed(body.len() - 5 + usize::from(coding == Coding::Deflate))),
+                ("a wrong checksum", changed(body.len() - 5 + usize::from(coding == ContentCoding::Deflate))),
                 ("a wrong end", changed(body.len() - 1)),
                 ("a bare stream", bare),
                 ("no compression", plain.clone()),
                 ("the other coding", BOTH.iter().find(|other| **other != coding).unwrap().packed(&plain)),
             ] {
-                let fault = inflate(coding, &body).map(|body| body.len()).unwrap_err();
+                let error = inflate(coding, &body).map(|body| body.len()).unwrap_err();
                 assert_eq!(
-                    (fault.status.as_u16(), fault.code),
+                    (error.status.as_u16(), error.code),
                     (400, "malformed_request"),
                     "{coding:?}: {what}"
                 );
@@ -214,8 +218,8 @@ mod tests {
                 let _ = inflate(coding, &body);
                 // Behind a header that is right, damage is found later.
                 let head: &[u8] = match coding {
-                    Coding::Gzip => b"\x1f\x8b\x08\0\0\0\0\0\0\xff",
-                    Coding::Deflate => b"\x78\x9c",
+                    ContentCoding::Gzip => b"\x1f\x8b\x08\0\0\0\0\0\0\xff",
+                    ContentCoding::Deflate => b"\x78\x9c",
                 };
                 let _ = inflate(coding, &[head, &body].concat());
             }

@@ -11,21 +11,21 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::activity::Activity;
-use super::app::{App, Snapshot};
-use super::fault::Fault;
-use super::ledger::{self, Account, Peer};
+use super::request_audit::{self, AuditContext, Peer};
 use super::{body, signature};
 use crate::auth::{ApiKeyError, AuthError, Evidence, Principal, SignedRequest};
 use crate::clock::UnixSeconds;
+use crate::server::api_error::ApiError;
+use crate::server::app::{App, Snapshot};
+use crate::server::edge::activity::Activity;
 use crate::token::TokenError;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The caller, proven: by what, and when.
 #[derive(Clone)]
-pub(super) struct Caller {
-    pub(super) principal: Principal,
+pub(in crate::server) struct Caller {
+    pub(in crate::server) principal: Principal,
     signed: Option<Arc<SignedRequest>>,
     snapshot: Arc<Snapshot>,
     at: UnixSeconds,
@@ -40,9 +40,13 @@ struct Credentials {
 }
 
 /// Demands a credential, and a signature where one is needed.
-pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(in crate::server) async fn authenticate(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, mut body) = request.into_parts();
-    let account = parts.extensions.get::<Arc<Account>>().cloned().unwrap_or_default();
+    let account = parts.extensions.get::<Arc<AuditContext>>().cloned().unwrap_or_default();
     let caller = match Caller::first_seen(&app, &parts, &account).await {
         Ok(caller) => caller.without_body(&app, &parts, &mut body).await,
         refused => refused,
@@ -54,22 +58,22 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
             }
             parts.extensions.insert(caller.clone());
             let mut response = next.run(Request::from_parts(parts, body)).await;
-            ledger::demand(&mut response, move |app| caller.still_holds(app));
+            request_audit::demand(&mut response, move |app| caller.still_holds(app));
             response
         }
-        Err(fault) => {
+        Err(error) => {
             account.decides("authenticate", None);
-            ledger::refuse(fault)
+            request_audit::refuse(error)
         }
     }
 }
 
 impl Caller {
     /// Identifies a caller; one whose key is not known has the keyring looked at first.
-    async fn first_seen(app: &App, request: &Parts, account: &Account) -> Result<Self, Fault> {
+    async fn first_seen(app: &App, request: &Parts, account: &AuditContext) -> Result<Self, ApiError> {
         let mut judged = Self::judge(app.trusted_snapshot()?, app, request, account);
         if judged.as_ref().is_err_and(is_unknown) {
-            app.looks.fresh().await;
+            app.refresh.fresh().await;
             judged = Self::judge(app.trusted_snapshot()?, app, request, account);
         }
         Ok(judged?)
@@ -78,7 +82,7 @@ impl Caller {
     /// Reads the body of a method that has no use for one here: a signed request is held to
     /// its digest all the same, and no answer waits for what is left of a body. Other requests
     /// are accepted when their bodies are read.
-    async fn without_body(self, app: &App, request: &Parts, body: &mut Body) -> Result<Self, Fault> {
+    async fn without_body(self, app: &App, request: &Parts, body: &mut Body) -> Result<Self, ApiError> {
         let is_read = matches!(request.method, Method::GET | Method::HEAD);
         if is_read && (self.signed.is_some() || !body.is_end_stream()) {
             body::read(app, self.signed(), std::mem::take(body)).await?;
@@ -91,7 +95,7 @@ impl Caller {
         snapshot: Arc<Snapshot>,
         app: &App,
         request: &Parts,
-        account: &Account,
+        account: &AuditContext,
     ) -> Result<Self, AuthError> {
         let at = app.clock.unix();
         let source = request.extensions.get::<Peer>().map(|peer| peer.0.ip());
@@ -106,14 +110,14 @@ impl Caller {
     }
 
     /// The request's signature, if it has one.
-    pub(super) fn signed(&self) -> Option<&SignedRequest> {
+    pub(in crate::server) fn signed(&self) -> Option<&SignedRequest> {
         self.signed.as_deref()
     }
 
     /// Judges the caller again where time passed or the keyring changed: a request
     /// takes as long as its body and its turn in the queue, and a revocation does
     /// not wait for either.
-    pub(super) fn still_holds(&self, app: &App) -> Result<(), Fault> {
+    pub(in crate::server) fn still_holds(&self, app: &App) -> Result<(), ApiError> {
         let (snapshot, now) = (app.trusted_snapshot()?, app.clock.unix());
         if Arc::ptr_eq(&self.snapshot, &snapshot) && self.at == now {
             return Ok(());

@@ -10,13 +10,13 @@ use axum::http::uri::Authority;
 use axum::response::Response;
 use http_body_util::BodyExt;
 
-use super::app::{App, Snapshot};
-use super::fault::Fault;
-use super::work;
 use crate::auth::{AuthError, Principal, SignedRequest};
 use crate::clock::UnixSeconds;
 use crate::config::SigningMode;
 use crate::crypto::digest::Sha256;
+use crate::server::api_error::ApiError;
+use crate::server::app::{App, Snapshot};
+use crate::server::offload;
 use crate::signing::{self, RequestHead, ResponseHead};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
@@ -25,7 +25,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
 /// Judges the signature of `request`, which `principal` sent; none where none is
 /// there and none is needed.
-pub(super) fn verify(
+pub(in crate::server) fn verify(
     app: &App,
     snapshot: &Snapshot,
     principal: &Principal,
@@ -46,7 +46,7 @@ pub(super) fn verify(
 }
 
 /// Accepts a request if it is signed: the first time only.
-pub(super) fn accept(app: &App, signed: Option<&SignedRequest>) -> Result<(), Fault> {
+pub(in crate::server) fn accept(app: &App, signed: Option<&SignedRequest>) -> Result<(), ApiError> {
     Ok(signed.map_or(Ok(()), |signed| signed.accept(app.clock.unix()))?)
 }
 
@@ -81,17 +81,17 @@ fn host(headers: &HeaderMap) -> &str {
 }
 
 /// Compares a body with what was signed while it arrives.
-pub(super) struct Check<'s> {
+pub(in crate::server) struct Check<'s> {
     signed: Option<&'s SignedRequest>,
     hash: Sha256,
 }
 
 impl<'s> Check<'s> {
-    pub(super) fn new(signed: Option<&'s SignedRequest>) -> Self {
+    pub(in crate::server) fn new(signed: Option<&'s SignedRequest>) -> Self {
         Self { signed, hash: Sha256::new() }
     }
 
-    pub(super) fn update(&mut self, data: &[u8]) -> Result<(), Fault> {
+    pub(in crate::server) fn update(&mut self, data: &[u8]) -> Result<(), ApiError> {
         match self.signed.map(SignedRequest::digest) {
             None => {}
             Some(Some(_)) => self.hash.update(data),
@@ -103,7 +103,7 @@ impl<'s> Check<'s> {
     }
 
     /// Fails unless the body that came is the one that was signed.
-    pub(super) fn finish(self) -> Result<(), Fault> {
+    pub(in crate::server) fn finish(self) -> Result<(), ApiError> {
         match self.signed.and_then(SignedRequest::digest) {
             Some(digest) if *digest != self.hash.finish() => Err(AuthError::Digest.into()),
             _ => Ok(()),
@@ -113,25 +113,25 @@ impl<'s> Check<'s> {
 
 /// Signs `response` as the answer to `request`; it must be complete. Of the answer to a
 /// HEAD only the head goes out, and so only that is signed.
-pub(super) async fn sign(
+pub(in crate::server) async fn sign(
     request: &SignedRequest,
     response: Response,
     head_only: bool,
     now: UnixSeconds,
     patience: Duration,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let (mut parts, body) = response.into_parts();
     // Bodies are in memory already; one that is not cannot be signed.
-    let body = body.collect().await.map_err(|_| Fault::unsigned_response())?.to_bytes();
+    let body = body.collect().await.map_err(|_| ApiError::unsigned_response())?.to_bytes();
     if !body.is_empty() && !head_only {
         let bytes = body.clone();
         let digest = move || Ok(signing::content_digest(&bytes));
-        parts.headers.insert(CONTENT_DIGEST, work::of_size(body.len(), patience, digest).await?);
+        parts.headers.insert(CONTENT_DIGEST, offload::of_size(body.len(), patience, digest).await?);
     }
     let head = ResponseHead { status: parts.status, headers: &parts.headers };
     let fields = request.sign_response(&head, now).map_err(|error| {
         tracing::error!(%error, "a response could not be signed");
-        Fault::unsigned_response()
+        ApiError::unsigned_response()
     })?;
     parts.headers.append(SIGNATURE_INPUT, fields.input);
     parts.headers.append(SIGNATURE, fields.signature);

@@ -8,8 +8,9 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::app::{App, Snapshot};
-use super::looks::INTERVAL;
-use super::{ServerError, models, tls};
+use super::edge::tls;
+use super::refresh::INTERVAL;
+use super::{ServerError, models};
 use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
 use crate::config::TlsTable;
 use crate::fs::FsError;
@@ -80,11 +81,11 @@ impl KeyringReader {
     }
 }
 
-/// Follows the keyring until the process ends; `asked` comes with [`App::looks`].
+/// Follows the keyring until the process ends; `asked` comes with [`App::refresh`].
 pub(super) fn keyring(app: &App, mut reader: KeyringReader, asked: &Receiver<()>) -> ! {
     let mut reported = false;
     loop {
-        app.looks.turn(asked, || follow(app, &mut reader, &mut reported));
+        app.refresh.turn(asked, || follow(app, &mut reader, &mut reported));
     }
 }
 

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::body::Share;
-use super::fault::Fault;
+use super::body::MemoryPermit;
+use crate::server::api_error::ApiError;
 
 /// A writer into memory that takes no more than its limit, and pays for what it takes.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub(in crate::server) struct Buffer {
     bytes: Vec<u8>,
     limit: usize,
-    memory: Share,
+    memory: MemoryPermit,
     refusal: Option<Refusal>,
 }
 
@@ -28,7 +28,7 @@ enum Refusal {
 #[derive(Debug)]
 struct Paid {
     bytes: Vec<u8>,
-    _memory: Share,
+    _memory: MemoryPermit,
 }
 
 impl AsRef<[u8]> for Paid {
@@ -39,18 +39,18 @@ impl AsRef<[u8]> for Paid {
 
 impl Buffer {
     /// An empty one for up to `limit` bytes of `pool`.
-    pub(super) fn new(limit: usize, pool: &Arc<Semaphore>) -> Result<Self, Fault> {
-        Ok(Self { bytes: Vec::new(), limit, memory: Share::of(pool, 0)?, refusal: None })
+    pub(in crate::server) fn new(limit: usize, pool: &Arc<Semaphore>) -> Result<Self, ApiError> {
+        Ok(Self { bytes: Vec::new(), limit, memory: MemoryPermit::of(pool, 0)?, refusal: None })
     }
 
     /// How many bytes it holds.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::server) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Makes room for `more` bytes.
-    pub(super) fn reserve(&mut self, more: usize) -> Result<(), Fault> {
-        self.grow(more, 0).map_err(|refusal| self.fault(refusal))
+    pub(in crate::server) fn reserve(&mut self, more: usize) -> Result<(), ApiError> {
+        self.grow(more, 0).map_err(|refusal| self.error(refusal))
     }
 
     /// Makes room for `more` bytes; where there is none yet, for `least` in all.
@@ -66,25 +66,25 @@ impl Buffer {
         self.bytes.try_reserve_exact(size - self.bytes.len()).map_err(|_| Refusal::Memory)
     }
 
-    fn fault(&self, refusal: Refusal) -> Fault {
+    fn error(&self, refusal: Refusal) -> ApiError {
         match refusal {
-            Refusal::Limit => Fault::answer_too_large(self.limit),
-            Refusal::Memory => Fault::no_answer_memory(),
+            Refusal::Limit => ApiError::answer_too_large(self.limit),
+            Refusal::Memory => ApiError::no_answer_memory(),
         }
     }
 
     /// Why it took no more, if it did not.
-    pub(super) fn refusal(&self) -> Option<Fault> {
-        self.refusal.map(|refusal| self.fault(refusal))
+    pub(in crate::server) fn refusal(&self) -> Option<ApiError> {
+        self.refusal.map(|refusal| self.error(refusal))
     }
 
     /// Its bytes, for what was [reserved](Self::reserve).
-    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+    pub(in crate::server) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// What was written. Its share is given back with it.
-    pub(super) fn into_bytes(self) -> Bytes {
+    pub(in crate::server) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(Paid { bytes: self.bytes, _memory: self.memory })
     }
 }

@@ -7,38 +7,38 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::fault::Fault;
+use super::api_error::ApiError;
 
 /// Work on up to this many bytes, read or written, stays on the thread that asks: it
 /// takes less than a millisecond.
 pub(super) const PIECE: usize = 64 << 10;
 
-/// Does work on `size` bytes: here if it is little, [`elsewhere`] if not.
+/// Does work on `size` bytes: here if it is little, [`run`] if not.
 pub(super) async fn of_size<T: Send + 'static>(
     size: usize,
     patience: Duration,
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    if size <= PIECE { work() } else { elsewhere(patience, work).await }
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    if size <= PIECE { work() } else { run(patience, work).await }
 }
 
 /// Does long work away from the threads that serve all connections, and no more of it
 /// at once than there are cores: those threads then still get their turn. Work that
 /// has no core after `patience` is not begun.
-pub(super) async fn elsewhere<T: Send + 'static>(
+pub(super) async fn run<T: Send + 'static>(
     patience: Duration,
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
         Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)))
     });
-    let core = timeout(patience, Arc::clone(&CORES).acquire_owned()).await.map_err(|_| Fault::busy())?;
+    let core = timeout(patience, Arc::clone(&CORES).acquire_owned()).await.map_err(|_| ApiError::busy())?;
     let outcome = spawn_blocking(move || {
         // Held to the end of the work, also where its request has gone.
         let _core = core;
         work()
     });
-    outcome.await.unwrap_or_else(|error| Err(Fault::failed().detail(error.to_string())))
+    outcome.await.unwrap_or_else(|error| Err(ApiError::failed().detail(error.to_string())))
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let work = || {
             let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-            tokio::spawn(elsewhere(PATIENCE, move || {
+            tokio::spawn(run(PATIENCE, move || {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 std::thread::sleep(std::time::Duration::from_millis(10));
                 now.fetch_sub(1, Ordering::SeqCst);
@@ -82,7 +82,7 @@ mod tests {
                 let (end, ended) = mpsc::channel::<()>();
                 ends.push(end);
                 let begun = begun.clone();
-                tokio::spawn(elsewhere(PATIENCE, move || {
+                tokio::spawn(run(PATIENCE, move || {
                     begun.send(()).unwrap();
                     let _ = ended.recv();
                     Ok(())
@@ -94,10 +94,10 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
-        let outcome = timeout(PATIENCE, elsewhere(Duration::from_millis(1), || Ok(()))).await;
-        let fault = outcome.expect("an answer").unwrap_err();
-        assert_eq!((fault.status.as_u16(), fault.code), (503, "busy"));
-        assert_eq!(fault.response("").headers()[RETRY_AFTER], "1");
+        let outcome = timeout(PATIENCE, run(Duration::from_millis(1), || Ok(()))).await;
+        let error = outcome.expect("an answer").unwrap_err();
+        assert_eq!((error.status.as_u16(), error.code), (503, "busy"));
+        assert_eq!(error.response("").headers()[RETRY_AFTER], "1");
         // Little work needs no core of its own; more does.
         assert!(of_size(PIECE, Duration::ZERO, || Ok(())).await.is_ok());
         assert!(of_size(PIECE + 1, Duration::ZERO, || Ok(())).await.is_err());

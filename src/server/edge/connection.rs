@@ -23,12 +23,12 @@ use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use super::activity::{Activity, Busy, Patience};
-use super::app::App;
-use super::edge::Edge;
 use super::exchange::{Arriving, Leaving, Leftover};
 use super::head;
-use super::ledger::{self, Peer};
 use super::socket::Socket;
+use super::stream::EdgeStream;
+use crate::server::app::App;
+use crate::server::http::request_audit::{self, Peer};
 
 /// Streams of one HTTP/2 connection. Each may hold a header section, and so may those of
 /// every other connection.
@@ -55,7 +55,7 @@ pub(super) async fn serve(
     let exchange = Exchange { app: Arc::clone(app), router, peer, activity: Arc::clone(&activity) };
     let service = service_fn(move |request| exchange.begin(request));
     if h2 {
-        let io = TokioIo::new(Edge::http2(stream, Arc::clone(&activity)));
+        let io = TokioIo::new(EdgeStream::http2(stream, Arc::clone(&activity)));
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -65,8 +65,8 @@ pub(super) async fn serve(
         drive(http.serve_connection(io, service), patience, &activity, shutdown).await;
     } else {
         let refused = Arc::clone(app);
-        let refusal = Box::new(move |status| ledger::refuse_early(&refused, peer, status));
-        let io = TokioIo::new(Edge::http1(stream, Arc::clone(&activity), refusal));
+        let refusal = Box::new(move |status| request_audit::refuse_early(&refused, peer, status));
+        let io = TokioIo::new(EdgeStream::http1(stream, Arc::clone(&activity), refusal));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout.0)
@@ -97,9 +97,9 @@ impl Exchange {
         let refused = head::check(&parts, self.app.limits.headers).err();
         let unclear = refused.is_some();
         let waits_for_answer = parts.headers.contains_key(EXPECT);
-        if let Some(fault) = refused {
+        if let Some(error) = refused {
             parts = stub(parts);
-            parts.extensions.insert(fault);
+            parts.extensions.insert(error);
         }
         parts.extensions.insert(Peer(self.peer));
         parts.extensions.insert(Arc::clone(&self.activity));

@@ -18,7 +18,7 @@ use super::activity::Activity;
 const HANDOVER: Duration = Duration::from_millis(100);
 
 /// The places for connections.
-pub(super) struct Admission {
+pub(in crate::server) struct Admission {
     total: usize,
     per_address: usize,
     state: Mutex<State>,
@@ -46,22 +46,22 @@ struct Member {
 
 /// Connections that were turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TurnedAway {
+pub(in crate::server) struct TurnedAway {
     /// Closed at once, as there was no place.
-    pub(super) refused: u64,
+    pub(in crate::server) refused: u64,
     /// Closed to make room for others.
-    pub(super) evicted: u64,
+    pub(in crate::server) evicted: u64,
 }
 
 /// One connection's place; dropped with it.
-pub(super) struct Seat {
+pub(in crate::server) struct Seat {
     admission: Arc<Admission>,
     number: u64,
     address: IpAddr,
 }
 
 impl Admission {
-    pub(super) fn new(total: usize, per_address: usize) -> Arc<Self> {
+    pub(in crate::server) fn new(total: usize, per_address: usize) -> Arc<Self> {
         Arc::new(Self {
             total,
             per_address,
@@ -74,7 +74,11 @@ impl Admission {
     }
 
     /// A place for a connection from `address`, if there is one or room can be made.
-    pub(super) async fn admit(self: &Arc<Self>, address: IpAddr, activity: &Arc<Activity>) -> Option<Seat> {
+    pub(in crate::server) async fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        activity: &Arc<Activity>,
+    ) -> Option<Seat> {
         let freed = self.freed.notified();
         let seat = match self.try_admit(address, activity) {
             Err(Full::Total) if self.evict() => {
@@ -121,37 +125,37 @@ impl Admission {
     }
 
     /// `task` serves the connection `number`, unless another has taken over already.
-    pub(super) fn serves(&self, number: u64, task: AbortHandle) {
+    pub(in crate::server) fn serves(&self, number: u64, task: AbortHandle) {
         if let Some(member) = self.state().open.get_mut(&number) {
             member.task.get_or_insert(task);
         }
     }
 
     /// `task` is all that is left of the connection `number`.
-    pub(super) fn lingers(&self, number: u64, task: AbortHandle) {
+    pub(in crate::server) fn lingers(&self, number: u64, task: AbortHandle) {
         if let Some(member) = self.state().open.get_mut(&number) {
             member.task = Some(task);
         }
     }
 
     /// Open connections.
-    pub(super) fn open(&self) -> usize {
+    pub(in crate::server) fn open(&self) -> usize {
         self.state().open.len()
     }
 
     /// The most connections at once.
-    pub(super) fn total(&self) -> usize {
+    pub(in crate::server) fn total(&self) -> usize {
         self.total
     }
 
     /// Connections that were turned away since the start.
-    pub(super) fn turned_away(&self) -> TurnedAway {
+    pub(in crate::server) fn turned_away(&self) -> TurnedAway {
         let (refused, evicted) = (&self.refused, &self.evicted);
         TurnedAway { refused: refused.load(Ordering::Relaxed), evicted: evicted.load(Ordering::Relaxed) }
     }
 
     /// Logs that connections were turned away, if any were since the last call.
-    pub(super) fn tell(&self) {
+    pub(in crate::server) fn tell(&self) {
         let TurnedAway { refused, evicted } = self.turned_away();
         if self.told.swap(refused + evicted, Ordering::Relaxed) < refused + evicted {
             let limit = self.total;
@@ -160,7 +164,7 @@ impl Admission {
     }
 
     /// Waits until all connections are closed. They no longer linger.
-    pub(super) async fn empty(&self) {
+    pub(in crate::server) async fn empty(&self) {
         self.state().stopping = true;
         loop {
             let freed = self.freed.notified();
@@ -183,16 +187,16 @@ enum Full {
 
 impl Seat {
     /// Names the connection to [`Admission::serves`].
-    pub(super) fn number(&self) -> u64 {
+    pub(in crate::server) fn number(&self) -> u64 {
         self.number
     }
 
-    pub(super) fn admission(&self) -> Arc<Admission> {
+    pub(in crate::server) fn admission(&self) -> Arc<Admission> {
         Arc::clone(&self.admission)
     }
 
     /// Whether the client may be waited for after the connection's end.
-    pub(super) fn may_linger(&self) -> bool {
+    pub(in crate::server) fn may_linger(&self) -> bool {
         let state = self.admission.state();
         !state.stopping && state.open.get(&self.number).is_some_and(|member| !member.evicted)
     }
@@ -215,8 +219,8 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use super::super::activity::Busy;
     use super::*;
+    use crate::server::edge::activity::Busy;
 
     fn address(last: u8) -> IpAddr {
         IpAddr::from([127, 0, 0, last])

@@ -8,7 +8,7 @@ use crate::keyring::{Key, KeyState, KeyUse, Keyring};
 
 /// How a model's file was opened, and whose signatures counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct Provenance {
     /// The kind of recipient that opened it.
     pub kind: RecipientKind,
     /// Which key that was.
@@ -41,7 +41,7 @@ impl Refusal {
     }
 }
 
-impl Origin {
+impl Provenance {
     /// What `keyring` holds against the model at `now`. Where that is several keys, one
     /// that withdraws it comes first.
     pub fn refused(&self, keyring: &Keyring, now: UnixSeconds) -> Option<Refusal> {
@@ -65,7 +65,7 @@ mod tests {
 
     /// A keyring with keys of these names, and a model that hangs on all of them: the
     /// first opened it, the others vouched.
-    fn hanging_on(names: &[&str]) -> (Keyring, Origin) {
+    fn hanging_on(names: &[&str]) -> (Keyring, Provenance) {
         let mut keyring = Keyring::default();
         let mut kids = Vec::new();
         for (n, name) in names.iter().enumerate() {
@@ -74,46 +74,46 @@ mod tests {
             kids.push(keyring.create(new, NOW).unwrap().kid);
         }
         let signers = kids[1..].iter().map(|kid| kid.parse().unwrap()).collect();
-        let origin = Origin { kind: RecipientKind::Key, key: kids[0].parse().unwrap(), signers };
-        (keyring, origin)
+        let provenance = Provenance { kind: RecipientKind::Key, key: kids[0].parse().unwrap(), signers };
+        (keyring, provenance)
     }
 
-    fn against(keyring: &Keyring, origin: &Origin) -> Option<(String, bool)> {
-        origin.refused(keyring, NOW).map(|refusal| (refusal.id, refusal.unload))
+    fn against(keyring: &Keyring, provenance: &Provenance) -> Option<(String, bool)> {
+        provenance.refused(keyring, NOW).map(|refusal| (refusal.id, refusal.unload))
     }
 
     #[test]
     fn one_signer_that_is_still_trusted_is_enough() {
-        let (mut keyring, origin) = hanging_on(&["m", "a", "b"]);
-        assert_eq!(against(&keyring, &origin), None);
+        let (mut keyring, provenance) = hanging_on(&["m", "a", "b"]);
+        assert_eq!(against(&keyring, &provenance), None);
         keyring.revoke("a", true, NOW).unwrap();
-        assert_eq!(against(&keyring, &origin), None);
+        assert_eq!(against(&keyring, &provenance), None);
         keyring.revoke("b", true, NOW).unwrap();
-        assert_eq!(against(&keyring, &origin), Some(("a".into(), false)));
+        assert_eq!(against(&keyring, &provenance), Some(("a".into(), false)));
         keyring.unload("b").unwrap();
-        assert_eq!(against(&keyring, &origin), Some(("b".into(), true)));
+        assert_eq!(against(&keyring, &provenance), Some(("b".into(), true)));
     }
 
     #[test]
     fn the_key_that_opened_a_model_counts_and_no_other() {
-        let (mut keyring, origin) = hanging_on(&["m"]);
+        let (mut keyring, provenance) = hanging_on(&["m"]);
         let other = NewKey { usage: KeyUse::Model, id: Some("other".into()), owner: None };
         keyring.create(other, NOW).unwrap();
         keyring.revoke("other", false, NOW).unwrap();
         keyring.unload("other").unwrap();
-        assert_eq!(against(&keyring, &origin), None);
+        assert_eq!(against(&keyring, &provenance), None);
         keyring.revoke("m", false, NOW).unwrap();
-        assert_eq!(against(&keyring, &origin), Some(("m".into(), false)));
+        assert_eq!(against(&keyring, &provenance), Some(("m".into(), false)));
         keyring.unload("m").unwrap();
-        assert_eq!(against(&keyring, &origin), Some(("m".into(), true)));
+        assert_eq!(against(&keyring, &provenance), Some(("m".into(), true)));
         // An identity of age, or a command, has no key there.
-        assert_eq!(against(&keyring, &Origin { kind: RecipientKind::Age, ..origin }), None);
+        assert_eq!(against(&keyring, &Provenance { kind: RecipientKind::Age, ..provenance }), None);
     }
 
     #[test]
     fn a_model_without_vouchers_hangs_on_no_signer() {
-        let (mut keyring, origin) = hanging_on(&["m", "a"]);
+        let (mut keyring, provenance) = hanging_on(&["m", "a"]);
         keyring.revoke("a", false, NOW).unwrap();
-        assert_eq!(against(&keyring, &Origin { signers: Vec::new(), ..origin }), None);
+        assert_eq!(against(&keyring, &Provenance { signers: Vec::new(), ..provenance }), None);
     }
 }
