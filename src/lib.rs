@@ -14,6 +14,7 @@ pub mod fs;
 pub mod keyring;
 pub mod ops;
 pub mod output;
+pub mod pipeline;
 pub mod pki;
 pub mod process;
 pub mod progress;

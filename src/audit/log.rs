@@ -10,7 +10,6 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use serde::Serialize;
 
 use super::Event;
 use crate::clock::{Clock, rfc3339_millis};
@@ -153,15 +152,6 @@ fn end_last_line(file: &mut File) -> io::Result<()> {
     if last == [b'\n'] { Ok(()) } else { file.write_all(b"\n") }
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    sequence: u64,
-    previous: String,
-    #[serde(flatten)]
-    event: &'a Event,
-}
-
 struct Writer {
     file: File,
     clock: Arc<dyn Clock>,
@@ -212,12 +202,8 @@ impl Writer {
 
     fn append(&mut self, text: &mut Vec<u8>, event: &Event) {
         let start = text.len();
-        let line = Line {
-            time: rfc3339_millis(self.clock.now()),
-            sequence: self.sequence,
-            previous: HEXLOWER.encode(&self.previous),
-            event,
-        };
+        let (time, previous) = (rfc3339_millis(self.clock.now()), HEXLOWER.encode(&self.previous));
+        let line = event.line(&time, self.sequence, &previous);
         if serde_json::to_writer(&mut *text, &line).is_err() {
             // Every field has a JSON form, so this is out of reach; lose the line, not the log.
             text.truncate(start);

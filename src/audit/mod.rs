@@ -4,5 +4,5 @@
 mod event;
 mod log;
 
-pub use event::{Event, Verdict};
+pub use event::{Actor, Event, RequestId, Verdict};
 pub use log::{AuditError, Log, Mode};

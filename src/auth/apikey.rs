@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::error::ApiKeyError;
-use super::principal::{Identity, Principal, Proof};
+use super::principal::{Identity, Principal};
 use super::scope::Scopes;
+use crate::audit::Actor;
 use crate::clock::UnixSeconds;
 use crate::crypto::random;
 use crate::keyring::{ApiKey, Keyring, Presented};
@@ -27,9 +28,14 @@ struct Known {
 impl ApiKeys {
     pub(super) fn new(keyring: &Keyring) -> Self {
         let known = |key: &ApiKey| {
-            let proof = Proof::ApiKey { subject: key.subject.clone() };
             let scopes = Scopes::from_entries(key.scopes.iter().map(String::as_str));
-            let identity = Identity { scopes, key: key.id.clone(), proof };
+            let actor = Arc::new(Actor {
+                principal: key.subject.clone(),
+                proof: "api-key",
+                key: key.id.clone(),
+                token: None,
+            });
+            let identity = Identity { scopes, claims: None, actor };
             (key.id.clone(), Known { key: key.clone(), principal: Principal(Arc::new(identity)) })
         };
         Self { keys: keyring.api_keys.iter().map(known).collect(), nobody: random::secret() }
@@ -74,7 +80,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::auth::{Action, AuthError, Authenticator, Evidence, ModelId};
+    use crate::auth::{Action, AuthError, Authenticator, ConnectionInfo, Credential, ModelId};
     use crate::keyring::{KeyUse, NewApiKey, NewKey, NoApiKey};
     use crate::secret::SecretBytes;
     use crate::token::Expected;
@@ -111,12 +117,11 @@ mod tests {
     ) -> Result<Principal, AuthError> {
         let expected = Expected { issuer: "i".into(), audience: "a".into() };
         let authenticator = Authenticator::new(keyring, expected).unwrap();
-        let source = source.map(|source| source.parse().unwrap());
-        let header = Evidence { api_keys: vec![text.as_bytes()], source, ..Evidence::default() };
-        let field = format!("Bearer {text}");
-        let bearer = Evidence { authorization: vec![field.as_bytes()], source, ..Evidence::default() };
-        let (one, other) =
-            (authenticator.authenticate(&header, now), authenticator.authenticate(&bearer, now));
+        let peer = |source: &str| ConnectionInfo::new((source.parse::<IpAddr>().unwrap(), 1).into());
+        let connection = source.map_or_else(ConnectionInfo::offline, peer);
+        let ask = |credential| authenticator.authenticate(&connection, &[credential], now);
+        let one = ask(Credential::ApiKey(text.to_owned().into()));
+        let other = ask(Credential::Authorization(format!("Bearer {text}").into()));
         assert_eq!(one.as_ref().err(), other.as_ref().err());
         one
     }

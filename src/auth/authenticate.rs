@@ -1,127 +1,75 @@
-//! From what a request brings to who sent it.
-
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
+//! From a credential to who sent it.
 
 use quick_cache::sync::Cache;
 
 use super::apikey::ApiKeys;
-use super::principal::{Identity, Proof};
-use super::{AuthError, Principal, Scopes};
+use super::credential::bearer;
+use super::issuer::Issuer;
+use super::{AuthError, ConnectionInfo, Credential, Principal};
 use crate::clock::UnixSeconds;
 use crate::crypto::digest::Digest;
-use crate::keyring::{self, Key, KeyUse, Keyring};
-use crate::token::{self, Expected, TokenError, VerifyingKey};
+use crate::keyring::{self, Keyring};
+use crate::token::{self, Expected, TokenError};
 
 /// Tokens whose signatures are remembered.
 const CACHE: usize = 16 * 1024;
 
-/// What a request brings to prove who sent it.
-#[derive(Debug, Default)]
-pub struct Evidence<'a> {
-    /// The values of all `Authorization` fields.
-    pub authorization: Vec<&'a [u8]>,
-    /// The values of all `X-Api-Key` fields.
-    pub api_keys: Vec<&'a [u8]>,
-    /// From where; what is bound to a network is not accepted from an unknown place.
-    pub source: Option<IpAddr>,
-}
-
 /// Knows the keys of one keyring generation. A new generation needs a new one,
 /// and with it an empty cache.
 pub struct Authenticator {
-    expected: Expected,
-    keys: HashMap<String, TokenKey>,
+    issuer: Issuer,
     api_keys: ApiKeys,
     /// By the token's fingerprint. Holds only "this key's signature is valid and these
     /// are the claims": state, time and rights are judged at every request.
     verified: Cache<Digest, Principal>,
 }
 
-struct TokenKey {
-    verifying: VerifyingKey,
-    key: Key,
-}
-
 impl Authenticator {
     /// Accepts the API keys of `keyring`, and its tokens that are meant for `expected`.
     pub fn new(keyring: &Keyring, expected: Expected) -> Result<Self, TokenError> {
-        let mut keys = HashMap::new();
-        for key in keyring.of(KeyUse::Token) {
-            let Some(jwk) = &key.public else { continue };
-            let verifying = VerifyingKey::new(jwk, &key.kid)?;
-            keys.insert(key.kid.clone(), TokenKey { verifying, key: key.without_secret() });
-        }
-        Ok(Self { expected, keys, api_keys: ApiKeys::new(keyring), verified: Cache::new(CACHE) })
+        let issuer = Issuer::of_keyring(keyring, expected)?;
+        Ok(Self { issuer, api_keys: ApiKeys::new(keyring), verified: Cache::new(CACHE) })
     }
 
-    /// Who sent a request that brings `evidence`, at `now`. Exactly one
+    /// Who sent a request that brings `credentials` on `connection`, at `now`. Exactly one
     /// credential must be there.
-    pub fn authenticate(&self, evidence: &Evidence<'_>, now: UnixSeconds) -> Result<Principal, AuthError> {
-        match (&evidence.authorization[..], &evidence.api_keys[..]) {
-            ([], []) => Err(AuthError::Missing),
-            ([], [key]) => Ok(self.api_keys.authenticate(key, evidence.source, now)?),
-            ([field], []) => {
-                let text = bearer(field)?;
+    pub fn authenticate(
+        &self,
+        connection: &ConnectionInfo,
+        credentials: &[Credential],
+        now: UnixSeconds,
+    ) -> Result<Principal, AuthError> {
+        match credentials {
+            [] => Err(AuthError::Missing),
+            [Credential::ApiKey(key)] => Ok(self.api_keys.authenticate(key, connection.source(), now)?),
+            [Credential::Authorization(value)] => {
+                let text = bearer(value)?;
                 if keyring::is_meant(text) {
-                    Ok(self.api_keys.authenticate(text.as_bytes(), evidence.source, now)?)
+                    Ok(self.api_keys.authenticate(text.as_bytes(), connection.source(), now)?)
                 } else {
-                    self.token(text, now)
+                    Ok(self.token(text, now)?)
                 }
             }
             _ => Err(AuthError::Several),
         }
     }
 
-    fn token(&self, text: &str, now: UnixSeconds) -> Result<Principal, AuthError> {
+    fn token(&self, text: &str, now: UnixSeconds) -> Result<Principal, TokenError> {
         let fingerprint = token::fingerprint(text);
         let known = fingerprint.and_then(|fingerprint| self.verified.get(&fingerprint));
         let principal = if let Some(known) = known {
             known
         } else {
-            let principal = self.verify(text, now)?;
+            let principal = self.issuer.verify(text, now)?;
             if let Some(fingerprint) = fingerprint {
                 self.verified.insert(fingerprint, principal.clone());
             }
             principal
         };
         // The cache holds nothing else.
-        let Proof::Token(claims) = &principal.0.proof else { return Err(TokenError::Envelope.into()) };
-        self.accepted(&principal.0.key, now)?;
-        claims.check(&self.expected, now)?;
+        let Some(claims) = &principal.0.claims else { return Err(TokenError::Envelope) };
+        self.issuer.check(principal.key(), claims, now)?;
         Ok(principal)
-    }
-
-    fn verify(&self, text: &str, now: UnixSeconds) -> Result<Principal, AuthError> {
-        let signed = token::read(text)?;
-        let kid = signed.kid()?;
-        let claims = signed.authenticate(&self.accepted(kid, now)?.verifying)?;
-        let scopes = Scopes::from_claim(&claims.scope);
-        Ok(Principal(Arc::new(Identity { scopes, key: kid.to_owned(), proof: Proof::Token(claims) })))
-    }
-
-    /// The key `kid`, if what it signed is accepted at `now`.
-    fn accepted(&self, kid: &str, now: UnixSeconds) -> Result<&TokenKey, TokenError> {
-        self.keys
-            .get(kid)
-            .filter(|known| known.key.state_at(now).is_accepted())
-            .ok_or_else(|| TokenError::UnknownKey { kid: kid.chars().take(64).collect() })
-    }
-}
-
-/// The credential in an `Authorization` field: `Bearer` in any case, one space or several,
-/// the credential (RFC 6750, section 2.1; RFC 9110, section 11.4).
-fn bearer(value: &[u8]) -> Result<&str, AuthError> {
-    let text = std::str::from_utf8(value).map_err(|_| AuthError::Malformed)?;
-    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let token = rest.trim_start_matches(' ');
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        Err(AuthError::Scheme)
-    } else if token.is_empty() || token.contains(' ') {
-        Err(AuthError::Malformed)
-    } else {
-        Ok(token)
     }
 }
 
@@ -129,9 +77,11 @@ fn bearer(value: &[u8]) -> Result<&str, AuthError> {
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
+
     use super::*;
     use crate::auth::{Action, ModelId};
-    use crate::keyring::{NewKey, Overlap};
+    use crate::keyring::{KeyUse, NewKey, Overlap};
     use crate::token::{Grant, SigningKey};
 
     const NOW: UnixSeconds = 1_800_000_000;
@@ -165,8 +115,8 @@ mod tests {
         authorization: &str,
         now: UnixSeconds,
     ) -> Result<Principal, AuthError> {
-        let evidence = Evidence { authorization: vec![authorization.as_bytes()], ..Evidence::default() };
-        authenticator.authenticate(&evidence, now)
+        let credential = Credential::Authorization(Bytes::copy_from_slice(authorization.as_bytes()));
+        authenticator.authenticate(&ConnectionInfo::offline(), &[credential], now)
     }
 
     #[test]
@@ -227,9 +177,10 @@ mod tests {
         let token = mint(&keyring);
         let authenticator = Authenticator::new(&keyring, expected()).unwrap();
         let ask = |authorization: &[&str], api_keys| {
-            let authorization = authorization.iter().map(|a| a.as_bytes()).collect();
-            let evidence = Evidence { authorization, api_keys: vec![b"ss_x"; api_keys], source: None };
-            authenticator.authenticate(&evidence, NOW).map(|_| ())
+            let fields = authorization.iter().map(|a| Credential::Authorization((*a).to_owned().into()));
+            let keys = (0..api_keys).map(|_| Credential::ApiKey("ss_x".into()));
+            let credentials: Vec<_> = fields.chain(keys).collect();
+            authenticator.authenticate(&ConnectionInfo::offline(), &credentials, NOW).map(|_| ())
         };
         let bearer = format!("bEARER {token}");
         assert_eq!(ask(&[&bearer], 0), Ok(()));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Scopes;
+use super::scope::Scopes;
+use crate::audit::Actor;
 use crate::token::Claims;
 
 /// Who sent a request, proven.
@@ -12,45 +13,35 @@ pub struct Principal(pub(super) Arc<Identity>);
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) scopes: Scopes,
-    /// The key that vouches for it.
-    pub(super) key: String,
-    pub(super) proof: Proof,
-}
-
-#[derive(Debug)]
-pub(super) enum Proof {
-    Token(Claims),
-    ApiKey { subject: String },
+    /// Of a token. They are authentic; whether they hold now is judged at every request.
+    pub(super) claims: Option<Claims>,
+    pub(super) actor: Arc<Actor>,
 }
 
 impl Principal {
     /// The name: the subject of the token or API key.
     pub fn name(&self) -> &str {
-        match &self.0.proof {
-            Proof::Token(claims) => &claims.sub,
-            Proof::ApiKey { subject } => subject,
-        }
+        &self.0.actor.principal
     }
 
     /// What kind of proof it was.
     pub fn proof(&self) -> &'static str {
-        match self.0.proof {
-            Proof::Token(_) => "token",
-            Proof::ApiKey { .. } => "api-key",
-        }
+        self.0.actor.proof
     }
 
     /// The key that vouched for it: the one that signed the token, or the API key.
     pub fn key(&self) -> &str {
-        &self.0.key
+        &self.0.actor.key
     }
 
     /// The token's own name, where there is a token.
     pub fn token(&self) -> Option<&str> {
-        match &self.0.proof {
-            Proof::Token(claims) => Some(&claims.jti),
-            Proof::ApiKey { .. } => None,
-        }
+        self.0.actor.token.as_deref()
+    }
+
+    /// What the audit log says of it.
+    pub fn actor(&self) -> &Arc<Actor> {
+        &self.0.actor
     }
 
     pub(super) fn scopes(&self) -> &Scopes {

@@ -2,6 +2,7 @@
 //! its signature could hold, and never forgotten to make room.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::AuthError;
@@ -12,7 +13,22 @@ use crate::signing;
 /// How much longer than `expires` a nonce is remembered.
 const GRACE: u64 = 5;
 
-/// The nonces of every request key, for as long as the server runs: a new
+/// Remembers the nonces of signed requests. A store may be shared by several servers, so it
+/// answers when it can, and may fail; a request whose nonce cannot be stored is refused.
+pub trait NonceStore: Send + Sync {
+    /// Takes `nonce` for the request key `key`, if it was not taken before. The signature,
+    /// `expires` in it, must have been verified: only the key's owner fills this memory.
+    fn take<'a>(&'a self, key: &'a str, nonce: &'a str, expires: UnixSeconds, now: UnixSeconds) -> Taken<'a>;
+
+    /// The first second in which a signature can be made that was not accepted before this
+    /// store began to remember.
+    fn settled(&self) -> UnixSeconds;
+}
+
+/// The answer of a [`NonceStore`].
+pub type Taken<'a> = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send + 'a>>;
+
+/// The nonces of every request key, in memory, for as long as the server runs: a new
 /// generation of the keyring forgets none.
 #[derive(Debug)]
 pub struct ReplayMemory {
@@ -28,22 +44,31 @@ impl ReplayMemory {
         Self { started, capacity, keys: Mutex::default() }
     }
 
-    /// The first second in which a signature can be made that was not accepted
-    /// before the start: whoever ran before took a `created` that is a little ahead.
-    pub fn settled(&self) -> UnixSeconds {
-        self.started + signing::CLOCK_SKEW + 1
+    /// The nonces of the key `id`.
+    fn of(&self, id: &str) -> Arc<Nonces> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(nonces) = keys.get(id) {
+            return Arc::clone(nonces);
+        }
+        Arc::clone(keys.entry(id.to_owned()).or_insert_with(|| Arc::new(Nonces::new(self.capacity))))
+    }
+}
+
+impl NonceStore for ReplayMemory {
+    fn take<'a>(&'a self, key: &'a str, nonce: &'a str, expires: UnixSeconds, now: UnixSeconds) -> Taken<'a> {
+        let taken = self.of(key).take(nonce.as_bytes(), expires, now);
+        Box::pin(std::future::ready(taken))
     }
 
-    /// The nonces of the key `id`.
-    pub(super) fn of(&self, id: &str) -> Arc<Nonces> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(keys.entry(id.to_owned()).or_insert_with(|| Arc::new(Nonces::new(self.capacity))))
+    /// Whoever ran before took a `created` that is a little ahead.
+    fn settled(&self) -> UnixSeconds {
+        self.started + signing::CLOCK_SKEW + 1
     }
 }
 
 /// The nonces of one key.
 #[derive(Debug)]
-pub(super) struct Nonces {
+struct Nonces {
     capacity: usize,
     seen: Mutex<Seen>,
 }
@@ -65,9 +90,8 @@ impl Nonces {
         Self { capacity, seen: Mutex::default() }
     }
 
-    /// Takes a nonce that was not taken before. The signature, `expires` in it, must
-    /// have been verified: only the key's owner fills this memory.
-    pub(super) fn take(&self, nonce: &[u8], expires: UnixSeconds, now: UnixSeconds) -> Result<(), AuthError> {
+    /// Takes a nonce that was not taken before.
+    fn take(&self, nonce: &[u8], expires: UnixSeconds, now: UnixSeconds) -> Result<(), AuthError> {
         let hash = digest::sha256(&[nonce]);
         let mut mark = Mark::default();
         mark.copy_from_slice(&hash[..16]);

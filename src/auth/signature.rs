@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::replay::Nonces;
-use super::{AuthError, Principal, ReplayMemory};
+use super::{AuthError, NonceStore, Principal};
 use crate::clock::UnixSeconds;
 use crate::crypto::digest::Digest;
 use crate::keyring::{Key, KeyUse, Keyring};
@@ -15,13 +14,13 @@ use crate::signing::{self, Binding, Received, RequestKey, ResponseHead, Signatur
 pub struct RequestKeys {
     keys: HashMap<String, OwnedKey>,
     window: Duration,
-    settled: UnixSeconds,
 }
 
 struct OwnedKey {
     key: Key,
     signing: Arc<RequestKey>,
-    nonces: Arc<Nonces>,
+    /// The key's name, which the records of its requests share.
+    id: Arc<str>,
 }
 
 /// A request whose signature holds. Whether it came before is decided when it
@@ -29,27 +28,24 @@ struct OwnedKey {
 #[derive(Debug)]
 pub struct SignedRequest {
     key: Arc<RequestKey>,
-    nonces: Arc<Nonces>,
+    id: Arc<str>,
     nonce: String,
     created: UnixSeconds,
     expires: UnixSeconds,
-    settled: UnixSeconds,
     digest: Option<Digest>,
     covers_accept_encoding: bool,
     binding: Binding,
 }
 
 impl RequestKeys {
-    /// The request keys of `keyring`, whose nonces `memory` keeps, for signatures
-    /// that hold at most for `window`.
-    pub fn new(keyring: &Keyring, memory: &ReplayMemory, window: Duration) -> Self {
+    /// The request keys of `keyring`, for signatures that hold at most for `window`.
+    pub fn new(keyring: &Keyring, window: Duration) -> Self {
         let own = |key: &Key| {
             let signing = Arc::new(RequestKey::of(key).ok()?);
-            let nonces = memory.of(&key.kid);
-            Some((key.kid.clone(), OwnedKey { key: key.without_secret(), signing, nonces }))
+            let id = signing.id().into();
+            Some((key.kid.clone(), OwnedKey { key: key.without_secret(), signing, id }))
         };
-        let keys = keyring.of(KeyUse::Request).filter_map(own).collect();
-        Self { keys, window, settled: memory.settled() }
+        Self { keys: keyring.of(KeyUse::Request).filter_map(own).collect(), window }
     }
 
     /// Whether nobody can sign.
@@ -69,11 +65,10 @@ impl RequestKeys {
         received.verify(known.signing.secret())?;
         Ok(SignedRequest {
             key: Arc::clone(&known.signing),
-            nonces: Arc::clone(&known.nonces),
+            id: Arc::clone(&known.id),
             nonce: received.nonce().to_owned(),
             created: received.created(),
             expires: received.expires(),
-            settled: self.settled,
             digest: received.digest().copied(),
             covers_accept_encoding: received.covers_accept_encoding(),
             binding: received.into_binding(),
@@ -106,13 +101,14 @@ impl RequestKeys {
 }
 
 impl SignedRequest {
-    /// Accepts the request, the first time only; one that a server before this one can
-    /// have accepted, never.
-    pub fn accept(&self, now: UnixSeconds) -> Result<(), AuthError> {
-        if self.created < self.settled {
-            return Err(AuthError::TooSoon { wait: self.settled.saturating_sub(now).max(1) });
+    /// Accepts the request, the first time only, as `nonces` remember; one that was possibly
+    /// accepted before they began to remember, never.
+    pub async fn accept(&self, nonces: &dyn NonceStore, now: UnixSeconds) -> Result<(), AuthError> {
+        let settled = nonces.settled();
+        if self.created < settled {
+            return Err(AuthError::TooSoon { wait: settled.saturating_sub(now).max(1) });
         }
-        self.nonces.take(self.nonce.as_bytes(), self.expires, now)
+        nonces.take(self.key(), &self.nonce, self.expires, now).await
     }
 
     /// SHA-256 of the body that was signed; none: there is no body.
@@ -129,6 +125,11 @@ impl SignedRequest {
     /// The key that signed.
     pub fn key(&self) -> &str {
         self.key.id()
+    }
+
+    /// The same, shared.
+    pub fn key_id(&self) -> Arc<str> {
+        Arc::clone(&self.id)
     }
 
     /// Signs the response to this request, with the same key.

@@ -204,7 +204,7 @@ impl Serve {
             progress: &context.output.progress("loading"),
         };
         server::run(options, |url, models| {
-            let inputs = models.iter().next().map(|model| model.inputs().to_vec()).unwrap_or_default();
+            let inputs = models.all().first().map(|model| model.inputs().to_vec()).unwrap_or_default();
             let line = dev.invite(&name, url, &ops::sample(&inputs)).map_err(|error| match error {
                 ops::HomeError::File(error) => error,
                 other => FsError::io("write", "curlrc")(std::io::Error::other(other)),

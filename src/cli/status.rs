@@ -54,7 +54,8 @@ impl Document for StatusDocument {
         if !status.audit_healthy || status.audit_lines_lost > 0 {
             writeln!(out, "AUDIT: {} lines lost", status.audit_lines_lost)?;
         }
-        let rows = status.models.iter().map(|model| {
+        let rows = status.models.iter().map(|report| {
+            let (model, counts) = (&report.status, &report.counts);
             [
                 model.name.clone(),
                 model.version.clone(),
@@ -62,8 +63,8 @@ impl Document for StatusDocument {
                 model.device.clone(),
                 model.sessions.to_string(),
                 model.waiting.to_string(),
-                model.done.to_string(),
-                model.failed.to_string(),
+                counts.done.to_string(),
+                counts.failed.to_string(),
             ]
         });
         let headings = ["MODEL", "VERSION", "STATE", "DEVICE", "SESSIONS", "WAITING", "DONE", "FAILED"];

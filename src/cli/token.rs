@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::secret::{self, Source};
 use super::{Outcome, answered, written};
-use crate::auth::{AuthError, Authenticator, Evidence, Scope};
+use crate::auth::{AuthError, Authenticator, ConnectionInfo, Credential, Scope};
 use crate::clock::rfc3339;
 use crate::config::Span;
 use crate::error::Kind;
@@ -190,13 +190,12 @@ impl Verify {
         let text = read(&self.token)?;
         let authenticator = Authenticator::new(&keyring, expected)?;
         // The server's own path, from the header field on.
-        let field = format!("Bearer {text}");
-        let evidence = Evidence { authorization: vec![field.as_bytes()], ..Evidence::default() };
-        let principal =
-            authenticator.authenticate(&evidence, context.now()).map_err(|error| match error {
-                AuthError::Token(error) => Failure::from(error),
-                other => Failure::new(Kind::Negative, other.to_string()),
-            })?;
+        let credential = Credential::Authorization(format!("Bearer {text}").into());
+        let judged = authenticator.authenticate(&ConnectionInfo::offline(), &[credential], context.now());
+        let principal = judged.map_err(|error| match error {
+            AuthError::Token(error) => Failure::from(error),
+            other => Failure::new(Kind::Negative, other.to_string()),
+        })?;
         // An API key is no token, however good it is.
         let token = principal.token().ok_or(token::TokenError::Envelope)?;
         written(context.output.document(&VerifyDocument {

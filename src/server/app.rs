@@ -1,140 +1,57 @@
-//! What all requests share.
+//! One running server: what its requests share, its life, and its status.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
-use super::anonymous_denials::AnonymousDenials;
-use super::api_error::ApiError;
 use super::edge::admission::Admission;
 use super::edge::linger::Lingering;
 use super::edge::tls::Identity;
-use super::refresh::Refresh;
-use crate::audit::Log;
-use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
-use crate::clock::{Clock, rfc3339};
-use crate::config::{LimitsTable, SigningMode, SigningTable};
-use crate::keyring::Keyring;
-use crate::serving::{ModelStatus, Registry};
+use crate::clock::{UnixSeconds, rfc3339};
+use crate::pipeline::{Core, ModelCounts};
+use crate::serving::ModelStatus;
 
-/// Everything that follows from one generation of the keyring. A request takes
-/// one and keeps it to its end.
-pub(super) struct Snapshot {
-    pub(super) authenticator: Authenticator,
-    pub(super) request_keys: RequestKeys,
-    /// Public halves only.
-    pub(super) keys: Keyring,
-}
-
-/// What all requests share.
+/// One running server.
 pub(super) struct App {
-    pub(super) registry: Registry,
-    pub(super) limits: LimitsTable,
-    pub(super) signing: SigningTable,
-    /// What it shows of itself.
+    pub(super) core: Arc<Core>,
+    /// The certificate that it shows.
     pub(super) tls: ArcSwap<Identity>,
-    pub(super) replay: Arc<ReplayMemory>,
-    pub(super) audit: Log,
-    pub(super) denials: AnonymousDenials,
-    pub(super) clock: Arc<dyn Clock>,
-    /// Bytes of request bodies that may still be taken into memory.
-    pub(super) body_memory: Arc<Semaphore>,
-    /// For answers.
-    pub(super) answer_memory: Arc<Semaphore>,
-    pub(super) snapshot: ArcSwap<Snapshot>,
-    pub(super) keyring: KeyringHealth,
-    /// Whoever waits for the server was told.
+    /// Hosts that signed requests may be for, where they are not the certificate's.
+    pub(super) authorities: Vec<String>,
+    /// "Ready" was said to whoever started it.
     pub(super) announced: AtomicBool,
     pub(super) draining: AtomicBool,
     /// SIGHUP: read the keyring now.
     pub(super) reread: AtomicBool,
-    /// Ask here for a look at the keyring.
-    pub(super) refresh: Refresh,
     /// The places for connections.
     pub(super) admission: Arc<Admission>,
     /// Takes what refused clients still send.
     pub(super) lingering: Lingering,
-    pub(super) requests: AtomicU64,
     /// Tell browsers to come back over HTTPS only; on localhost that would bind
     /// every other program there.
     pub(super) hsts: bool,
     pub(super) url: String,
-    pub(super) started: u64,
-}
-
-/// Whether the snapshot is still to be trusted. Silence is no proof of health: what
-/// counts is the last look that succeeded, so a reader that hangs or dies is noticed.
-pub(super) struct KeyringHealth {
-    start: Instant,
-    max_stale: Duration,
-    /// Milliseconds from `start` to the last look that succeeded.
-    succeeded: AtomicU64,
-    failing: AtomicBool,
-}
-
-/// Without a look for this long, the keyring counts as unreadable.
-const SILENCE: Duration = Duration::from_secs(3);
-
-impl KeyringHealth {
-    pub(super) fn new(max_stale: Duration) -> Self {
-        let (succeeded, failing) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { start: Instant::now(), max_stale, succeeded, failing }
-    }
-
-    pub(super) fn succeeded(&self) {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.succeeded.store(now, Ordering::Release);
-        self.failing.store(false, Ordering::Release);
-    }
-
-    pub(super) fn failed(&self) {
-        self.failing.store(true, Ordering::Release);
-    }
-
-    /// Time since the last look that succeeded.
-    fn age(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_millis(self.succeeded.load(Ordering::Acquire)))
-    }
-
-    /// For how long the keyring could not be read, if it cannot.
-    pub(super) fn stale(&self) -> Option<Duration> {
-        let age = self.age();
-        (self.failing.load(Ordering::Acquire) || age > SILENCE).then_some(age)
-    }
-
-    fn is_trusted(&self) -> bool {
-        self.stale().is_none_or(|stale| stale < self.max_stale)
-    }
+    pub(super) started: UnixSeconds,
 }
 
 impl App {
-    /// The snapshot for one request; none once it is too old to be trusted.
-    pub(super) fn trusted_snapshot(&self) -> Result<Arc<Snapshot>, ApiError> {
-        if self.keyring.is_trusted() { Ok(self.snapshot.load_full()) } else { Err(ApiError::stale_keyring()) }
-    }
-
     /// Whether new requests are welcome.
     pub(super) fn is_ready(&self) -> bool {
         self.announced.load(Ordering::Acquire)
             && !self.draining.load(Ordering::Acquire)
-            && self.keyring.stale().is_none()
-            && self.registry.serves()
-    }
-
-    /// Whether a signature made now can be told from one that a server before this
-    /// one accepted.
-    pub(super) fn is_settled(&self) -> bool {
-        self.signing.mode == SigningMode::Off
-            || self.clock.unix() >= self.replay.settled()
-            || self.snapshot.load().request_keys.is_empty()
+            && self.core.keyring.health.stale().is_none()
+            && self.core.registry.serves()
     }
 
     pub(super) fn status(&self) -> Status {
+        let core = &self.core;
         let turned_away = self.admission.turned_away();
+        let report = |model: &Arc<crate::serving::Model>| ModelReport {
+            status: model.status(),
+            counts: core.statistics.of(model.id(), model.version()),
+        };
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -142,17 +59,17 @@ impl App {
             ready: self.is_ready(),
             started: rfc3339(self.started),
             keyring: KeyringStatus {
-                generation: self.snapshot.load().keys.generation,
-                unreadable_for_seconds: self.keyring.stale().map(|stale| stale.as_secs()),
+                generation: core.keyring.latest().keys.generation,
+                unreadable_for_seconds: core.keyring.health.stale().map(|stale| stale.as_secs()),
             },
             connections: self.admission.open(),
             connection_limit: self.admission.total(),
             connections_refused: turned_away.refused,
             connections_evicted: turned_away.evicted,
-            requests: self.requests.load(Ordering::Relaxed),
-            audit_lines_lost: self.audit.lost(),
-            audit_healthy: self.audit.is_healthy(),
-            models: self.registry.iter().map(|model| model.status()).collect(),
+            requests: core.statistics.requests(),
+            audit_lines_lost: core.audit.lost(),
+            audit_healthy: core.audit.is_healthy(),
+            models: core.registry.all().iter().map(report).collect(),
         }
     }
 }
@@ -187,7 +104,7 @@ pub struct Status {
     /// Whether the last audit line was written.
     pub audit_healthy: bool,
     /// Its models.
-    pub models: Vec<ModelStatus>,
+    pub models: Vec<ModelReport>,
 }
 
 /// Which keys a server obeys.
@@ -197,4 +114,15 @@ pub struct KeyringStatus {
     pub generation: u64,
     /// For how long the file could not be read, if it cannot.
     pub unreadable_for_seconds: Option<u64>,
+}
+
+/// What one model is doing, and what came of its requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelReport {
+    /// What it is doing.
+    #[serde(flatten)]
+    pub status: ModelStatus,
+    /// What came of its requests.
+    #[serde(flatten)]
+    pub counts: ModelCounts,
 }

@@ -4,13 +4,11 @@
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
 
 use super::ServerError;
 use super::models;
 use super::places::{not_listening, require_places};
 use super::run::{Options, Prepared, prepare};
-use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Home;
 use crate::pki;
@@ -25,9 +23,8 @@ pub fn check(options: Options<'_>) -> Result<(), ServerError> {
     }
     require_places(home, config)?;
     require_in_time(&config.tls.certificate)?;
-    let replay = Arc::new(ReplayMemory::new(SystemClock.unix(), config.signing.nonces));
-    let Prepared { registry, .. } = prepare(options, &SystemClock, &replay)?;
-    models::withdrawn(&registry).for_each(|(model, refusal)| models::warn_withdrawn(model, &refusal));
+    let Prepared { registry, .. } = prepare(options, &SystemClock)?;
+    models::withdrawn(&registry).for_each(|(model, refusal)| models::warn_withdrawn(&model, &refusal));
     Ok(())
 }
 

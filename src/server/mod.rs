@@ -6,25 +6,26 @@
 //! checks the digest, `v2` turns a request into an inference. `reload` keeps the keyring and
 //! the certificate current, and `models` withdraws what they no longer allow.
 
-mod anonymous_denials;
-mod api_error;
+mod accept;
 mod app;
 mod check;
+mod connection;
 mod control;
 mod edge;
 mod error;
+mod health;
 mod http;
+mod jwks;
 mod models;
-mod offload;
 mod places;
-mod refresh;
 mod reload;
+mod router;
 mod run;
 mod swap;
 mod v2;
 mod watchdog;
 
-pub use app::{KeyringStatus, Status};
+pub use app::{KeyringStatus, ModelReport, Status};
 pub use check::check;
 pub use control::{ControlError, query};
 pub use error::ServerError;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::ServerError;
 use super::app::App;
-use super::http::request_audit;
-use crate::audit::{Event, Verdict};
+use crate::audit::{Event, RequestId, Verdict};
 use crate::clock::{Clock, UnixSeconds};
 use crate::container::{Kek, Openers, Others, SignaturePolicy, TrustedSigner};
 use crate::keyring::{KeyUse, Keyring, Store};
@@ -28,7 +27,7 @@ impl Loader<'_> {
     /// Loads `models`. One that a revoked key withdraws is not opened, and the others are
     /// served without it; anything else that keeps one from being opened is an error.
     pub(super) fn load(&self, models: Vec<ModelSpec>, others: Others) -> Result<Registry, ServerError> {
-        let mut registry = Registry::default();
+        let registry = Registry::default();
         let mut openers = Openers { keys: Vec::new(), others };
         let mut latest = self.store.read()?;
         for mut spec in models {
@@ -55,7 +54,7 @@ impl Loader<'_> {
 /// those that it withdraws. Returns what was not known before.
 pub(super) fn judge(registry: &Registry, keyring: &Keyring, now: UnixSeconds) -> Vec<(Arc<Model>, Refusal)> {
     let judged = |model: &Arc<Model>| Some((Arc::clone(model), model.obey(keyring, now)?));
-    registry.iter().filter_map(judged).collect()
+    registry.all().into_iter().filter_map(|model| judged(&model)).collect()
 }
 
 /// Tells who looks after a server that runs what [`judge`] found.
@@ -72,15 +71,15 @@ pub(super) fn tell(app: &App, refused: &[(Arc<Model>, Refusal)]) {
 
 /// Reports the models that are not there from the start.
 pub(super) fn report(app: &App) {
-    for (model, refusal) in withdrawn(&app.registry) {
-        report_withdrawn(app, model, &refusal);
+    for (model, refusal) in withdrawn(&app.core.registry) {
+        report_withdrawn(app, &model, &refusal);
     }
 }
 
 /// The models that are withdrawn, and why.
-pub(super) fn withdrawn(registry: &Registry) -> impl Iterator<Item = (&Arc<Model>, Refusal)> {
-    let withdrawn = registry.iter().filter(|model| model.require_served().is_err());
-    withdrawn.filter_map(|model| Some((model, model.refusal()?)))
+pub(super) fn withdrawn(registry: &Registry) -> impl Iterator<Item = (Arc<Model>, Refusal)> {
+    let withdrawn = registry.all().into_iter().filter(|model| model.require_served().is_err());
+    withdrawn.filter_map(|model| model.refusal().map(|refusal| (model, refusal)))
 }
 
 /// Says so in the log.
@@ -91,16 +90,14 @@ pub(super) fn warn_withdrawn(model: &Model, refusal: &Refusal) {
 
 fn report_withdrawn(app: &App, model: &Model, refusal: &Refusal) {
     let (id, key) = (model.id(), &refusal.id);
-    app.audit.record(Event {
-        request_id: request_audit::request_id(),
-        principal: None,
-        proof: None,
+    app.core.audit.record(Event {
+        request_id: RequestId::next(),
+        actor: None,
         key: Some(refusal.id.clone()),
-        token: None,
         request_key: None,
         source: None,
         action: "withdraw",
-        model: Some(id.to_string()),
+        model: Some(id.as_str().into()),
         verdict: Verdict::Allowed,
         reason: None,
         detail: Some(format!(
@@ -118,7 +115,7 @@ fn report_withdrawn(app: &App, model: &Model, refusal: &Refusal) {
 
 /// Fails where a model is loaded that would not be opened now, or where none is left.
 pub(super) fn require_accepted(registry: &Registry) -> Result<(), ServerError> {
-    for model in registry.iter() {
+    for model in registry.all() {
         match model.refusal() {
             Some(refusal) if !refusal.unload => {
                 return Err(ServerError::Refused { model: model.id().to_string(), refusal });

@@ -2,19 +2,18 @@
 //! times a second or when asked, reads wholly, then swaps. A file that cannot be read leaves
 //! the last good state in force and is seen in the status.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::app::{App, Snapshot};
+use super::app::App;
 use super::edge::tls;
-use super::refresh::INTERVAL;
 use super::{ServerError, models};
-use crate::auth::{Authenticator, ReplayMemory, RequestKeys};
+use crate::auth::{Authenticator, RequestKeys};
 use crate::config::TlsTable;
 use crate::fs::FsError;
 use crate::keyring::{Keyring, Store, Watch};
+use crate::pipeline::{INTERVAL, Snapshot};
 use crate::token::Expected;
 
 /// Reads the keyring, and again when it changed.
@@ -23,23 +22,23 @@ pub(super) struct KeyringReader {
     expected: Expected,
     /// The longest that a signature may hold.
     window: Duration,
-    replay: Arc<ReplayMemory>,
     watch: Watch,
 }
 
 impl KeyringReader {
     /// Reads from `store`, for tokens that are meant for `expected` and signatures
-    /// that hold for `window` at most and that `replay` remembers.
-    pub(super) fn new(store: Store, expected: Expected, window: Duration, replay: Arc<ReplayMemory>) -> Self {
+    /// that hold for `window` at most.
+    pub(super) fn new(store: Store, expected: Expected, window: Duration) -> Self {
         let watch = Watch::new(store.path());
-        Self { store, expected, window, replay, watch }
+        Self { store, expected, window, watch }
     }
 
     /// Puts the keyring in force, if it changed since the last look that succeeded.
     fn look(&mut self, app: &App) -> Result<(), ServerError> {
         if self.watch.changed().map_err(FsError::io("read", self.store.path()))?.is_none() {
             // A key can also end by time alone.
-            let refused = models::judge(&app.registry, &app.snapshot.load().keys, app.clock.unix());
+            let refused =
+                models::judge(&app.core.registry, &app.core.keyring.latest().keys, app.core.clock.unix());
             models::tell(app, &refused);
             return Ok(());
         }
@@ -50,12 +49,12 @@ impl KeyringReader {
     fn put_in_force(&mut self, app: &App) -> Result<(), ServerError> {
         let (keyring, snapshot) = self.read()?;
         // The memory on disk may be gone; what is in force here is memory enough.
-        app.snapshot.load().keys.require_not_newer_than(&keyring, self.store.path())?;
+        app.core.keyring.latest().keys.require_not_newer_than(&keyring, self.store.path())?;
         // Who sees this generation in force sees what it withdraws withdrawn.
-        let refused = models::judge(&app.registry, &snapshot.keys, app.clock.unix());
+        let refused = models::judge(&app.core.registry, &snapshot.keys, app.core.clock.unix());
         // First in force, then told and remembered: a revocation waits for no reader of a
         // log, and for no disk with room.
-        app.snapshot.store(Arc::new(snapshot));
+        app.core.keyring.replace(snapshot);
         tracing::info!(generation = keyring.generation, "keyring changed");
         models::tell(app, &refused);
         Ok(self.store.remember(&keyring)?)
@@ -68,7 +67,7 @@ impl KeyringReader {
         let keyring = self.store.read()?;
         let snapshot = Snapshot {
             authenticator: Authenticator::new(&keyring, self.expected.clone())?,
-            request_keys: RequestKeys::new(&keyring, &self.replay, self.window),
+            request_keys: RequestKeys::new(&keyring, self.window),
             keys: keyring.verifying_half(),
         };
         self.watch.accept(stamp);
@@ -81,11 +80,11 @@ impl KeyringReader {
     }
 }
 
-/// Follows the keyring until the process ends; `asked` comes with [`App::refresh`].
+/// Follows the keyring until the process ends; `asked` comes with [`Refresh`](crate::pipeline::Refresh).
 pub(super) fn keyring(app: &App, mut reader: KeyringReader, asked: &Receiver<()>) -> ! {
     let mut reported = false;
     loop {
-        app.refresh.turn(asked, || follow(app, &mut reader, &mut reported));
+        app.core.keyring.refresh.turn(asked, || follow(app, &mut reader, &mut reported));
     }
 }
 
@@ -95,11 +94,11 @@ fn follow(app: &App, reader: &mut KeyringReader, reported: &mut bool) {
     }
     match reader.look(app) {
         Ok(()) => {
-            app.keyring.succeeded();
+            app.core.keyring.health.succeeded();
             *reported = false;
         }
         Err(error) => {
-            app.keyring.failed();
+            app.core.keyring.health.failed();
             if !std::mem::replace(reported, true) {
                 tracing::error!(%error, "keyring cannot be followed; the last good one stays in force");
             }

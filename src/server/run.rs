@@ -5,27 +5,25 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use super::anonymous_denials::AnonymousDenials;
-use super::app::{App, KeyringHealth, Snapshot};
+use super::app::App;
 use super::edge::admission::Admission;
 use super::edge::linger::Lingering;
-use super::edge::{accept, tls};
+use super::edge::tls;
 use super::models::{self, Loader};
 use super::places::{not_listening, require_places};
-use super::refresh::Refresh;
 use super::reload::KeyringReader;
+use super::router::Service;
 use super::watchdog::Watchdog;
-use super::{ServerError, control, reload, swap, v2};
+use super::{ServerError, accept, control, reload, swap};
 use crate::audit::{self, Log};
 use crate::auth::ReplayMemory;
 use crate::clock::{Clock, SystemClock};
@@ -33,6 +31,9 @@ use crate::config::{AuditMode, Config, Home};
 use crate::container::Others;
 use crate::fs::{self, FsError};
 use crate::keyring::Store;
+use crate::pipeline::{
+    AnonymousDenials, Budget, Core, KeyringHealth, KeyringState, Refresh, Snapshot, Statistics,
+};
 use crate::process;
 use crate::progress::Progress;
 use crate::runtime::{Runtime, release_idle_memory};
@@ -90,10 +91,10 @@ pub fn run(
     let _alone = lock(home)?;
     require_places(home, config)?;
     // The server before this one has ended, and accepts nothing any more.
-    let replay = Arc::new(ReplayMemory::new(clock.unix(), config.signing.nonces));
+    let nonces = ReplayMemory::new(clock.unix(), config.signing.nonces);
 
     let store = options.store.clone();
-    let Prepared { tls, reader, snapshot, registry } = prepare(options, &*clock, &replay)?;
+    let Prepared { tls, reader, snapshot, registry } = prepare(options, &*clock)?;
     store.remember(&snapshot.keys)?;
 
     let mode = match config.audit.mode {
@@ -103,33 +104,36 @@ pub fn run(
     let (refresh, asked) = Refresh::new();
     // After the models, which may have opened descriptors too.
     let connections = connections(config.limits.connections)?;
-    let app = Arc::new(App {
+    let health = KeyringHealth::new(config.keyring.max_stale.0);
+    let core = Arc::new(Core {
         registry,
+        keyring: KeyringState::new(snapshot, health, refresh),
+        nonces: Arc::new(nonces),
+        signing: config.signing.mode,
         limits: config.limits,
-        signing: config.signing.clone(),
-        tls: ArcSwap::new(tls),
-        replay,
+        body_memory: Budget::new(config.limits.body_memory),
+        answer_memory: Budget::new(config.limits.answer_memory),
         audit: Log::open(&config.audit.path, mode, Arc::clone(&clock))?,
         denials: AnonymousDenials::default(),
-        body_memory: Arc::new(Semaphore::new(config.limits.body_memory.min(Semaphore::MAX_PERMITS))),
-        answer_memory: Arc::new(Semaphore::new(config.limits.answer_memory.min(Semaphore::MAX_PERMITS))),
-        snapshot: ArcSwap::from_pointee(snapshot),
-        keyring: KeyringHealth::new(config.keyring.max_stale.0),
+        statistics: Statistics::default(),
+        clock: Arc::clone(&clock),
+    });
+    let app = Arc::new(App {
+        core,
+        tls: ArcSwap::new(tls),
+        authorities: config.signing.authorities.clone(),
         announced: AtomicBool::new(false),
         draining: AtomicBool::new(false),
         reread: AtomicBool::new(false),
-        refresh,
         admission: Admission::new(connections, config.limits.connections_per_address),
         lingering: Lingering::new(connections / LINGERING, config.limits.body),
-        requests: AtomicU64::new(0),
         started: clock.unix(),
         hsts: !address.ip().is_loopback(),
         url: url.clone(),
-        clock,
     });
     models::report(&app);
     let mut watchdog = follow_files(&app, reader, asked, config)?;
-    let router = v2::router(&app);
+    let service = Arc::new(Service::new(&app));
     let control = {
         let _inside = tokio.enter();
         control::bind(&home.control_socket())?
@@ -137,19 +141,19 @@ pub fn run(
     tracing::info!(%url, "listening");
     let ready = || {
         tracing::info!(%url, "ready");
-        ready(&url, &app.registry).map_err(ServerError::from)
+        ready(&url, &app.core.registry).map_err(ServerError::from)
     };
     let outcome = tokio.block_on(async {
         tokio::select! {
-            outcome = serve(&app, listener, control, router, ready) => outcome,
+            outcome = serve(&service, listener, control, ready) => outcome,
             ended = watchdog.ended() => Err(ended),
         }
     });
     // What is still under way is cut here, and writes down that it was.
     tokio.shutdown_timeout(Duration::from_secs(1));
     let _ = std::fs::remove_file(home.control_socket());
-    app.denials.flush(&app.audit);
-    app.audit.flush();
+    app.core.denials.flush(&app.core.audit);
+    app.core.audit.flush();
     outcome
 }
 
@@ -161,11 +165,7 @@ pub(super) struct Prepared {
     pub(super) registry: Registry,
 }
 
-pub(super) fn prepare(
-    options: Options<'_>,
-    clock: &dyn Clock,
-    replay: &Arc<ReplayMemory>,
-) -> Result<Prepared, ServerError> {
+pub(super) fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepared, ServerError> {
     let Options { home: _, config, store, others, models, runtime, progress } = options;
     if models.is_empty() {
         return Err(ServerError::NoModel);
@@ -175,7 +175,7 @@ pub(super) fn prepare(
     }
     let tls = tls::identity(&config.tls)?;
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
-    let mut reader = KeyringReader::new(store.clone(), expected, config.signing.window.0, Arc::clone(replay));
+    let mut reader = KeyringReader::new(store.clone(), expected, config.signing.window.0);
     // A keyring that serves nobody is found before the models are loaded.
     let (earlier, _) = reader.read()?;
     let registry = Loader { store: &store, clock, runtime, progress }.load(models, others)?;
@@ -188,12 +188,12 @@ pub(super) fn prepare(
 }
 
 async fn serve(
-    app: &Arc<App>,
+    service: &Arc<Service>,
     listener: TcpListener,
     control: UnixListener,
-    router: Router,
     ready: impl FnOnce() -> Result<(), ServerError>,
 ) -> Result<(), ServerError> {
+    let app = service.app();
     let start = |source| ServerError::Start { source };
     let mut terminate = signal(SignalKind::terminate()).map_err(start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(start)?;
@@ -201,7 +201,7 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(control::serve(Arc::clone(app), control));
     tokio::spawn(housekeeping(Arc::clone(app)));
-    let accept = accept::serve(Arc::clone(app), listener, router, stopped);
+    let accept = accept::serve(Arc::clone(service), listener, stopped);
     let end = async {
         loop {
             tokio::select! {
@@ -217,12 +217,12 @@ async fn serve(
         std::future::pending::<()>().await;
     };
     let announce = async {
-        while !app.is_settled() {
+        while !app.core.is_settled() {
             tokio::time::sleep(SETTLING).await;
         }
         // Whoever is told "ready" is told of models that the newest keyring lets open.
-        app.refresh.fresh().await;
-        models::require_accepted(&app.registry)?;
+        app.core.keyring.refresh.fresh().await;
+        models::require_accepted(&app.core.registry)?;
         ready()?;
         // The ready file first: who sees "ready" anywhere finds it.
         app.announced.store(true, Ordering::Release);
@@ -238,7 +238,7 @@ async fn serve(
 async fn housekeeping(app: Arc<App>) {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
-        app.denials.flush(&app.audit);
+        app.core.denials.flush(&app.core.audit);
         app.admission.tell();
         // Both take longer than a thread that serves connections may wait.
         let release = || {

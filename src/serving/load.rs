@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
-use super::pool::{OpenSpare, Pool};
+use super::scheduler::Scheduler;
+use super::sessions::OpenSpare;
 use super::spec::{ModelSource, ModelSpec};
 use super::{LoadError, Model, Provenance};
 use crate::auth::ModelId;
@@ -45,7 +46,7 @@ pub fn load(
     });
     let sessions = sessions.collect::<Result<Vec<_>, _>>().map_err(refused)?;
     let open_spare: Option<OpenSpare> = has_spare.then(|| Box::new(move || opener.open(&options)) as _);
-    let pool = Pool::start(runtime, &spec.name, sessions, open_spare, spec.queue)
+    let scheduler = Scheduler::start(runtime, &spec.name, sessions, open_spare, spec.queue)
         .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
     tracing::info!(
         model = spec.name,
@@ -53,7 +54,7 @@ pub fn load(
         seconds = started.elapsed().as_secs_f64(),
         "loaded"
     );
-    Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, pool, provenance))
+    Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, scheduler, provenance))
 }
 
 /// The keys that the file of `spec` says it is sealed for, and the signers that it says

@@ -5,12 +5,13 @@
 
 mod bounds;
 mod error;
+mod inline;
 mod load;
 mod model;
-mod pool;
 mod provenance;
 mod registry;
-mod slot;
+mod scheduler;
+mod sessions;
 mod spec;
 mod tensors;
 

@@ -1,11 +1,11 @@
 //! One model that is ready to run, or was until it was withdrawn.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Counters, Pool};
+use super::scheduler::Scheduler;
 use super::spec::ModelSpec;
 use super::{Bounds, Provenance, Refusal, ServingError, Tensors};
 use crate::auth::{Action, ModelId, Permit};
@@ -20,13 +20,22 @@ pub struct Model {
     placement: Placement,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    counters: Arc<Counters>,
     /// Not of one that was withdrawn before it was opened.
     provenance: Option<Provenance>,
-    /// What the keyring holds against it.
-    refusal: Mutex<Option<Refusal>>,
-    /// Its sessions; none once it is withdrawn, and never again.
-    pool: RwLock<Option<Arc<Pool>>>,
+    /// Changed by whoever follows the keyring, and by nobody else.
+    state: ArcSwap<State>,
+}
+
+/// The life of a model.
+enum State {
+    /// It takes requests, unless all of its sessions are stuck.
+    Ready {
+        scheduler: Arc<Scheduler>,
+        /// What the keyring holds against it, though that does not withdraw it.
+        refusal: Option<Refusal>,
+    },
+    /// It takes no requests, and never again.
+    Withdrawn { refusal: Refusal },
 }
 
 /// What a model is doing.
@@ -52,10 +61,6 @@ pub struct ModelStatus {
     pub stuck: usize,
     /// Inferences that wait.
     pub waiting: usize,
-    /// Inferences that succeeded.
-    pub done: u64,
-    /// Inferences that failed.
-    pub failed: u64,
 }
 
 /// Whether a model takes requests.
@@ -84,19 +89,17 @@ impl Model {
         id: ModelId,
         version: String,
         placement: Placement,
-        pool: Pool,
+        scheduler: Scheduler,
         provenance: Provenance,
     ) -> Self {
         Self {
             id,
             version,
             placement,
-            inputs: pool.inputs().to_vec(),
-            outputs: pool.outputs().to_vec(),
-            counters: pool.counters(),
+            inputs: scheduler.inputs().to_vec(),
+            outputs: scheduler.outputs().to_vec(),
             provenance: Some(provenance),
-            refusal: Mutex::new(None),
-            pool: RwLock::new(Some(Arc::new(pool))),
+            state: ArcSwap::from_pointee(State::Ready { scheduler: Arc::new(scheduler), refusal: None }),
         }
     }
 
@@ -108,10 +111,8 @@ impl Model {
             placement: spec.placement,
             inputs: Vec::new(),
             outputs: Vec::new(),
-            counters: Arc::default(),
             provenance: None,
-            refusal: Mutex::new(Some(refusal)),
-            pool: RwLock::new(None),
+            state: ArcSwap::from_pointee(State::Withdrawn { refusal }),
         }
     }
 
@@ -137,40 +138,48 @@ impl Model {
 
     /// Fails while it takes no requests.
     pub fn require_ready(&self) -> Result<(), ServingError> {
-        self.pool()?.require_unstuck()
+        self.scheduler()?.require_unstuck()
     }
 
     /// Fails once it is withdrawn.
     pub fn require_served(&self) -> Result<(), ServingError> {
-        self.pool().map(drop)
+        self.scheduler().map(drop)
     }
 
-    fn pool(&self) -> Result<Arc<Pool>, ServingError> {
-        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(ServingError::Withdrawn)
+    fn scheduler(&self) -> Result<Arc<Scheduler>, ServingError> {
+        match &**self.state.load() {
+            State::Ready { scheduler, .. } => Ok(Arc::clone(scheduler)),
+            State::Withdrawn { .. } => Err(ServingError::Withdrawn),
+        }
     }
 
     /// What the keyring held against it when it was last [judged](Self::obey).
     pub fn refusal(&self) -> Option<Refusal> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match &**self.state.load() {
+            State::Ready { refusal, .. } => refusal.clone(),
+            State::Withdrawn { refusal } => Some(refusal.clone()),
+        }
     }
 
     /// Judges it by `keyring`, and withdraws it where that demands it: from the return on,
-    /// no inference of it begins, and none succeeds. Those that run are stopped, and its
-    /// memory is freed with the last of them. Returns what was not known before.
+    /// no inference of it begins, and none succeeds. Those that run are cancelled, and its
+    /// memory is freed with the last of them. Returns what was not known before. One thread
+    /// calls this at a time.
     pub fn obey(&self, keyring: &Keyring, now: UnixSeconds) -> Option<Refusal> {
-        let refusal = self.provenance.as_ref()?.refused(keyring, now)?;
-        let mut known = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref() == Some(&refusal) {
+        let new = self.provenance.as_ref()?.refused(keyring, now)?;
+        let State::Ready { scheduler, refusal } = &*self.state.load_full() else { return None };
+        if refusal.as_ref() == Some(&new) {
             return None;
         }
-        if refusal.unload {
-            let pool = self.pool.write().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(pool) = pool {
-                pool.withdraw();
-            }
+        let refusal = new.clone();
+        if new.unload {
+            self.state.store(Arc::new(State::Withdrawn { refusal }));
+            scheduler.withdraw();
+        } else {
+            let scheduler = Arc::clone(scheduler);
+            self.state.store(Arc::new(State::Ready { scheduler, refusal: Some(refusal) }));
         }
-        *known = Some(refusal.clone());
-        Some(refusal)
+        Some(new)
     }
 
     /// Runs the model on `inputs` and returns the named `outputs`, or all of them
@@ -185,7 +194,7 @@ impl Model {
         if permit.model() != &self.id || permit.action() != Action::Infer {
             return Err(ServingError::UnknownModel);
         }
-        let answer = self.pool()?.run(inputs, outputs, bounds).await?;
+        let answer = self.scheduler()?.run(inputs, outputs, bounds).await?;
         // One that ran when it was withdrawn answers no more than one that waited.
         self.require_served()?;
         Ok(answer)
@@ -193,7 +202,7 @@ impl Model {
 
     /// What it is doing.
     pub fn status(&self) -> ModelStatus {
-        let pool = self.pool().ok();
+        let scheduler = self.scheduler().ok();
         let opened_by = |provenance: &Provenance| OpenedBy {
             kind: provenance.kind.name().to_owned(),
             key: provenance.key.to_string(),
@@ -212,11 +221,9 @@ impl Model {
             opened_by: self.provenance.as_ref().map(opened_by),
             vouched_by: self.provenance.as_ref().map(vouched_by).unwrap_or_default(),
             device: self.placement.to_string(),
-            sessions: pool.as_ref().map_or(0, |pool| pool.sessions()),
-            stuck: pool.as_ref().map_or(0, |pool| pool.stuck()),
-            waiting: self.counters.waiting.load(Ordering::Relaxed),
-            done: self.counters.done.load(Ordering::Relaxed),
-            failed: self.counters.failed.load(Ordering::Relaxed),
+            sessions: scheduler.as_ref().map_or(0, |scheduler| scheduler.sessions()),
+            stuck: scheduler.as_ref().map_or(0, |scheduler| scheduler.stuck()),
+            waiting: scheduler.as_ref().map_or(0, |scheduler| scheduler.waiting()),
         }
     }
 }

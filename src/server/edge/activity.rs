@@ -3,7 +3,7 @@
 //! byte, is idle.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,6 @@ pub(in crate::server) struct Activity {
     /// Responses under way, and when each last made progress.
     answers: Mutex<HashMap<u64, u64>>,
     next_answer: AtomicU64,
-    authenticated: AtomicBool,
 }
 
 /// How long a connection may go without progress.
@@ -48,7 +47,6 @@ impl Activity {
             header_block: AtomicU64::new(0),
             answers: Mutex::default(),
             next_answer: AtomicU64::new(0),
-            authenticated: AtomicBool::new(false),
         })
     }
 
@@ -72,15 +70,6 @@ impl Activity {
     /// No header block is unfinished.
     pub(in crate::server) fn header_block_ended(&self) {
         self.header_block.store(0, Ordering::Relaxed);
-    }
-
-    /// A request came with a valid credential.
-    pub(in crate::server) fn authenticated(&self) {
-        self.authenticated.store(true, Ordering::Relaxed);
-    }
-
-    pub(in crate::server) fn is_authenticated(&self) -> bool {
-        self.authenticated.load(Ordering::Relaxed)
     }
 
     /// Whether any of a response is still to be written.

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::activity::Activity;
+use crate::auth::ConnectionInfo;
 
 /// How long a new connection waits for one that makes room.
 const HANDOVER: Duration = Duration::from_millis(100);
@@ -38,7 +38,7 @@ struct State {
 }
 
 struct Member {
-    activity: Arc<Activity>,
+    connection: Arc<ConnectionInfo>,
     /// Ends the task that serves the connection; none once that was done.
     task: Option<AbortHandle>,
     evicted: bool,
@@ -73,17 +73,13 @@ impl Admission {
         })
     }
 
-    /// A place for a connection from `address`, if there is one or room can be made.
-    pub(in crate::server) async fn admit(
-        self: &Arc<Self>,
-        address: IpAddr,
-        activity: &Arc<Activity>,
-    ) -> Option<Seat> {
+    /// A place for `connection`, if there is one or room can be made.
+    pub(in crate::server) async fn admit(self: &Arc<Self>, connection: &Arc<ConnectionInfo>) -> Option<Seat> {
         let freed = self.freed.notified();
-        let seat = match self.try_admit(address, activity) {
+        let seat = match self.try_admit(connection) {
             Err(Full::Total) if self.evict() => {
                 let _ = timeout(HANDOVER, freed).await;
-                self.try_admit(address, activity)
+                self.try_admit(connection)
             }
             other => other,
         };
@@ -93,7 +89,8 @@ impl Admission {
         seat.ok()
     }
 
-    fn try_admit(self: &Arc<Self>, address: IpAddr, activity: &Arc<Activity>) -> Result<Seat, Full> {
+    fn try_admit(self: &Arc<Self>, connection: &Arc<ConnectionInfo>) -> Result<Seat, Full> {
+        let address = connection.network();
         let mut state = self.state();
         if state.addresses.get(&address).is_some_and(|open| *open >= self.per_address) {
             return Err(Full::Address);
@@ -104,7 +101,7 @@ impl Admission {
         *state.addresses.entry(address).or_insert(0) += 1;
         let number = state.next;
         state.next += 1;
-        state.open.insert(number, Member { activity: Arc::clone(activity), task: None, evicted: false });
+        state.open.insert(number, Member { connection: Arc::clone(connection), task: None, evicted: false });
         Ok(Seat { admission: Arc::clone(self), number, address })
     }
 
@@ -114,7 +111,7 @@ impl Admission {
         let mut strangers = state
             .open
             .values_mut()
-            .filter(|member| member.task.is_some() && !member.activity.is_authenticated());
+            .filter(|member| member.task.is_some() && !member.connection.is_authenticated());
         let Some(member) = strangers.next() else { return false };
         member.evicted = true;
         if let Some(task) = member.task.take() {
@@ -220,37 +217,30 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::edge::activity::Busy;
-
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([127, 0, 0, last])
-    }
 
     /// A connection that waits for ever.
     async fn connect(
         admission: &Arc<Admission>,
         last: u8,
-    ) -> Option<(Arc<Activity>, tokio::task::JoinHandle<()>)> {
-        let activity = Activity::new();
-        let seat = admission.admit(address(last), &activity).await?;
+    ) -> Option<(Arc<ConnectionInfo>, tokio::task::JoinHandle<()>)> {
+        let connection = Arc::new(ConnectionInfo::new(([127, 0, 0, last], 1).into()));
+        let seat = admission.admit(&connection).await?;
         let number = seat.number();
         let task = tokio::spawn(async move {
             let _seat = seat;
             std::future::pending::<()>().await;
         });
         admission.serves(number, task.abort_handle());
-        Some((activity, task))
+        Some((connection, task))
     }
 
     #[tokio::test]
     async fn the_oldest_stranger_makes_room_and_no_client_does() {
         let admission = Admission::new(3, 3);
         let (client, client_task) = connect(&admission, 1).await.unwrap();
-        client.authenticated();
-        let (old, old_task) = connect(&admission, 2).await.unwrap();
+        client.set_authenticated();
+        let (_old, old_task) = connect(&admission, 2).await.unwrap();
         let (_young, young_task) = connect(&admission, 2).await.unwrap();
-        // To be busy helps it nothing.
-        let _busy = Busy::new(&old);
         assert!(connect(&admission, 3).await.is_some());
         assert!(old_task.await.unwrap_err().is_cancelled());
         assert!(!young_task.is_finished() && !client_task.is_finished());
@@ -258,7 +248,7 @@ mod tests {
         // Where all are clients, a new connection is refused.
         let admission = Admission::new(1, 1);
         let (client, task) = connect(&admission, 1).await.unwrap();
-        client.authenticated();
+        client.set_authenticated();
         assert!(connect(&admission, 2).await.is_none());
         assert!(!task.is_finished());
         assert_eq!(admission.turned_away(), TurnedAway { refused: 1, evicted: 0 });

@@ -18,16 +18,16 @@ const PIECE: usize = 16 << 10;
 
 /// Takes what is left of a request's body when it is dropped.
 #[derive(Clone, Default)]
-pub(super) struct Leftover(Arc<Mutex<Option<Incoming>>>);
+pub(in crate::server) struct Leftover(Arc<Mutex<Option<Incoming>>>);
 
 impl Leftover {
-    pub(super) fn take(&self) -> Option<Incoming> {
+    pub(in crate::server) fn take(&self) -> Option<Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 /// A request's body.
-pub(super) struct Arriving {
+pub(in crate::server) struct Arriving {
     /// Gone when it has ended.
     body: Option<Incoming>,
     leftover: Leftover,
@@ -35,7 +35,7 @@ pub(super) struct Arriving {
 }
 
 impl Arriving {
-    pub(super) fn new(body: Incoming, leftover: Leftover, activity: Arc<Activity>) -> Self {
+    pub(in crate::server) fn new(body: Incoming, leftover: Leftover, activity: Arc<Activity>) -> Self {
         let body = (!body.is_end_stream()).then_some(body);
         Self { body, leftover, activity }
     }
@@ -77,7 +77,7 @@ impl Drop for Arriving {
 
 /// A response's body, in pieces. The answer is under way until the last of them is freed:
 /// HTTP/2 keeps what its client has no window for, and with it the memory of the whole body.
-pub(super) struct Leaving {
+pub(in crate::server) struct Leaving {
     body: Body,
     /// What was taken from `body` and not handed on.
     left: Bytes,
@@ -104,7 +104,7 @@ impl Drop for Piece {
 }
 
 impl Leaving {
-    pub(super) fn new(body: Body, activity: &Arc<Activity>, rest: Option<Remainder>) -> Self {
+    pub(in crate::server) fn new(body: Body, activity: &Arc<Activity>, rest: Option<Remainder>) -> Self {
         let answering = Arc::new(Answering::new(activity));
         Self { body, left: Bytes::new(), answering, discard: Discard(rest) }
     }

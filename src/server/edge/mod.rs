@@ -1,14 +1,12 @@
-//! The TLS edge: from a TCP connection to requests with a checked head, and back. Whatever
-//! a stranger makes the server hold is bounded here, before any credential is seen.
+//! The TLS edge: what a connection may cost before any credential is seen. Admission and
+//! eviction, TLS, the plaintext between TLS and hyper, the check of each request's head, and
+//! the end of connections. Knows nothing of routes.
 
-pub(super) mod accept;
 pub(super) mod activity;
 pub(super) mod admission;
-mod connection;
-mod exchange;
+pub(super) mod exchange;
 mod frames;
-mod head;
 pub(super) mod linger;
-mod socket;
-mod stream;
+pub(super) mod socket;
+pub(super) mod stream;
 pub(super) mod tls;

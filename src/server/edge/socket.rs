@@ -13,7 +13,7 @@ use super::admission::Seat;
 use super::linger;
 
 /// The stream and its place.
-pub(super) struct Socket {
+pub(in crate::server) struct Socket {
     /// Gone only in `drop`.
     stream: Option<TcpStream>,
     seat: Option<Seat>,
@@ -22,12 +22,12 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, seat: Seat) -> Self {
+    pub(in crate::server) fn new(stream: TcpStream, seat: Seat) -> Self {
         Self { stream: Some(stream), seat: Some(seat), ended: false }
     }
 
     /// The stream, for what TLS and HTTP do not need to know of.
-    pub(super) fn stream(&self) -> Option<&TcpStream> {
+    pub(in crate::server) fn stream(&self) -> Option<&TcpStream> {
         self.stream.as_ref()
     }
 

@@ -18,10 +18,10 @@ const BARE: [&[u8]; 2] = [b"HTTP/1.1 4", b"HTTP/1.0 4"];
 const BARE_LENGTH: usize = 256;
 
 /// Writes the whole response that stands for a status without a body.
-pub(super) type Refusal = Box<dyn Fn(StatusCode) -> Vec<u8> + Send + Sync>;
+pub(in crate::server) type Refusal = Box<dyn Fn(StatusCode) -> Vec<u8> + Send + Sync>;
 
 /// The stream.
-pub(super) struct EdgeStream<S> {
+pub(in crate::server) struct EdgeStream<S> {
     stream: S,
     activity: Arc<Activity>,
     protocol: Protocol,
@@ -35,11 +35,11 @@ enum Protocol {
 }
 
 impl<S> EdgeStream<S> {
-    pub(super) fn http1(stream: S, activity: Arc<Activity>, refusal: Refusal) -> Self {
+    pub(in crate::server) fn http1(stream: S, activity: Arc<Activity>, refusal: Refusal) -> Self {
         Self { stream, activity, protocol: Protocol::Http1 { refusal }, pending: Vec::new() }
     }
 
-    pub(super) fn http2(stream: S, activity: Arc<Activity>) -> Self {
+    pub(in crate::server) fn http2(stream: S, activity: Arc<Activity>) -> Self {
         activity.header_block_began();
         let protocol = Protocol::Http2 { blocks: HeaderBlocks::new(), unfinished: Some(0) };
         Self { stream, activity, protocol, pending: Vec::new() }

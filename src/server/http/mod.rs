@@ -1,9 +1,29 @@
-//! What every HTTP protocol of the server shares: credentials and signatures in header
-//! fields, bodies, their encodings, and the record of each request.
+//! What every HTTP protocol of the server shares: the check of a request's head, credentials
+//! and signatures in header fields, bodies and their encodings, and how responses and errors
+//! look.
 
 pub(super) mod authn;
 pub(super) mod body;
-pub(super) mod buffer;
 pub(super) mod content_encoding;
-pub(super) mod request_audit;
+pub(super) mod error;
+pub(super) mod finish;
+pub(super) mod head;
 pub(super) mod signature;
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// A response of `status` whose body is the JSON of `document`.
+pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response {
+    // What the server says of itself has a JSON form whatever it holds.
+    json_text(status, serde_json::to_vec(document).unwrap_or_default())
+}
+
+/// A response of `status` whose body is JSON text.
+pub(super) fn json_text(status: StatusCode, text: impl IntoResponse) -> Response {
+    let mut response = (status, text).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

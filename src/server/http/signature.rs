@@ -2,52 +2,32 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::response::Response;
+use bytes::Bytes;
 use http_body_util::BodyExt;
 
-use crate::auth::{AuthError, Principal, SignedRequest};
+use super::error::unsigned_response;
+use crate::auth::{AuthError, SignedRequest};
 use crate::clock::UnixSeconds;
-use crate::config::SigningMode;
 use crate::crypto::digest::Sha256;
-use crate::server::api_error::ApiError;
-use crate::server::app::{App, Snapshot};
-use crate::server::offload;
+use crate::pipeline::{ApiError, Presented, of_size};
+use crate::server::app::App;
 use crate::signing::{self, RequestHead, ResponseHead};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
-/// Judges the signature of `request`, which `principal` sent; none where none is
-/// there and none is needed.
-pub(in crate::server) fn verify(
-    app: &App,
-    snapshot: &Snapshot,
-    principal: &Principal,
-    request: &Parts,
-    now: UnixSeconds,
-) -> Result<Option<SignedRequest>, AuthError> {
-    let mode = app.signing.mode;
-    if mode == SigningMode::Off {
-        return Ok(None);
-    }
-    let head = head(request);
-    let Some(received) = signing::read(&head)? else {
-        return if mode == SigningMode::Required { Err(AuthError::Unsigned) } else { Ok(None) };
-    };
-    let signed = snapshot.request_keys.verify(received, principal, now)?;
-    // It is the owner's, and may be for another server that knows the same key.
-    if is_ours(app, head.authority) { Ok(Some(signed)) } else { Err(AuthError::Misdirected) }
-}
-
-/// Accepts a request if it is signed: the first time only.
-pub(in crate::server) fn accept(app: &App, signed: Option<&SignedRequest>) -> Result<(), ApiError> {
-    Ok(signed.map_or(Ok(()), |signed| signed.accept(app.clock.unix()))?)
+/// The signature that a request with this `head` brings, if it has one. Nothing of it is proven.
+pub(in crate::server) fn read(app: &App, head: &Parts) -> Result<Option<Presented>, AuthError> {
+    let head = request_head(head);
+    let Some(received) = signing::read(&head)? else { return Ok(None) };
+    Ok(Some(Presented { received, is_for_us: is_ours(app, head.authority) }))
 }
 
 /// Whether `authority`, whatever its port, is this server: by its configuration, or else
@@ -55,7 +35,7 @@ pub(in crate::server) fn accept(app: &App, signed: Option<&SignedRequest>) -> Re
 fn is_ours(app: &App, authority: &str) -> bool {
     authority.parse::<Authority>().is_ok_and(|authority| {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        match &app.signing.authorities[..] {
+        match &app.authorities[..] {
             [] => app.tls.load().answers_to(host),
             configured => configured.iter().any(|name| name.eq_ignore_ascii_case(host)),
         }
@@ -64,7 +44,7 @@ fn is_ours(app: &App, authority: &str) -> bool {
 
 /// A request that does not say exactly once whom it is for has no authority, which
 /// nobody can have signed.
-fn head(request: &Parts) -> RequestHead<'_> {
+fn request_head(request: &Parts) -> RequestHead<'_> {
     let Parts { method, uri, headers, .. } = request;
     // HTTP/2 and the absolute form say it in the URI; that comes before Host (RFC 9112, section 3.2.2).
     let authority = uri.authority().map_or_else(|| host(headers), Authority::as_str);
@@ -121,19 +101,27 @@ pub(in crate::server) async fn sign(
     patience: Duration,
 ) -> Result<Response, ApiError> {
     let (mut parts, body) = response.into_parts();
-    // Bodies are in memory already; one that is not cannot be signed.
-    let body = body.collect().await.map_err(|_| ApiError::unsigned_response())?.to_bytes();
+    let body = whole(body).await?;
     if !body.is_empty() && !head_only {
         let bytes = body.clone();
         let digest = move || Ok(signing::content_digest(&bytes));
-        parts.headers.insert(CONTENT_DIGEST, offload::of_size(body.len(), patience, digest).await?);
+        parts.headers.insert(CONTENT_DIGEST, of_size(body.len(), patience, digest).await?);
     }
     let head = ResponseHead { status: parts.status, headers: &parts.headers };
     let fields = request.sign_response(&head, now).map_err(|error| {
         tracing::error!(%error, "a response could not be signed");
-        ApiError::unsigned_response()
+        unsigned_response()
     })?;
     parts.headers.append(SIGNATURE_INPUT, fields.input);
     parts.headers.append(SIGNATURE, fields.signature);
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+/// A `body` that is in memory already. One that is not, such as a stream with trailers, has no
+/// digest while its head goes out, so an answer with it cannot be signed.
+async fn whole(body: Body) -> Result<Bytes, ApiError> {
+    if body.size_hint().exact().is_none() {
+        return Err(unsigned_response());
+    }
+    Ok(body.collect().await.map_err(|_| unsigned_response())?.to_bytes())
 }

@@ -3,9 +3,9 @@
 use axum::http::HeaderMap;
 use axum::http::header::HeaderName;
 
+use crate::pipeline::ApiError;
+use crate::pipeline::MemoryPermit;
 use crate::runtime::{DataType, NotElements, Tensor, TensorData, TensorSpec};
-use crate::server::api_error::ApiError;
-use crate::server::http::body::MemoryPermit;
 
 /// How long the JSON is that a body begins with.
 pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -162,7 +162,7 @@ mod tests {
         for value in values {
             headers.append(HEADER_LENGTH, HeaderValue::from_str(value).unwrap());
         }
-        Form::of(&headers).map_err(|error| error.message)
+        Form::of(&headers).map_err(|error| error.message().to_owned())
     }
 
     #[test]
@@ -228,8 +228,8 @@ mod tests {
         #[test]
         fn a_raw_body_never_panics(body: Vec<u8>, shape: Vec<i64>, kind in 0..DataType::ALL.len()) {
             let spec = TensorSpec { name: "x".into(), data_type: DataType::ALL[kind], shape, dimensions: Vec::new() };
-            let pool = std::sync::Arc::new(tokio::sync::Semaphore::new(1 << 20));
-            if let Ok(tensor) = raw(&[spec], &body, &mut MemoryPermit::of(&pool, 0).unwrap()) {
+            let budget = crate::pipeline::Budget::new(1 << 20);
+            if let Ok(tensor) = raw(&[spec], &body, &mut budget.take(0).unwrap()) {
                 proptest::prop_assert_eq!(tensor.data_type(), DataType::ALL[kind]);
             }
         }

@@ -9,86 +9,38 @@ mod request;
 mod response;
 mod scalar;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Extension;
-use axum::Router;
 use axum::body::Body;
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
 
 use self::request::Media;
-use crate::auth::{Action, ModelId, Permit, SignedRequest};
+use super::http::content_encoding::{self, ContentCoding};
+use super::http::{body, finish, json, json_text};
+use crate::auth::{Action, Permit};
+use crate::pipeline::{ApiError, Buffer, Call, Caller, Record};
 use crate::process;
-use crate::runtime::{Allowance, TensorSpec};
-use crate::server::api_error::ApiError;
-use crate::server::app::App;
-use crate::server::http::authn::{self, Caller};
-use crate::server::http::body::{self, MemoryPermit};
-use crate::server::http::buffer::Buffer;
-use crate::server::http::content_encoding::{self, ContentCoding};
-use crate::server::http::request_audit::{self, AuditContext};
-use crate::server::offload;
-use crate::serving::{Bounds, Model};
-use crate::token::JwkSet;
-
-/// Every route of the server. What is not named here does not exist; what is not
-/// above the line needs a credential.
-pub(super) fn router(app: &Arc<App>) -> Router {
-    let named = Router::new()
-        .route("/v2", get(server_metadata))
-        .route("/v2/models/{model}", get(model_metadata))
-        .route("/v2/models/{model}/versions/{version}", get(model_metadata))
-        .route("/v2/models/{model}/ready", get(model_ready))
-        .route("/v2/models/{model}/versions/{version}/ready", get(model_ready))
-        .route("/v2/models/{model}/infer", post(infer))
-        .route("/v2/models/{model}/versions/{version}/infer", post(infer))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(app), authn::authenticate));
-    Router::new()
-        .route("/v2/health/live", get(live))
-        .route("/v2/health/ready", get(ready))
-        .route("/.well-known/jwks.json", get(jwks))
-        // ------------------------------------------------------------ open above
-        .merge(named)
-        .fallback(|| async { request_audit::refuse(ApiError::no_route()) })
-        .method_not_allowed_fallback(|| async { request_audit::refuse(ApiError::method()) })
-        .layer(middleware::from_fn_with_state(Arc::clone(app), request_audit::record))
-        .with_state(Arc::clone(app))
-}
+use crate::runtime::TensorSpec;
 
 /// The memory of an answer of this size or more goes back to the system at once.
 const LARGE: usize = 16 << 20;
 
 /// The model in a path, and perhaps a version.
 #[derive(serde::Deserialize)]
-struct Target {
+pub(super) struct Target {
     model: String,
     version: Option<String>,
 }
 
-async fn live() -> Response {
-    json(StatusCode::OK, &serde_json::json!({ "live": true }))
-}
-
-async fn ready(State(app): State<Arc<App>>) -> Response {
-    let ready = app.is_ready();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, &serde_json::json!({ "ready": ready }))
-}
-
-async fn jwks(State(app): State<Arc<App>>) -> Response {
-    match app.trusted_snapshot() {
-        Ok(snapshot) => json(StatusCode::OK, &JwkSet::new(&snapshot.keys, app.clock.unix())),
-        Err(error) => request_audit::refuse(error),
-    }
-}
+type TargetPath = Result<Path<Target>, PathRejection>;
 
 #[derive(Serialize)]
 struct ServerMetadata {
@@ -98,8 +50,8 @@ struct ServerMetadata {
     extensions: [&'static str; 1],
 }
 
-async fn server_metadata(Extension(account): Extension<Arc<AuditContext>>) -> Response {
-    account.decides("server-metadata", None);
+pub(super) async fn server_metadata(Extension(record): Extension<Arc<Record>>) -> Response {
+    record.decides("server-metadata", None);
     let metadata = ServerMetadata {
         name: "sealserve",
         version: env!("CARGO_PKG_VERSION"),
@@ -130,14 +82,14 @@ impl<'a> From<&'a TensorSpec> for TensorMetadata<'a> {
     }
 }
 
-async fn model_metadata(
-    State(app): State<Arc<App>>,
+pub(super) async fn model_metadata(
+    Extension(record): Extension<Arc<Record>>,
     Extension(caller): Extension<Caller>,
-    Extension(account): Extension<Arc<AuditContext>>,
-    target: Result<Path<Target>, PathRejection>,
+    target: TargetPath,
 ) -> Response {
-    match permitted(&app, &caller, &account, "metadata", &[Action::Metadata], target) {
-        Ok((_, model)) => {
+    match permit(&record, &caller, "metadata", &[Action::Metadata], target) {
+        Ok((_, call)) => {
+            let model = call.model();
             let metadata = ModelMetadata {
                 name: model.id().as_str(),
                 versions: [model.version()],
@@ -147,107 +99,96 @@ async fn model_metadata(
             };
             json(StatusCode::OK, &metadata)
         }
-        Err(error) => request_audit::refuse(error),
+        Err(error) => finish::refuse(error),
     }
 }
 
-async fn model_ready(
-    State(app): State<Arc<App>>,
+pub(super) async fn model_ready(
+    Extension(record): Extension<Arc<Record>>,
     Extension(caller): Extension<Caller>,
-    Extension(account): Extension<Arc<AuditContext>>,
-    target: Result<Path<Target>, PathRejection>,
+    target: TargetPath,
 ) -> Response {
     // Whoever may run a model may know whether it runs.
     let actions = [Action::Metadata, Action::Infer];
-    let model = permitted(&app, &caller, &account, "ready", &actions, target);
-    match model.and_then(|(permit, model)| Ok((permit, model.require_ready().map(|()| model)?))) {
-        Ok((_, model)) => {
-            json(StatusCode::OK, &serde_json::json!({ "name": model.id().as_str(), "ready": true }))
+    let call = permit(&record, &caller, "ready", &actions, target);
+    match call.and_then(|(_, call)| Ok(call.model().require_ready().map(|()| call)?)) {
+        Ok(call) => {
+            json(StatusCode::OK, &serde_json::json!({ "name": call.model().id().as_str(), "ready": true }))
         }
-        Err(error) => request_audit::refuse(error),
+        Err(error) => finish::refuse(error),
     }
 }
 
-/// The permit for the first of `actions` that the caller may do, and its model.
-fn permitted<'a>(
-    app: &'a App,
+/// A permit for the first of `actions` that `caller` may do, and the call that it is for.
+fn permit<'r>(
+    record: &'r Record,
     caller: &Caller,
-    account: &AuditContext,
-    asked: &'static str,
+    action: &'static str,
     actions: &[Action],
-    target: Result<Path<Target>, PathRejection>,
-) -> Result<(Permit, &'a Arc<Model>), ApiError> {
-    account.decides(asked, None);
-    // A path that is not UTF-8 names nothing.
-    let Ok(Path(target)) = target else { return Err(ApiError::no_route()) };
-    account.decides(asked, Some(&target.model));
-    let id = ModelId::new(&target.model);
-    let mut outcome = Err(ApiError::no_route());
-    for action in actions {
-        outcome = caller.principal.authorize(*action, &id).map_err(ApiError::from);
-        if outcome.is_ok() {
-            break;
-        }
-    }
-    let permit = outcome?;
-    let model = app.registry.get(&permit, target.version.as_deref())?;
-    model.require_served()?;
-    Ok((permit, model))
+    target: TargetPath,
+) -> Result<(Permit, Call<'r>), ApiError> {
+    let Ok(Path(target)) = target else {
+        // A path that is not UTF-8 names nothing.
+        record.decides(action, None);
+        return Err(ApiError::no_route());
+    };
+    Call::permit(record, caller, action, actions, (&target.model, target.version.as_deref()))
 }
 
-async fn infer(
-    State(app): State<Arc<App>>,
+/// The model and version of an inference, where the path names them plainly: as they are, and
+/// not percent-encoded.
+pub(super) fn inference(head: &Parts) -> Option<(&str, Option<&str>)> {
+    let path = head.uri.path().strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
+    if head.method != Method::POST || path.contains('%') {
+        return None;
+    }
+    let (model, version) = match path.split_once('/') {
+        None => (path, None),
+        Some((model, rest)) => (model, Some(rest.strip_prefix("versions/")?)),
+    };
+    let is_segment = |text: &str| !text.is_empty() && !text.contains('/');
+    (is_segment(model) && version.is_none_or(is_segment)).then_some((model, version))
+}
+
+/// An inference whose path is percent-encoded.
+pub(super) async fn infer(
+    Extension(record): Extension<Arc<Record>>,
     Extension(caller): Extension<Caller>,
-    Extension(account): Extension<Arc<AuditContext>>,
-    target: Result<Path<Target>, PathRejection>,
+    target: TargetPath,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let allowed = permitted(&app, &caller, &account, "infer", &[Action::Infer], target)
-        .and_then(|allowed| Ok((allowed.1.require_ready().map(|()| allowed)?, Media::of(&headers)?)));
-    match allowed {
-        Ok(((permit, model), media)) => {
-            let asked = Asked { app: &app, caller: &caller, account: &account };
-            let ran = run(&asked, permit, model, media, body).await;
-            ran.unwrap_or_else(request_audit::refuse)
-        }
-        Err(error) => request_audit::refuse(error),
-    }
+    let Ok(Path(Target { model, version })) = target else {
+        record.decides(Action::Infer.name(), None);
+        return finish::refuse(ApiError::no_route());
+    };
+    let answer = run(&record, &caller, (&model, version.as_deref()), &headers, body).await;
+    answer.unwrap_or_else(finish::refuse)
 }
 
-/// A request on its way, its body not read yet.
-struct Asked<'a> {
-    app: &'a App,
-    caller: &'a Caller,
-    account: &'a AuditContext,
-}
-
-async fn run(
-    asked: &Asked<'_>,
-    permit: Permit,
-    model: &Arc<Model>,
-    media: Media,
+/// The answer to an inference: reads the body, runs the model, writes what it answers.
+pub(super) async fn run(
+    record: &Record,
+    caller: &Caller,
+    target: (&str, Option<&str>),
+    headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let Asked { app, caller, account } = *asked;
-    let held = body::read(app, caller.signed(), body).await?;
-    account.received(held.bytes.len());
-    caller.still_holds(app)?;
-    let held = content_encoding::decode(app, held, media.coding).await?;
-    caller.still_holds(app)?;
-    let (size, patience) = (held.bytes.len(), app.limits.inference_timeout.0);
-    let asked_of = Arc::clone(model);
-    let read = move || request::read(media.form, held, asked_of.inputs());
-    let (request, inputs) = offload::of_size(size, patience, read).await?;
-    caller.still_holds(app)?;
-    let memory = Mutex::new(MemoryPermit::of(&app.answer_memory, 0)?);
-    let pay = move |bytes| memory.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes).is_ok();
-    let bounds = Bounds { time: patience, answer: Allowance::new(app.limits.answer, pay) };
-    let outputs = model.infer(permit, inputs, request.outputs, bounds).await?;
-    caller.still_holds(app)?;
+    let (permit, call) = Call::permit(record, caller, Action::Infer.name(), &[Action::Infer], target)?;
+    let (core, model) = (record.core(), call.model());
+    model.require_ready()?;
+    let media = Media::of(headers)?;
+    let held = body::read(core, caller.signed(), body).await?;
+    record.received(held.bytes.len());
+    call.still_holds()?;
+    let held = content_encoding::decode(core, held, media.coding).await?;
+    let (size, asked) = (held.bytes.len(), Arc::clone(model));
+    let read = move || request::read(media.form, held, asked.inputs());
+    let (request, inputs) = call.offload(size, read).await?;
+    let outputs = call.run(permit, inputs, request.outputs).await?;
     let (named, id, forms) = (Arc::clone(model), request.id, request.forms);
     let size = response::size(&outputs);
-    let buffer = Buffer::new(app.limits.answer, &app.answer_memory)?;
+    let buffer = Buffer::new(core.limits.answer, &core.answer_memory)?;
     // The outputs are freed there too.
     let write = move || {
         let answer = response::write(&named, id.as_deref(), &outputs, &forms, buffer);
@@ -257,19 +198,17 @@ async fn run(
         }
         answer
     };
-    let answer = offload::of_size(size, patience, write).await?;
-    let wanted = media.wanted.filter(|_| caller.signed().is_none_or(SignedRequest::takes_compressed));
-    let (body, coding) = content_encoding::encode(&app.answer_memory, answer.body, wanted, patience).await?;
-    let mut response = answered(body, answer.header_length, coding);
-    let model = Arc::clone(model);
-    request_audit::demand(&mut response, move |_| Ok(model.require_served()?));
-    Ok(response)
+    let answer = call.offload(size, write).await?;
+    let wanted = media.wanted.filter(|_| caller.signed().is_none_or(|signed| signed.takes_compressed()));
+    let patience = core.limits.inference_timeout.0;
+    let (body, coding) = content_encoding::encode(&core.answer_memory, answer.body, wanted, patience).await?;
+    Ok(answered(body, answer.header_length, coding))
 }
 
 /// The response to an inference, of which `header_length` bytes are JSON where more
 /// follows. That counts what it was before it was compressed.
 fn answered(body: Bytes, header_length: Option<usize>, coding: Option<ContentCoding>) -> Response {
-    let mut response = with_type(StatusCode::OK, body);
+    let mut response = json_text(StatusCode::OK, body);
     let headers = response.headers_mut();
     if let Some(length) = header_length {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -282,13 +221,36 @@ fn answered(body: Bytes, header_length: Option<usize>, coding: Option<ContentCod
     response
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    // Metadata has a JSON form whatever it holds.
-    with_type(status, serde_json::to_vec(body).unwrap_or_default())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn with_type(status: StatusCode, body: impl IntoResponse) -> Response {
-    let mut response = (status, body).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    #[test]
+    fn a_plain_path_names_a_model_and_perhaps_a_version() {
+        let named = |method: Method, path: &str| {
+            let (head, ()) =
+                axum::http::Request::builder().method(method).uri(path).body(()).unwrap().into_parts();
+            inference(&head).map(|(model, version)| (model.to_owned(), version.map(ToOwned::to_owned)))
+        };
+        let post = |path| named(Method::POST, path);
+        assert_eq!(post("/v2/models/digits/infer"), Some(("digits".into(), None)));
+        assert_eq!(post("/v2/models/digits/infer?x=1"), Some(("digits".into(), None)));
+        assert_eq!(post("/v2/models/digits/versions/2/infer"), Some(("digits".into(), Some("2".into()))));
+        assert_eq!(post("/v2/models/versions/infer"), Some(("versions".into(), None)));
+        assert_eq!(named(Method::GET, "/v2/models/digits/infer"), None);
+        for other in [
+            "/v2/models//infer",
+            "/v2/models/infer",
+            "/v2/models/a/b/infer",
+            "/v2/models/a/versions//infer",
+            "/v2/models/a/versions/infer",
+            "/v2/models/a/versions/1/2/infer",
+            "/v2/models/a%2fb/infer",
+            "/v2/models/a/infer/",
+            "/v2/models/a/ready",
+            "/V2/models/a/infer",
+        ] {
+            assert_eq!(post(other), None, "{other}");
+        }
+    }
 }

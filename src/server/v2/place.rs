@@ -3,7 +3,7 @@
 use serde_json::error::Category;
 
 use super::path::{Path, Read};
-use crate::server::api_error::ApiError;
+use crate::pipeline::ApiError;
 
 /// A JSON document, parts of which are read one by one.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ impl<'a> Document<'a> {
         let path = path.to_string();
         let subject = if path.is_empty() { "the body is no inference request" } else { &path };
         let message = format!("{subject}: {} (line {line}, column {column})", wording(error));
-        ApiError::malformed(message).detail(format!("{subject} (line {line}, column {column})"))
+        ApiError::malformed(message).with_detail(format!("{subject} (line {line}, column {column})"))
     }
 
     /// The line and the column of `error`, which tells those in `part`.

@@ -11,9 +11,10 @@ use super::json::{self, Unread};
 use super::path::{Path, Step};
 use super::place::Document;
 use super::scalar::Size;
+use crate::pipeline::ApiError;
+use crate::pipeline::MemoryPermit;
 use crate::runtime::{DataType, RunError, Tensor, TensorSpec};
-use crate::server::api_error::ApiError;
-use crate::server::http::body::{Held, MemoryPermit};
+use crate::server::http::body::Held;
 use crate::server::http::content_encoding::ContentCoding;
 use crate::serving::Tensors;
 

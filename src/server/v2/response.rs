@@ -1,13 +1,11 @@
 //! An inference answer: JSON, and behind it the outputs that are wanted in binary form.
 
-use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::request::OutputForms;
+use crate::pipeline::{ApiError, Buffer, Class};
 use crate::runtime::{DataType, Tensor, TensorData};
-use crate::server::api_error::ApiError;
-use crate::server::http::buffer::Buffer;
 use crate::serving::Model;
 
 #[derive(serde::Serialize)]
@@ -79,7 +77,7 @@ pub(super) fn write(
     if let Err(error) = serde_json::to_writer(&mut body, &document) {
         return Err(body.refusal().unwrap_or_else(|| {
             let message = format!("the answer has no JSON form: {error}");
-            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_json", message)
+            ApiError::new(Class::Unprocessable, "not_json", message)
         }));
     }
     let mut header_length = None;
@@ -108,7 +106,7 @@ pub(super) fn size(outputs: &[Tensor]) -> usize {
 
 fn too_long() -> ApiError {
     let message = "the answer has no binary form: a string is longer than 4 GiB";
-    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_binary", message)
+    ApiError::new(Class::Unprocessable, "not_binary", message)
 }
 
 impl Serialize for Data<'_> {

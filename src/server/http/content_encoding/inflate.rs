@@ -4,24 +4,22 @@ use bytes::Buf;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::ContentCoding;
-use crate::server::api_error::ApiError;
-use crate::server::app::App;
-use crate::server::http::body::{Held, MemoryPermit};
-use crate::server::offload::{self, PIECE};
+use crate::pipeline::{ApiError, Core, MemoryPermit, PIECE, offload};
+use crate::server::http::body::Held;
 
 /// Undoes `coding`. What comes out takes its own share of the memory for bodies, and
 /// the text that it came from gives its share back.
 pub(in crate::server) async fn decode(
-    app: &App,
+    core: &Core,
     held: Held,
     coding: Option<ContentCoding>,
 ) -> Result<Held, ApiError> {
     let Some(coding) = coding else { return Ok(held) };
-    let mut inflation = Inflation::of(held, coding, MemoryPermit::of(&app.body_memory, 0)?, app.limits.body);
+    let mut inflation = Inflation::of(held, coding, core.body_memory.take(0)?, core.limits.body);
     if inflation.step()? {
         return Ok(inflation.end());
     }
-    offload::run(app.limits.inference_timeout.0, move || {
+    offload(core.limits.inference_timeout.0, move || {
         while !inflation.step()? {}
         Ok(inflation.end())
     })
@@ -89,13 +87,12 @@ impl Inflation {
 mod tests {
     use std::io::Write;
 
-    use std::sync::Arc;
-
     use bytes::Bytes;
     use flate2::{Compression, write};
-    use tokio::sync::Semaphore;
 
     use super::*;
+    use crate::pipeline::{Budget, Class};
+    use crate::server::http::error::status;
 
     const BOTH: [ContentCoding; 2] = [ContentCoding::Gzip, ContentCoding::Deflate];
     const LIMIT: usize = 1 << 20;
@@ -107,23 +104,23 @@ mod tests {
     }
 
     fn inflate_within(pool: usize, coding: ContentCoding, body: &[u8]) -> Result<Vec<u8>, ApiError> {
-        let semaphore = Arc::new(Semaphore::new(pool));
-        let memory = MemoryPermit::of(&semaphore, body.len()).unwrap();
+        let budget = Budget::new(pool);
+        let memory = budget.take(body.len()).unwrap();
         let held = Held { bytes: Bytes::copy_from_slice(body), memory };
         let work = || {
-            let mut inflation = Inflation::of(held, coding, MemoryPermit::of(&semaphore, 0)?, LIMIT);
+            let mut inflation = Inflation::of(held, coding, budget.take(0)?, LIMIT);
             while !inflation.step()? {
                 assert!(inflation.output.len() <= LIMIT);
                 assert!(inflation.memory.bytes() >= inflation.output.capacity().min(LIMIT));
             }
             let held = inflation.end();
             // The text has given its share back, and the result has its own.
-            assert_eq!(semaphore.available_permits() + held.memory.bytes(), pool);
+            assert_eq!(budget.left() + held.memory.bytes(), pool);
             assert!(held.memory.bytes() >= held.bytes.len());
             Ok(held.bytes.to_vec())
         };
         let outcome = work();
-        assert_eq!(semaphore.available_permits(), pool);
+        assert_eq!(budget.left(), pool);
         outcome
     }
 
@@ -153,7 +150,7 @@ mod tests {
             for length in [LIMIT + 1, LIMIT * 8] {
                 let bomb = coding.packed(&vec![0; length]);
                 let error = inflate(coding, &bomb).unwrap_err();
-                assert_eq!((error.status.as_u16(), error.code), (413, "body_too_large"));
+                assert_eq!((error.class(), error.code()), (Class::TooLarge, "body_too_large"));
             }
         }
     }
@@ -163,7 +160,7 @@ mod tests {
         for coding in BOTH {
             let body = coding.packed(&sample(LIMIT));
             let error = inflate_within(LIMIT, coding, &body).unwrap_err();
-            assert_eq!((error.status.as_u16(), error.code), (503, "no_body_memory"));
+            assert_eq!((error.class(), error.code()), (Class::Unavailable, "no_body_memory"));
             assert!(inflate_within(LIMIT + body.len(), coding, &body).is_ok());
         }
     }
@@ -203,7 +200,7 @@ mod tests {
             ] {
                 let error = inflate(coding, &body).map(|body| body.len()).unwrap_err();
                 assert_eq!(
-                    (error.status.as_u16(), error.code),
+                    (status(error.class()).as_u16(), error.code()),
                     (400, "malformed_request"),
                     "{coding:?}: {what}"
                 );

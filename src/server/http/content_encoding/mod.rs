@@ -3,19 +3,16 @@
 
 mod inflate;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use bytes::Bytes;
 use flate2::{Compression, write};
-use tokio::sync::Semaphore;
 
 pub(in crate::server) use self::inflate::decode;
-use crate::server::api_error::ApiError;
-use crate::server::http::buffer::Buffer;
-use crate::server::offload;
+use crate::pipeline::{ApiError, Budget, Buffer, of_size};
+use crate::server::http::error::unsupported_coding;
 
 /// An answer below this is sent as it is: it fits into one packet either way.
 const LEAST: usize = 1024;
@@ -58,7 +55,7 @@ impl ContentCoding {
             return Ok(None);
         }
         let coding = Self::named(name).filter(|_| second.is_none());
-        coding.map(Some).ok_or_else(ApiError::unsupported_coding)
+        coding.map(Some).ok_or_else(unsupported_coding)
     }
 
     /// The coding that a client wants for the answer, if it wants one. Where it likes
@@ -86,7 +83,7 @@ impl ContentCoding {
 
     #[cfg(test)]
     fn packed(self, body: &[u8]) -> Vec<u8> {
-        let output = Buffer::new(usize::MAX, &Arc::new(Semaphore::new(1 << 30))).unwrap();
+        let output = Buffer::new(usize::MAX, &Budget::new(1 << 30)).unwrap();
         self.deflate(body, output).unwrap().into()
     }
 
@@ -115,7 +112,7 @@ fn quality(text: &str) -> f32 {
 /// Compresses an answer as its client wants it; what would not become smaller stays as
 /// it is, and waits `patience` for its turn. Says what was done.
 pub(in crate::server) async fn encode(
-    memory: &Arc<Semaphore>,
+    memory: &Budget,
     body: Bytes,
     wanted: Option<ContentCoding>,
     patience: Duration,
@@ -128,7 +125,7 @@ pub(in crate::server) async fn encode(
         Ok(smaller) if smaller.len() < body.len() => Ok((smaller, Some(coding))),
         _ => Ok((body, None)),
     };
-    offload::of_size(size, patience, compress).await
+    of_size(size, patience, compress).await
 }
 
 #[cfg(test)]
@@ -140,6 +137,8 @@ mod tests {
     use flate2::read::{GzDecoder, ZlibDecoder};
 
     use super::*;
+    use crate::audit::RequestId;
+    use crate::server::http::error;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -178,8 +177,8 @@ mod tests {
             &["gzip;q=1"],
         ] {
             let error = of(values).unwrap_err();
-            assert_eq!(error.status.as_u16(), 415, "{values:?}");
-            assert_eq!(error.response("").headers()[ACCEPT_ENCODING], "gzip, deflate");
+            assert_eq!(error::status(error.class()).as_u16(), 415, "{values:?}");
+            assert_eq!(error::response(&error, RequestId(0)).headers()[ACCEPT_ENCODING], "gzip, deflate");
         }
     }
 
@@ -229,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn small_answers_and_those_that_do_not_shrink_stay_as_they_are() {
-        let memory = Arc::new(Semaphore::new(1 << 30));
+        let memory = Budget::new(1 << 30);
         for coding in [ContentCoding::Gzip, ContentCoding::Deflate] {
             for (length, compressed) in [(LEAST - 1, false), (LEAST, true), (1 << 20, true)] {
                 let body = Bytes::from(vec![7; length]);

@@ -1,15 +1,13 @@
 //! What is read of requests, and what is said of those that cannot be read.
 
-use std::sync::Arc;
-
-use tokio::sync::Semaphore;
+use crate::pipeline::Budget;
 
 use super::super::bounded::SMALL;
 use super::*;
 
 /// Parses where there is memory enough.
 fn parse(form: Form, body: &[u8], specs: &[TensorSpec]) -> Result<(Inference, Vec<Tensor>), ApiError> {
-    let mut memory = MemoryPermit::of(&Arc::new(Semaphore::new(1 << 20)), 0)?;
+    let mut memory = Budget::new(1 << 20).take(0)?;
     super::parse(form, body, specs, &mut memory)
 }
 
@@ -18,7 +16,7 @@ fn read(body: &str) -> Result<(Inference, Vec<Tensor>), ApiError> {
 }
 
 fn refused(body: &str) -> String {
-    read(body).unwrap_err().message
+    read(body).unwrap_err().message().to_owned()
 }
 
 /// `json`, then `data`.
@@ -122,7 +120,7 @@ fn an_error_names_the_member_and_its_place_and_speaks_no_rust() {
         (r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[300]}]}"#, "(line 1, column 64)"),
     ] {
         assert!(refused(body).ends_with(place), "{body}: {}", refused(body));
-        let detail = read(body).unwrap_err().detail.unwrap();
+        let detail = read(body).unwrap_err().into_record().1;
         assert!(detail.ends_with(place) && !detail.contains("found"), "{detail}");
     }
 }
@@ -148,18 +146,18 @@ fn tensors_are_paid_for_before_they_are_there() {
         ((Form::Raw, b"text".to_vec()), raw(DataType::Bytes).to_vec(), 192 + 12),
     ] {
         for left in [cost - 1, cost] {
-            let pool = Arc::new(Semaphore::new(body.len() + left));
-            let memory = MemoryPermit::of(&pool, body.len()).unwrap();
+            let budget = Budget::new(body.len() + left);
+            let memory = budget.take(body.len()).unwrap();
             let held = Held { bytes: body.clone().into(), memory };
             match super::read(form, held, &specs) {
                 Ok((_, _inputs)) => {
                     assert_eq!(left, cost, "{form:?}");
                     // The larger of the two goes with the inputs.
-                    assert_eq!(pool.available_permits(), cost.min(body.len()));
+                    assert_eq!(budget.left(), cost.min(body.len()));
                 }
-                Err(error) => assert_eq!((left, error.code), (cost - 1, "no_body_memory"), "{form:?}"),
+                Err(error) => assert_eq!((left, error.code()), (cost - 1, "no_body_memory"), "{form:?}"),
             }
-            assert_eq!(pool.available_permits(), body.len() + left);
+            assert_eq!(budget.left(), body.len() + left);
         }
     }
 }
@@ -234,17 +232,17 @@ fn binary_data_belongs_to_its_inputs_in_their_order() {
         (&[1, 2, 3], "input 'c'"),
         (&[], "input 'a'"),
     ] {
-        let message = mixed(&json, data).unwrap_err().message;
+        let message = mixed(&json, data).unwrap_err().message().to_owned();
         assert!(message.contains(part), "{message}");
     }
     for (size, part) in [(1, "do not take 1 bytes"), (3, "do not take 3 bytes")] {
         let json = format!(r#"{{"inputs":[{}]}}"#, binary("a", size));
-        let message = mixed(&json, &[1, 2, 3][..size]).unwrap_err().message;
+        let message = mixed(&json, &[1, 2, 3][..size]).unwrap_err().message().to_owned();
         assert!(message.contains(part), "{message}");
     }
     let both = input("a", r#""data":[1,2],"parameters":{"binary_data_size":2}"#);
-    assert!(mixed(&format!(r#"{{"inputs":[{both}]}}"#), &[1, 2]).unwrap_err().message.contains("both"));
-    assert!(parse(Form::Mixed(9), b"{}", &[]).unwrap_err().message.contains("larger than the body"));
+    assert!(mixed(&format!(r#"{{"inputs":[{both}]}}"#), &[1, 2]).unwrap_err().message().contains("both"));
+    assert!(parse(Form::Mixed(9), b"{}", &[]).unwrap_err().message().contains("larger than the body"));
 }
 
 #[test]

@@ -1,14 +1,11 @@
 //! One connection: HTTP/1.1 or HTTP/2 by ALPN, with an end to idling and stalling.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
 use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, Version};
@@ -20,15 +17,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
-use tower::ServiceExt;
 
-use super::activity::{Activity, Busy, Patience};
-use super::exchange::{Arriving, Leaving, Leftover};
-use super::head;
-use super::socket::Socket;
-use super::stream::EdgeStream;
-use crate::server::app::App;
-use crate::server::http::request_audit::{self, Peer};
+use super::edge::activity::{Activity, Busy, Patience};
+use super::edge::exchange::{Arriving, Leaving, Leftover};
+use super::edge::socket::Socket;
+use super::edge::stream::EdgeStream;
+use super::http::{finish, head};
+use super::router::Service;
+use crate::auth::ConnectionInfo;
 
 /// Streams of one HTTP/2 connection. Each may hold a header section, and so may those of
 /// every other connection.
@@ -40,20 +36,19 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves `stream` until it ends, idles or stalls too long, or `shutdown` says so.
 pub(super) async fn serve(
-    app: &Arc<App>,
+    service: &Arc<Service>,
     stream: TlsStream<Socket>,
-    peer: SocketAddr,
-    activity: Arc<Activity>,
-    router: Router,
+    info: Arc<ConnectionInfo>,
     shutdown: watch::Receiver<bool>,
 ) {
     // The handshake has a time of its own.
-    activity.progress();
-    let limits = app.limits;
+    let activity = Activity::new();
+    let limits = service.app().core.limits;
     let patience = Patience { idle: limits.header_timeout.0, answer: limits.body_timeout.0 };
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let exchange = Exchange { app: Arc::clone(app), router, peer, activity: Arc::clone(&activity) };
-    let service = service_fn(move |request| exchange.begin(request));
+    let requests =
+        Requests { service: Arc::clone(service), info: Arc::clone(&info), activity: Arc::clone(&activity) };
+    let begin = service_fn(move |request| requests.begin(request));
     if h2 {
         let io = TokioIo::new(EdgeStream::http2(stream, Arc::clone(&activity)));
         let mut http = http2::Builder::new(TokioExecutor::new());
@@ -62,29 +57,28 @@ pub(super) async fn serve(
             .max_send_buf_size(SEND_BUFFER)
             // What is over our own limit, and not over this one, gets an answer with a body.
             .max_header_list_size(u32::try_from(limits.headers.saturating_mul(2)).unwrap_or(u32::MAX));
-        drive(http.serve_connection(io, service), patience, &activity, shutdown).await;
+        drive(http.serve_connection(io, begin), patience, &activity, shutdown).await;
     } else {
-        let refused = Arc::clone(app);
-        let refusal = Box::new(move |status| request_audit::refuse_early(&refused, peer, status));
+        let app = Arc::clone(service.app());
+        let refusal = Box::new(move |status| finish::refuse_unparsed(&app, &info, status));
         let io = TokioIo::new(EdgeStream::http1(stream, Arc::clone(&activity), refusal));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout.0)
             .max_headers(head::MAX_FIELDS)
             .max_header_size(limits.headers);
-        drive(http.serve_connection(io, service), patience, &activity, shutdown).await;
+        drive(http.serve_connection(io, begin), patience, &activity, shutdown).await;
     }
 }
 
 /// What the requests of one connection share.
-struct Exchange {
-    app: Arc<App>,
-    router: Router,
-    peer: SocketAddr,
+struct Requests {
+    service: Arc<Service>,
+    info: Arc<ConnectionInfo>,
     activity: Arc<Activity>,
 }
 
-impl Exchange {
+impl Requests {
     /// Checks the head of `request` at once, not when the future is polled: HTTP/2 begins
     /// every request that it has read before it polls the first, and what is refused must
     /// not be held until then.
@@ -94,26 +88,23 @@ impl Exchange {
     ) -> impl Future<Output = Result<Response<Leaving>, Infallible>> + Send + use<> {
         let (mut parts, body) = request.into_parts();
         let http1 = parts.version <= Version::HTTP_11;
-        let refused = head::check(&parts, self.app.limits.headers).err();
+        let refused = head::check(&parts, self.service.app().core.limits.headers).err();
         let unclear = refused.is_some();
         let waits_for_answer = parts.headers.contains_key(EXPECT);
-        if let Some(error) = refused {
+        if unclear {
             parts = stub(parts);
-            parts.extensions.insert(error);
         }
-        parts.extensions.insert(Peer(self.peer));
-        parts.extensions.insert(Arc::clone(&self.activity));
-        let (router, activity) = (self.router.clone(), Arc::clone(&self.activity));
-        let lingering = self.app.lingering.clone();
+        let (service, info, activity) =
+            (Arc::clone(&self.service), Arc::clone(&self.info), Arc::clone(&self.activity));
         let busy = Busy::new(&activity);
         async move {
             let leftover = Leftover::default();
             let arriving = Arriving::new(body, leftover.clone(), Arc::clone(&activity));
-            let Ok(mut response) = router.oneshot(Request::from_parts(parts, Body::new(arriving))).await;
+            let mut response = service.answer(&info, refused, parts, Body::new(arriving)).await;
             let mut close = unclear;
             let mut rest = leftover.take().and_then(|rest| {
                 close = true;
-                lingering.take(rest)
+                service.app().lingering.take(rest)
             });
             if !waits_for_answer && let Some(unread) = rest.take() {
                 rest = unread.discard().await;

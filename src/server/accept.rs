@@ -1,10 +1,8 @@
 //! The accept loop: places for connections, TLS handshake, hand-over to HTTP, drain.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -12,22 +10,18 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::activity::Activity;
+use super::app::App;
 use super::connection;
-use super::socket::Socket;
-use crate::server::anonymous_denials::network;
-use crate::server::api_error::ApiError;
-use crate::server::app::App;
-use crate::server::http::request_audit;
+use super::edge::socket::Socket;
+use super::http::error::https_required;
+use super::http::finish;
+use super::router::Service;
+use crate::auth::ConnectionInfo;
 
 /// Accepts connections until `shutdown` says so, then waits for those that are
 /// open, at most as long as the configuration allows.
-pub(in crate::server) async fn serve(
-    app: Arc<App>,
-    listener: TcpListener,
-    router: Router,
-    mut shutdown: watch::Receiver<bool>,
-) {
+pub(super) async fn serve(service: Arc<Service>, listener: TcpListener, mut shutdown: watch::Receiver<bool>) {
+    let app = Arc::clone(service.app());
     let drain = shutdown.clone();
     loop {
         let accepted = tokio::select! {
@@ -43,25 +37,25 @@ pub(in crate::server) async fn serve(
                 continue;
             }
         };
-        let activity = Activity::new();
+        let info = Arc::new(ConnectionInfo::new(peer));
         // Without a place the connection is closed at once: no handshake, no memory.
-        let Some(seat) = app.admission.admit(network(peer.ip()), &activity).await else { continue };
+        let Some(seat) = app.admission.admit(&info).await else { continue };
         let number = seat.number();
-        let (app, router, drain) = (Arc::clone(&app), router.clone(), drain.clone());
-        let admission = Arc::clone(&app.admission);
+        let (service, drain) = (Arc::clone(&service), drain.clone());
         let task = tokio::spawn(async move {
+            let app = service.app();
             let acceptor = TlsAcceptor::from(Arc::clone(&app.tls.load().config));
-            let handshake = handshake(&app, &acceptor, Socket::new(stream, seat), peer);
-            match timeout(app.limits.handshake_timeout.0, handshake).await {
-                Ok(Some(stream)) => connection::serve(&app, stream, peer, activity, router, drain).await,
+            let handshake = handshake(app, &acceptor, Socket::new(stream, seat), &info);
+            match timeout(app.core.limits.handshake_timeout.0, handshake).await {
+                Ok(Some(stream)) => connection::serve(&service, stream, info, drain).await,
                 Ok(None) => {}
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
         });
-        admission.serves(number, task.abort_handle());
+        app.admission.serves(number, task.abort_handle());
     }
     drop(listener);
-    if timeout(app.limits.drain_timeout.0, app.admission.empty()).await.is_err() {
+    if timeout(app.core.limits.drain_timeout.0, app.admission.empty()).await.is_err() {
         tracing::warn!("some connections did not end in time and were cut");
     }
 }
@@ -70,13 +64,13 @@ async fn handshake(
     app: &Arc<App>,
     acceptor: &TlsAcceptor,
     mut socket: Socket,
-    peer: SocketAddr,
+    connection: &Arc<ConnectionInfo>,
 ) -> Option<TlsStream<Socket>> {
     if socket.stream().is_some_and(|stream| stream.set_nodelay(true).is_err()) {
         return None;
     }
     if speaks_plain_http(socket.stream()?).await {
-        let answer = request_audit::refuse_unheard(app, peer, ApiError::https_required());
+        let answer = finish::refuse_unread(app, connection, https_required());
         let _ = socket.write_all(&answer).await;
         return None;
     }

@@ -1,17 +1,14 @@
 //! Bytes whose number a client decides: bounded, and allocated so that it may fail.
 
 use std::io;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
-use super::body::MemoryPermit;
-use crate::server::api_error::ApiError;
+use super::{ApiError, Budget, MemoryPermit};
 
 /// A writer into memory that takes no more than its limit, and pays for what it takes.
 #[derive(Debug)]
-pub(in crate::server) struct Buffer {
+pub struct Buffer {
     bytes: Vec<u8>,
     limit: usize,
     memory: MemoryPermit,
@@ -38,18 +35,19 @@ impl AsRef<[u8]> for Paid {
 }
 
 impl Buffer {
-    /// An empty one for up to `limit` bytes of `pool`.
-    pub(in crate::server) fn new(limit: usize, pool: &Arc<Semaphore>) -> Result<Self, ApiError> {
-        Ok(Self { bytes: Vec::new(), limit, memory: MemoryPermit::of(pool, 0)?, refusal: None })
+    /// An empty one for up to `limit` bytes of `budget`.
+    pub fn new(limit: usize, budget: &Budget) -> Result<Self, ApiError> {
+        Ok(Self { bytes: Vec::new(), limit, memory: budget.take(0)?, refusal: None })
     }
 
     /// How many bytes it holds.
-    pub(in crate::server) fn len(&self) -> usize {
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Makes room for `more` bytes.
-    pub(in crate::server) fn reserve(&mut self, more: usize) -> Result<(), ApiError> {
+    pub fn reserve(&mut self, more: usize) -> Result<(), ApiError> {
         self.grow(more, 0).map_err(|refusal| self.error(refusal))
     }
 
@@ -74,17 +72,17 @@ impl Buffer {
     }
 
     /// Why it took no more, if it did not.
-    pub(in crate::server) fn refusal(&self) -> Option<ApiError> {
+    pub fn refusal(&self) -> Option<ApiError> {
         self.refusal.map(|refusal| self.error(refusal))
     }
 
     /// Its bytes, for what was [reserved](Self::reserve).
-    pub(in crate::server) fn bytes(&mut self) -> &mut Vec<u8> {
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// What was written. Its share is given back with it.
-    pub(in crate::server) fn into_bytes(self) -> Bytes {
+    pub fn into_bytes(self) -> Bytes {
         Bytes::from_owner(Paid { bytes: self.bytes, _memory: self.memory })
     }
 }
@@ -113,19 +111,19 @@ mod tests {
 
     #[test]
     fn no_more_is_taken_than_the_limit() {
-        let pool = Arc::new(Semaphore::new(100));
-        let new = |limit| Buffer::new(limit, &pool).unwrap();
+        let budget = Budget::new(100);
+        let new = |limit| Buffer::new(limit, &budget).unwrap();
         let mut buffer = new(4);
         buffer.write_all(b"abcd").unwrap();
         assert!(buffer.refusal().is_none());
         assert!(buffer.write_all(b"e").is_err());
-        assert_eq!(buffer.refusal().unwrap().code, "answer_too_large");
+        assert_eq!(buffer.refusal().unwrap().code(), "answer_too_large");
         let bytes = buffer.into_bytes();
-        assert_eq!((&bytes[..], pool.available_permits()), (&b"abcd"[..], 96));
-        assert_eq!(new(4).reserve(5).unwrap_err().code, "answer_too_large");
-        assert_eq!(new(usize::MAX).reserve(97).unwrap_err().code, "no_answer_memory");
+        assert_eq!((&bytes[..], budget.left()), (&b"abcd"[..], 96));
+        assert_eq!(new(4).reserve(5).unwrap_err().code(), "answer_too_large");
+        assert_eq!(new(usize::MAX).reserve(97).unwrap_err().code(), "no_answer_memory");
         assert!(new(usize::MAX).reserve(96).is_ok());
         drop(bytes);
-        assert_eq!(pool.available_permits(), 100);
+        assert_eq!(budget.left(), 100);
     }
 }

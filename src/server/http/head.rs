@@ -6,20 +6,21 @@ use axum::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::uri::{Authority, PathAndQuery};
 
-use crate::server::api_error::ApiError;
+use super::error::{headers_too_large, unsupported_transfer_encoding};
+use crate::pipeline::ApiError;
 
 /// Header fields of one request.
-pub(super) const MAX_FIELDS: usize = 100;
+pub(in crate::server) const MAX_FIELDS: usize = 100;
 /// What HTTP/2 counts for each field beside its name and value (RFC 9113, section 6.5.2).
 const FIELD: usize = 32;
 
 /// Refuses a head that is larger than `limit` or that can be read in two ways.
-pub(super) fn check(head: &Parts, limit: usize) -> Result<(), ApiError> {
+pub(in crate::server) fn check(head: &Parts, limit: usize) -> Result<(), ApiError> {
     let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
     let size = fields.sum::<usize>() + pseudo_fields(head);
     // Over HTTP/1.1 hyper counts the bytes as they are on the wire.
     if head.headers.len() > MAX_FIELDS || (head.version == Version::HTTP_2 && size > limit) {
-        return Err(ApiError::headers_too_large());
+        return Err(headers_too_large());
     }
     authority(head)?;
     transfer_encoding(head)
@@ -78,7 +79,7 @@ fn transfer_encoding(head: &Parts) -> Result<(), ApiError> {
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(ApiError::unsupported_transfer_encoding()),
+        _ => Err(unsupported_transfer_encoding()),
     }
 }
 
@@ -87,6 +88,7 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
+    use crate::server::http::error::status;
 
     const LIMIT: usize = 16 << 10;
 
@@ -96,7 +98,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        check(&head, LIMIT).err().map(|error| error.status.as_u16())
+        check(&head, LIMIT).err().map(|error| status(error.class()).as_u16())
     }
 
     #[test]

@@ -7,14 +7,14 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::api_error::ApiError;
+use super::ApiError;
 
 /// Work on up to this many bytes, read or written, stays on the thread that asks: it
 /// takes less than a millisecond.
-pub(super) const PIECE: usize = 64 << 10;
+pub const PIECE: usize = 64 << 10;
 
 /// Does work on `size` bytes: here if it is little, [`run`] if not.
-pub(super) async fn of_size<T: Send + 'static>(
+pub async fn of_size<T: Send + 'static>(
     size: usize,
     patience: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
@@ -25,7 +25,7 @@ pub(super) async fn of_size<T: Send + 'static>(
 /// Does long work away from the threads that serve all connections, and no more of it
 /// at once than there are cores: those threads then still get their turn. Work that
 /// has no core after `patience` is not begun.
-pub(super) async fn run<T: Send + 'static>(
+pub async fn run<T: Send + 'static>(
     patience: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
@@ -38,16 +38,15 @@ pub(super) async fn run<T: Send + 'static>(
         let _core = core;
         work()
     });
-    outcome.await.unwrap_or_else(|error| Err(ApiError::failed().detail(error.to_string())))
+    outcome.await.unwrap_or_else(|error| Err(ApiError::failed().with_detail(error.to_string())))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
 
-    use axum::http::header::RETRY_AFTER;
-
     use super::*;
+    use crate::pipeline::Class;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -96,8 +95,7 @@ mod tests {
         }
         let outcome = timeout(PATIENCE, run(Duration::from_millis(1), || Ok(()))).await;
         let error = outcome.expect("an answer").unwrap_err();
-        assert_eq!((error.status.as_u16(), error.code), (503, "busy"));
-        assert_eq!(error.response("").headers()[RETRY_AFTER], "1");
+        assert_eq!((error.class(), error.code(), error.retry_after()), (Class::Unavailable, "busy", Some(1)));
         // Little work needs no core of its own; more does.
         assert!(of_size(PIECE, Duration::ZERO, || Ok(())).await.is_ok());
         assert!(of_size(PIECE + 1, Duration::ZERO, || Ok(())).await.is_err());

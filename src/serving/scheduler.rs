@@ -1,24 +1,22 @@
-//! Sessions, one thread each, fed by one bounded queue; runs that are known to be
-//! quick stay on the thread that asks.
+//! Which run goes where: a run that is known to be quick stays on the thread that asks, all
+//! others wait in one bounded queue for the next free session. Each session has a thread of
+//! its own.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 use std::{io, thread};
 
+use async_channel::{Receiver, Sender, TrySendError};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use super::slot::{GRACE, Slot, Used};
+use super::inline::QuickShapes;
+use super::sessions::{GRACE, OpenSpare, Sessions, Slot, Used};
 use super::{Bounds, ServingError, Tensors};
-use crate::process;
-use crate::runtime::{Allowance, Interrupt, ModelError, RunError, Runtime, Session, TensorSpec};
+use crate::runtime::{Allowance, Interrupt, RunError, Runtime, Session, TensorSpec};
 
-/// A run that takes less than this is not worth the way to another thread.
-const QUICK: Duration = Duration::from_micros(100);
-
+/// One run that waits for a session.
 struct Job {
     inputs: Tensors,
     outputs: Vec<String>,
@@ -27,16 +25,21 @@ struct Job {
     reply: oneshot::Sender<Result<Tensors, ServingError>>,
 }
 
-/// Opens one session more.
-pub(super) type OpenSpare = Box<dyn FnOnce() -> Result<Session, ModelError> + Send>;
+/// Where a run goes.
+enum Policy<'s> {
+    /// It stays on the thread that asks, with this session.
+    Inline(Used<'s>),
+    /// It waits for the next free session.
+    Queue,
+}
 
-/// The sessions of one model.
-pub(super) struct Pool {
+/// Hands the runs of one model to its sessions.
+pub(super) struct Scheduler {
     runtime: Runtime,
     /// Before the queue, at whose end the workers leave: what they share then goes with the
     /// last of them, on its thread.
     shared: Arc<Shared>,
-    queue: SyncSender<Job>,
+    queue: Sender<Job>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
 }
@@ -44,28 +47,15 @@ pub(super) struct Pool {
 /// What callers and workers share.
 struct Shared {
     name: String,
-    slots: Vec<Slot>,
-    /// The session that took over when all others were stuck.
-    spare: OnceLock<Slot>,
-    /// Opens it; none once that was tried.
+    sessions: Sessions,
+    /// Opens a further session; none once that was tried.
     open_spare: Mutex<Option<OpenSpare>>,
-    jobs: Mutex<Receiver<Job>>,
-    is_steady: bool,
-    /// Shapes of inputs with which the last run was quick, as hashes; 0: none.
-    quick: [AtomicU64; 8],
-    hasher: RandomState,
-    counters: Arc<Counters>,
+    jobs: Receiver<Job>,
+    quick: QuickShapes,
+    waiting: AtomicUsize,
     withdrawn: watch::Sender<bool>,
     /// Every session runs what was stopped and goes on all the same.
     stuck: watch::Sender<bool>,
-}
-
-/// What happened since the start.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) waiting: AtomicUsize,
-    pub(super) done: AtomicU64,
-    pub(super) failed: AtomicU64,
 }
 
 /// Ends a run when its caller goes away, whether by deadline or disconnect.
@@ -98,7 +88,7 @@ impl Drop for Abandon {
     }
 }
 
-impl Pool {
+impl Scheduler {
     /// Starts a thread for each of `sessions`; `queue` jobs may wait. Where no session comes
     /// to an end any more, `open_spare` opens a further one.
     pub(super) fn start(
@@ -108,26 +98,29 @@ impl Pool {
         open_spare: Option<OpenSpare>,
         queue: usize,
     ) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(queue);
+        let (queue, jobs) = async_channel::bounded(queue);
         let specs = |of: fn(&Session) -> &[TensorSpec]| sessions.first().map(of).unwrap_or_default().to_vec();
         let (inputs, outputs) = (specs(Session::inputs), specs(Session::outputs));
+        let quick = QuickShapes::new(sessions.iter().all(Session::is_steady));
+        let count = sessions.len();
         let shared = Arc::new(Shared {
             name: name.to_owned(),
-            is_steady: sessions.iter().all(Session::is_steady),
-            slots: sessions.into_iter().map(Slot::new).collect(),
-            spare: OnceLock::new(),
+            sessions: Sessions::new(sessions),
             open_spare: Mutex::new(open_spare),
-            jobs: Mutex::new(receiver),
-            quick: Default::default(),
-            hasher: RandomState::new(),
-            counters: Arc::default(),
+            jobs,
+            quick,
+            waiting: AtomicUsize::new(0),
             withdrawn: watch::Sender::new(false),
             stuck: watch::Sender::new(false),
         });
-        for index in 0..shared.slots.len() {
-            shared.spawn(move |shared| shared.work(&shared.slots[index]))?;
+        for index in 0..count {
+            shared.spawn(move |shared| {
+                if let Some(slot) = shared.sessions.all().nth(index) {
+                    shared.work(slot);
+                }
+            })?;
         }
-        Ok(Self { runtime, shared, queue: sender, inputs, outputs })
+        Ok(Self { runtime, shared, queue, inputs, outputs })
     }
 
     /// Runs `inputs` on the next free session, within `bounds`.
@@ -139,7 +132,7 @@ impl Pool {
     ) -> Result<Tensors, ServingError> {
         let Bounds { time, answer: allowed } = bounds;
         let interrupt = self.runtime.interrupt()?;
-        if let Some(mut used) = self.shared.at_once(&inputs, &interrupt) {
+        if let Policy::Inline(mut used) = self.shared.policy(&inputs, &interrupt) {
             return Ok(self.shared.run(&mut used, inputs, &outputs, allowed, &interrupt)?);
         }
         self.require_unstuck()?;
@@ -147,14 +140,14 @@ impl Pool {
         let mut withdrawn = self.shared.withdrawn.subscribe();
         let mut stuck = self.shared.stuck.subscribe();
         let (reply, answer) = oneshot::channel();
-        let waiting = &self.shared.counters.waiting;
+        let waiting = &self.shared.waiting;
         waiting.fetch_add(1, Ordering::Relaxed);
         let job = Job { inputs, outputs, allowed, interrupt: interrupt.clone(), reply };
         self.queue.try_send(job).map_err(|error| {
             waiting.fetch_sub(1, Ordering::Relaxed);
             match error {
                 TrySendError::Full(_) => ServingError::QueueFull,
-                TrySendError::Disconnected(_) => ServingError::Stopped,
+                TrySendError::Closed(_) => ServingError::Stopped,
             }
         })?;
         let mut abandon = Abandon { interrupt, shared, needless: false };
@@ -169,8 +162,8 @@ impl Pool {
         answer
     }
 
-    /// Has nothing run any more: who waits is told, what runs is stopped. The sessions go
-    /// with the last run, once nobody holds the pool.
+    /// Stops the scheduler: queued callers fail, running inferences are cancelled. The sessions
+    /// are freed with the last run, once nobody holds the scheduler.
     pub(super) fn withdraw(&self) {
         self.shared.withdrawn.send_replace(true);
         self.shared.open_spare.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -183,7 +176,7 @@ impl Pool {
 
     /// Sessions whose runs were stopped and go on all the same.
     pub(super) fn stuck(&self) -> usize {
-        self.shared.all().filter(|slot| slot.is_stuck()).count()
+        self.shared.sessions.stuck()
     }
 
     pub(super) fn inputs(&self) -> &[TensorSpec] {
@@ -195,37 +188,31 @@ impl Pool {
     }
 
     pub(super) fn sessions(&self) -> usize {
-        self.shared.all().count()
+        self.shared.sessions.all().count()
     }
 
-    pub(super) fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.shared.counters)
+    /// Runs that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::Relaxed)
     }
 }
 
 impl Shared {
-    /// All sessions.
-    fn all(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().chain(self.spare.get())
-    }
-
     fn spawn(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) + Send + 'static) -> io::Result<()> {
         let shared = Arc::clone(self);
         thread::Builder::new().name(format!("run {}", self.name)).spawn(move || work(&shared)).map(drop)
     }
 
-    /// A free session, if running `inputs` on it takes less time than handing them
-    /// to another thread and back. That is known only of models whose shapes decide
-    /// how long they take, and only of the very shapes that were quick before.
-    fn at_once(&self, inputs: &Tensors, interrupt: &Interrupt) -> Option<Used<'_>> {
-        let (slot, shapes) = self.shapes(inputs);
-        let known = self.is_steady && slot.load(Ordering::Relaxed) == shapes;
-        // Who waits already goes first.
-        let waits = self.counters.waiting.load(Ordering::Relaxed) > 0;
-        if !known || waits || *self.withdrawn.borrow() {
-            return None;
+    /// Where a run on `inputs` goes. A known quick run takes less time than handing it to
+    /// another thread and back.
+    fn policy(&self, inputs: &Tensors, interrupt: &Interrupt) -> Policy<'_> {
+        // Whoever waits already goes first.
+        let waits = self.waiting.load(Ordering::Relaxed) > 0;
+        if waits || *self.withdrawn.borrow() || !self.quick.are_quick(self.quick.of(inputs)) {
+            return Policy::Queue;
         }
-        self.all().find_map(|slot| slot.try_take(interrupt))
+        let free = self.sessions.all().find_map(|slot| slot.try_take(interrupt));
+        free.map_or(Policy::Queue, Policy::Inline)
     }
 
     fn run(
@@ -236,17 +223,13 @@ impl Shared {
         allowed: Allowance,
         interrupt: &Interrupt,
     ) -> Result<Tensors, RunError> {
-        let ((slot, shapes), started) = (self.shapes(&inputs), Instant::now());
+        let (shapes, started) = (self.quick.of(&inputs), Instant::now());
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
         let (inputs, paid) = inputs.into_parts();
         let outcome = used.session.run(inputs, &outputs, &allowed, interrupt);
         drop(paid);
-        let counters = &self.counters;
-        let answer = outcome.inspect_err(|_| {
-            counters.failed.fetch_add(1, Ordering::Relaxed);
-        })?;
-        counters.done.fetch_add(1, Ordering::Relaxed);
-        slot.store(if started.elapsed() < QUICK { shapes } else { 0 }, Ordering::Relaxed);
+        let answer = outcome?;
+        self.quick.learn(shapes, started.elapsed());
         Ok(Tensors::new(answer, allowed))
     }
 
@@ -255,7 +238,7 @@ impl Shared {
     fn look_for_stuck_runs(self: &Arc<Self>) {
         // Held until it is told, so that what was seen first is not told last.
         let mut spare = self.open_spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let stuck = self.all().all(Slot::is_stuck);
+        let stuck = self.sessions.all().all(Slot::is_stuck);
         if self.stuck.send_replace(stuck) != stuck {
             let model = &self.name;
             if stuck {
@@ -278,10 +261,8 @@ impl Shared {
 
     /// Empties the queue: nobody takes from it, and what waits there holds memory.
     fn send_away(&self) {
-        // Whoever has it locked waits for a job, and is not stuck.
-        let Ok(jobs) = self.jobs.try_lock() else { return };
-        for job in jobs.try_iter() {
-            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+        while let Ok(job) = self.jobs.try_recv() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             let _ = job.reply.send(Err(ServingError::Busy));
         }
     }
@@ -290,7 +271,7 @@ impl Shared {
     fn take_over(self: &Arc<Self>, open: OpenSpare) {
         match open() {
             Ok(session) => {
-                let slot = self.spare.get_or_init(|| Slot::new(session));
+                let slot = self.sessions.add(session);
                 self.look_for_stuck_runs();
                 self.work(slot);
             }
@@ -298,23 +279,10 @@ impl Shared {
         }
     }
 
-    /// Where these shapes are remembered, and as what.
-    fn shapes(&self, inputs: &Tensors) -> (&AtomicU64, u64) {
-        let mut hasher = self.hasher.build_hasher();
-        for tensor in inputs.iter() {
-            (tensor.name(), tensor.shape()).hash(&mut hasher);
-        }
-        let hash = hasher.finish().max(1);
-        (&self.quick[(hash % 8) as usize], hash)
-    }
-
-    /// Takes jobs until the pool is gone.
+    /// Takes jobs until the scheduler is gone.
     fn work(self: &Arc<Self>, slot: &Slot) {
-        loop {
-            // One worker waits in `recv`, the others for the lock: no job is seen twice.
-            let next = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(job) = next else { return };
-            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+        while let Ok(job) = self.jobs.recv_blocking() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             if job.reply.is_closed() || *self.withdrawn.borrow() {
                 continue;
             }
@@ -330,14 +298,5 @@ impl Shared {
                 other => other.into(),
             }));
         }
-    }
-}
-
-impl Drop for Shared {
-    /// What the weights took goes back to the system at once.
-    fn drop(&mut self) {
-        self.slots.clear();
-        self.spare.take();
-        process::release_freed_memory();
     }
 }

@@ -1,13 +1,54 @@
-//! One session, and whether its run can still be waited for.
+//! The sessions of one model, and whether their runs can still be waited for.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::runtime::{Interrupt, Session};
+use crate::process;
+use crate::runtime::{Interrupt, ModelError, Session};
 
 /// How long an operation may go on after its run was stopped. ONNX Runtime looks between
 /// two operations only, and nothing else interrupts one.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
+
+/// Opens one session more.
+pub(super) type OpenSpare = Box<dyn FnOnce() -> Result<Session, ModelError> + Send>;
+
+/// The sessions of one model.
+pub(super) struct Sessions {
+    slots: Vec<Slot>,
+    /// The session that took over when all others were stuck.
+    spare: OnceLock<Slot>,
+}
+
+impl Sessions {
+    pub(super) fn new(sessions: Vec<Session>) -> Self {
+        Self { slots: sessions.into_iter().map(Slot::new).collect(), spare: OnceLock::new() }
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().chain(self.spare.get())
+    }
+
+    /// Adds `session`, the only one that is ever added.
+    pub(super) fn add(&self, session: Session) -> &Slot {
+        self.spare.get_or_init(|| Slot::new(session))
+    }
+
+    /// Those whose runs were stopped and go on all the same.
+    pub(super) fn stuck(&self) -> usize {
+        self.all().filter(|slot| slot.is_stuck()).count()
+    }
+}
+
+impl Drop for Sessions {
+    /// What the weights took goes back to the system at once.
+    fn drop(&mut self) {
+        self.slots.clear();
+        self.spare.take();
+        process::release_freed_memory();
+    }
+}
 
 /// A session that runs one request at a time.
 pub(super) struct Slot {

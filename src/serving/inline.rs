@@ -1,0 +1,79 @@
+//! Which runs stay on the thread that asks.
+
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Tensors;
+
+/// A run that takes less than this is not worth the way to another thread.
+const QUICK: Duration = Duration::from_micros(100);
+
+/// Remembers with which shapes of inputs runs are quick. That says something only of models
+/// whose shapes decide how long they take, and only of the very shapes that were quick
+/// before.
+pub(super) struct QuickShapes {
+    applies: bool,
+    /// Hashes of the shapes of the last quick runs; 0: none.
+    known: [AtomicU64; 8],
+    hasher: RandomState,
+}
+
+/// The shapes of one request.
+#[derive(Clone, Copy)]
+pub(super) struct Shapes(u64);
+
+impl QuickShapes {
+    /// For a model to which this `applies`, or not.
+    pub(super) fn new(applies: bool) -> Self {
+        Self { applies, known: Default::default(), hasher: RandomState::new() }
+    }
+
+    /// The shapes of `inputs`.
+    pub(super) fn of(&self, inputs: &Tensors) -> Shapes {
+        let mut hasher = self.hasher.build_hasher();
+        for tensor in inputs.iter() {
+            (tensor.name(), tensor.shape()).hash(&mut hasher);
+        }
+        Shapes(hasher.finish().max(1))
+    }
+
+    /// Whether the last run with `shapes` was quick.
+    pub(super) fn are_quick(&self, shapes: Shapes) -> bool {
+        self.applies && self.place(shapes).load(Ordering::Relaxed) == shapes.0
+    }
+
+    /// A run with `shapes` took so much `time`.
+    pub(super) fn learn(&self, shapes: Shapes, time: Duration) {
+        self.place(shapes).store(if time < QUICK { shapes.0 } else { 0 }, Ordering::Relaxed);
+    }
+
+    fn place(&self, shapes: Shapes) -> &AtomicU64 {
+        &self.known[(shapes.0 % 8) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{Tensor, TensorData};
+
+    fn inputs(rows: usize) -> Tensors {
+        Tensors::new(vec![Tensor::new("x", vec![rows], TensorData::Int8(vec![0; rows])).unwrap()], ())
+    }
+
+    #[test]
+    fn only_shapes_that_were_quick_the_last_time_count() {
+        let quick = QuickShapes::new(true);
+        let (one, two) = (quick.of(&inputs(1)), quick.of(&inputs(2)));
+        assert!(!quick.are_quick(one));
+        quick.learn(one, Duration::ZERO);
+        assert!(quick.are_quick(one) && quick.are_quick(quick.of(&inputs(1))));
+        assert!(!quick.are_quick(two));
+        quick.learn(one, QUICK);
+        assert!(!quick.are_quick(one));
+        let never = QuickShapes::new(false);
+        never.learn(never.of(&inputs(1)), Duration::ZERO);
+        assert!(!never.are_quick(never.of(&inputs(1))));
+    }
+}
