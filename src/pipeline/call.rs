@@ -75,7 +75,9 @@ impl<'r> Call<'r> {
         let pay = move |bytes| memory.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes).is_ok();
         let answer = Allowance::new(core.limits.answer, pay);
         let bounds = Bounds { time: core.limits.inference_timeout.0, answer };
-        let outputs = self.model.infer(permit, inputs, outputs, bounds).await?;
+        let answer = self.model.infer(permit, inputs, outputs, bounds).await;
+        core.statistics.ran(&self.model, answer.is_ok());
+        let outputs = answer?;
         self.still_holds()?;
         Ok(outputs)
     }

@@ -76,12 +76,17 @@ pub enum Challenge {
 pub struct ApiError {
     class: Class,
     code: &'static str,
-    message: String,
-    detail: Option<String>,
-    reason: Option<&'static str>,
     challenge: Option<Challenge>,
     wants_signature: bool,
     retry_after: Option<u64>,
+    text: Box<Text>,
+}
+
+#[derive(Debug, Clone)]
+struct Text {
+    message: String,
+    detail: Option<String>,
+    reason: Option<&'static str>,
 }
 
 impl ApiError {
@@ -90,12 +95,10 @@ impl ApiError {
         Self {
             class,
             code,
-            message: bounded(message.into()),
-            detail: None,
-            reason: None,
             challenge: None,
             wants_signature: false,
             retry_after: None,
+            text: Box::new(Text { message: bounded(message.into()), detail: None, reason: None }),
         }
     }
 
@@ -111,7 +114,7 @@ impl ApiError {
 
     /// What its client is told.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.text.message
     }
 
     /// The bearer challenge that goes with it.
@@ -132,18 +135,19 @@ impl ApiError {
     /// What the audit log says of it: a code, which may tell apart what a client is not told
     /// apart, and words.
     pub fn into_record(self) -> (&'static str, String) {
-        (self.reason.unwrap_or(self.code), self.detail.unwrap_or(self.message))
+        let Text { message, detail, reason } = *self.text;
+        (reason.unwrap_or(self.code), detail.unwrap_or(message))
     }
 
     /// What the audit log says in the place of the message.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(bounded(detail.into()));
+        self.text.detail = Some(bounded(detail.into()));
         self
     }
 
     fn with_reason(mut self, reason: &'static str) -> Self {
-        self.reason = Some(reason);
+        self.text.reason = Some(reason);
         self
     }
 

@@ -55,6 +55,7 @@ struct Entry {
 impl Core {
     /// Opens the record of a request that came on `connection`.
     pub fn begin(self: &Arc<Self>, connection: &Arc<ConnectionInfo>) -> Record {
+        self.statistics.began();
         Record {
             core: Arc::clone(self),
             connection: Arc::clone(connection),
@@ -194,7 +195,7 @@ impl Record {
         let entry = std::mem::take(&mut *self.entry());
         let time = self.started.elapsed();
         let action = entry.action.or(refused.then_some("route"));
-        self.core.statistics.count(Decision {
+        self.core.statistics.decided(Decision {
             action,
             model: entry.model.as_deref(),
             principal: entry.principal.as_ref().map(Principal::name),

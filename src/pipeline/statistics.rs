@@ -1,4 +1,5 @@
-//! The one place that every decision passes.
+//! The one place that every request passes when it begins, when its model has run, and when
+//! it is decided.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Verdict;
-use crate::auth::{Action, ModelId};
+use crate::auth::ModelId;
 use crate::serving::Model;
 
 /// One decision, when all is known of it.
@@ -26,10 +27,14 @@ pub struct Decision<'a> {
     pub time: Duration,
 }
 
-/// What was decided since the start.
+/// What happened since the start.
 #[derive(Debug, Default)]
 pub struct Statistics {
     requests: AtomicU64,
+    /// Decisions by verdict.
+    allowed: AtomicU64,
+    denied: AtomicU64,
+    failed: AtomicU64,
     /// Only of models that exist, so there are few.
     models: RwLock<HashMap<ModelId, HashMap<String, Counters>>>,
 }
@@ -40,30 +45,25 @@ struct Counters {
     failed: AtomicU64,
 }
 
-/// What came of the inferences of one model since the start.
+/// What came of the runs of one model since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelCounts {
-    /// Inferences that were answered.
+    /// Runs that succeeded.
     pub done: u64,
-    /// Inferences that were permitted and not answered.
+    /// Runs that failed.
     pub failed: u64,
 }
 
 impl Statistics {
-    /// Counts `decision`.
-    pub(super) fn count(&self, decision: Decision<'_>) {
+    /// A request has begun.
+    pub(super) fn began(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let Decision { action, model, principal, verdict, time } = decision;
-        let name = model.map(|model| model.id().as_str());
-        tracing::trace!(action, model = name, principal, ?verdict, ?time, "decided");
-        if let Some(model) = model.filter(|_| action == Some(Action::Infer.name())) {
-            self.count_inference(model, verdict);
-        }
     }
 
-    fn count_inference(&self, model: &Model, verdict: Verdict) {
+    /// A run of `model` has ended.
+    pub(super) fn ran(&self, model: &Model, succeeded: bool) {
         let count = |counters: &Counters| {
-            let counter = if verdict == Verdict::Allowed { &counters.done } else { &counters.failed };
+            let counter = if succeeded { &counters.done } else { &counters.failed };
             counter.fetch_add(1, Ordering::Relaxed);
         };
         let known = self.models.read().unwrap_or_else(PoisonError::into_inner);
@@ -75,12 +75,35 @@ impl Statistics {
         count(models.entry(model.id().clone()).or_default().entry(model.version().to_owned()).or_default());
     }
 
+    /// A request has ended with this decision.
+    pub(super) fn decided(&self, decision: Decision<'_>) {
+        let Decision { action, model, principal, verdict, time } = decision;
+        let model = model.map(|model| model.id().as_str());
+        tracing::trace!(action, model, principal, ?verdict, ?time, "decided");
+        if action.is_some() {
+            self.of_verdict(verdict).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn of_verdict(&self, verdict: Verdict) -> &AtomicU64 {
+        match verdict {
+            Verdict::Allowed => &self.allowed,
+            Verdict::Denied => &self.denied,
+            Verdict::Failed => &self.failed,
+        }
+    }
+
+    /// Decisions with this `verdict` since the start.
+    pub fn decisions(&self, verdict: Verdict) -> u64 {
+        self.of_verdict(verdict).load(Ordering::Relaxed)
+    }
+
     /// Requests since the start.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// What came of the inferences of `version` of `model`.
+    /// What came of the runs of `version` of `model`.
     pub fn of(&self, model: &ModelId, version: &str) -> ModelCounts {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         let counters = models.get(model).and_then(|versions| versions.get(version));
@@ -88,5 +111,30 @@ impl Statistics {
             done: counters.done.load(Ordering::Relaxed),
             failed: counters.failed.load(Ordering::Relaxed),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_are_counted_by_their_verdicts() {
+        let statistics = Statistics::default();
+        let decide = |action, verdict| {
+            statistics.decided(Decision {
+                action,
+                model: None,
+                principal: None,
+                verdict,
+                time: Duration::ZERO,
+            });
+        };
+        decide(Some("infer"), Verdict::Allowed);
+        decide(Some("infer"), Verdict::Allowed);
+        decide(Some("authenticate"), Verdict::Denied);
+        decide(None, Verdict::Failed);
+        let counted = [Verdict::Allowed, Verdict::Denied, Verdict::Failed].map(|v| statistics.decisions(v));
+        assert_eq!(counted, [2, 1, 0], "where there is nothing to decide, nothing is counted");
     }
 }

@@ -27,7 +27,8 @@ use axum::routing::{get, post};
 use tower::ServiceExt;
 
 use super::app::App;
-use super::http::{authn, error, finish};
+use super::http::finish::{self, Refusal};
+use super::http::{authn, error};
 use super::{health, jwks, v2};
 use crate::auth::ConnectionInfo;
 use crate::pipeline::{ApiError, Record};
@@ -76,7 +77,7 @@ impl Service {
         let record = Arc::new(self.app.core.begin(connection));
         let head_only = head.method == Method::HEAD;
         let outcome = match refused {
-            Some(error) => Err(error),
+            Some(error) => Err(error.into()),
             None => self.route(&record, head, body).await,
         };
         finish::complete(&self.app, &record, head_only, outcome).await
@@ -87,12 +88,12 @@ impl Service {
         record: &Arc<Record>,
         mut head: Parts,
         mut body: Body,
-    ) -> Result<Response, ApiError> {
+    ) -> Result<Response, Refusal> {
         // Nearly all requests are inferences. They go the way of the routes above, without
         // what a general router costs.
         if let Some(target) = v2::inference(&head) {
             let caller = authn::authenticate(&self.app, record, &head, &mut body).await?;
-            return v2::run(record, &caller, target, &head.headers, body).await;
+            return Ok(v2::run(record, &caller, target, &head.headers, body).await?);
         }
         head.extensions.insert(Arc::clone(record));
         let Ok(response) = self.routes.clone().oneshot(Request::from_parts(head, body)).await;

@@ -16,6 +16,19 @@ use crate::server::app::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What a request is refused with.
+pub(in crate::server) struct Refusal {
+    error: ApiError,
+    /// The methods that there are, where it has a wrong one (RFC 9110, section 10.2.1).
+    allow: Option<HeaderValue>,
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self { error, allow: None }
+    }
+}
+
 /// The response of an axum handler that says `error`; [`outcome`] takes it apart again.
 pub(in crate::server) fn refuse(error: ApiError) -> Response {
     let mut response = Response::new(Body::empty());
@@ -24,9 +37,9 @@ pub(in crate::server) fn refuse(error: ApiError) -> Response {
 }
 
 /// What an axum handler answered.
-pub(in crate::server) fn outcome(mut response: Response) -> Result<Response, ApiError> {
-    match response.extensions_mut().remove::<ApiError>() {
-        Some(error) => Err(error),
+pub(in crate::server) fn outcome(mut response: Response) -> Result<Response, Refusal> {
+    match response.extensions_mut().remove() {
+        Some(error) => Err(Refusal { error, allow: response.headers_mut().remove(header::ALLOW) }),
         None => Ok(response),
     }
 }
@@ -37,23 +50,23 @@ pub(in crate::server) async fn complete(
     app: &App,
     record: &Record,
     head_only: bool,
-    outcome: Result<Response, ApiError>,
+    outcome: Result<Response, Refusal>,
 ) -> Response {
     let finisher = ResponseFinisher { app, record, head_only };
-    let mut error = None;
     let complete = match outcome {
-        Ok(response) => finisher.complete(response).await,
-        Err(error) => Err(error),
+        Ok(response) => finisher.complete(response).await.map_err(Refusal::from),
+        Err(refusal) => Err(refusal),
     };
     // To write, compress and sign an answer takes time.
-    let mut response = match complete.and_then(|response| record.still_holds().map(|()| response)) {
-        Ok(response) => response,
-        Err(refused) => finisher.refusal(error.insert(refused)).await,
+    let complete = complete.and_then(|response| Ok(record.still_holds().map(|()| response)?));
+    let (mut response, error) = match complete {
+        Ok(response) => (response, None),
+        Err(refusal) => (finisher.refusal(&refusal).await, Some(refusal.error)),
     };
     // What is written down is what goes out.
     let bytes = response.body().size_hint().exact().unwrap_or(0);
     if let Err(unrecorded) = record.close(error, response.status().as_u16(), bytes).await {
-        response = finisher.refusal(&unrecorded).await;
+        response = finisher.refusal(&unrecorded.into()).await;
     }
     response
 }
@@ -78,13 +91,21 @@ impl ResponseFinisher<'_> {
         }
     }
 
-    /// The response that says `error`; if it cannot be signed it is one all the same.
-    async fn refusal(&self, error: &ApiError) -> Response {
-        if let Ok(response) = self.complete(error::response(error, self.record.id())).await {
+    /// The response that says why; if it cannot be signed it is one all the same.
+    async fn refusal(&self, refusal: &Refusal) -> Response {
+        if let Ok(response) = self.complete(self.bare(refusal)).await {
             return response;
         }
-        let mut response = error::response(error, self.record.id());
+        let mut response = self.bare(refusal);
         add_fields(&mut response, self.record.id(), self.app.hsts);
+        response
+    }
+
+    fn bare(&self, Refusal { error, allow }: &Refusal) -> Response {
+        let mut response = error::response(error, self.record.id());
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow.clone());
+        }
         response
     }
 }
