@@ -186,7 +186,7 @@ impl Serve {
             source: ModelSource::Memory(sealed),
             signatures: SignaturePolicy::default(),
             placement,
-            sessions: 1,
+            sessions: None,
             threads: 1,
             queue: 256,
             run_memory: None,

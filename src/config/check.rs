@@ -96,8 +96,9 @@ fn model(model: &ModelTable) -> Result<(), String> {
     if !is_model_name(name) || !is_model_name(&model.version) {
         return Err(format!("model '{name}': name and version take 1 to 128 of a-z A-Z 0-9 . _ -"));
     }
+    let sessions = model.sessions.unwrap_or(1);
     for (key, value, most) in
-        [("sessions", model.sessions, 256), ("threads", model.threads, 1024), ("queue", model.queue, 1 << 20)]
+        [("sessions", sessions, 256), ("threads", model.threads, 1024), ("queue", model.queue, 1 << 20)]
     {
         between(&format!("model '{name}': {key}"), value, 1, most)?;
     }

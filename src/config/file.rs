@@ -271,9 +271,8 @@ pub struct ModelTable {
     /// Whose signatures of it count: these, and not those of the top level. PEM.
     #[serde(default)]
     pub trusted_signers: Vec<PathBuf>,
-    /// Inferences that run at once.
-    #[serde(default = "one")]
-    pub sessions: usize,
+    /// Inferences that run at once; one for each core, where none is given and the model is small.
+    pub sessions: Option<usize>,
     /// Threads within one inference.
     #[serde(default = "one")]
     pub threads: usize,

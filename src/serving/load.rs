@@ -14,11 +14,16 @@ use crate::container::archive::TAR;
 use crate::container::{ContainerError, Header, KeyId, KeySource, ReadAt, RecipientKind, Sealed, SignerId};
 use crate::process;
 use crate::progress::Progress;
-use crate::runtime::{self, Runtime, SessionOptions};
+use crate::runtime::{self, Placement, Runtime, SessionOptions};
 
 /// The plaintext of a model of this size is kept for one session more than it is served
 /// with: should all of them be stuck, that one takes over.
 const SPARE: usize = 64 << 20;
+/// A model whose plaintext has at most this size has a session for each core, unless its
+/// configuration says otherwise: no request then waits for another that could run beside it.
+const SMALL: usize = 4 << 20;
+/// But no more than this many.
+const MOST_SESSIONS: usize = 16;
 
 /// Loads the model `spec` with a key from `keys`.
 pub fn load(
@@ -36,8 +41,9 @@ pub fn load(
     };
     let refused = |source| LoadError::Model { model: spec.name.clone(), source };
     let has_spare = plain.plaintext.len() <= SPARE;
-    let mut opener = runtime.prepare(plain, spec.sessions + usize::from(has_spare)).map_err(refused)?;
-    let sessions = (0..spec.sessions).map(|_| {
+    let count = spec.sessions.unwrap_or_else(|| default_sessions(spec.placement, plain.plaintext.len()));
+    let mut opener = runtime.prepare(plain, count + usize::from(has_spare)).map_err(refused)?;
+    let sessions = (0..count).map(|_| {
         let session = opener.open(&options);
         // What the library copied on the way goes back to the system: it is not
         // wiped, and would not be used again.
@@ -55,6 +61,15 @@ pub fn load(
         "loaded"
     );
     Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, scheduler, provenance))
+}
+
+/// How many sessions a model of `size` bytes has, whose configuration does not say it.
+fn default_sessions(placement: Placement, size: usize) -> usize {
+    if placement == Placement::Cpu && size <= SMALL {
+        std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SESSIONS)
+    } else {
+        1
+    }
 }
 
 /// The keys that the file of `spec` says it is sealed for, and the signers that it says

@@ -34,8 +34,9 @@ pub struct ModelSpec {
     pub signatures: SignaturePolicy,
     /// Where it runs.
     pub placement: Placement,
-    /// Inferences at once.
-    pub sessions: usize,
+    /// Inferences at once. `None`: one for each core if the model is small and runs on the CPU,
+    /// and else one.
+    pub sessions: Option<usize>,
     /// Threads within one inference.
     pub threads: usize,
     /// Inferences that may wait.
