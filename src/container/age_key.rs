@@ -13,7 +13,7 @@ use age::{Callbacks, DecryptError, Decryptor, Encryptor, IdentityFile};
 use super::error::{ContainerError, Fault};
 use super::names::{KeyId, RecipientKind};
 use super::preamble::Preamble;
-use super::recipient::{BOUND_KEY, Recipient, bind, unbind};
+use super::stanza::{BOUND_KEY, Stanza, bind, unbind};
 use crate::crypto::digest::sha256;
 use crate::secret::{Secret, SecretBytes};
 
@@ -137,11 +137,7 @@ impl AgeRecipient {
     }
 
     /// Wraps `data_key` for the holder of the identity.
-    pub(super) fn wrap(
-        &self,
-        preamble: &Preamble,
-        data_key: &Secret<32>,
-    ) -> Result<Recipient, ContainerError> {
+    pub(super) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Result<Stanza, ContainerError> {
         let failed =
             |source| ContainerError::AgeWrap { recipient: self.to_string(), source: Box::new(source) };
         let recipient: &dyn age::Recipient = &*self.inner;
@@ -157,7 +153,7 @@ impl AgeRecipient {
             let what = "its header has more than 16 KiB or 32 stanzas, which no reader takes";
             return Err(failed(std::io::Error::other(what).into()));
         }
-        Ok(Recipient { kind: RecipientKind::Age, key_id: self.key_id(), blob })
+        Ok(Stanza { kind: RecipientKind::Age, key_id: self.key_id(), blob })
     }
 }
 
@@ -225,18 +221,18 @@ impl AgeIdentities {
         self.0.len()
     }
 
-    /// Unwraps the data key of `recipient`, if it is for one of them.
+    /// Unwraps the data key of `stanza`, if it is for one of them.
     pub(super) fn unwrap(
         &self,
         file: &str,
-        recipient: &Recipient,
+        stanza: &Stanza,
         preamble: &Preamble,
     ) -> Result<Option<Secret<32>>, ContainerError> {
-        let damaged = || Fault::of(file)(Fault::Wrapping(recipient.key_id));
-        if !is_bounded(&recipient.blob) {
+        let damaged = || Fault::of(file)(Fault::Wrapping(stanza.key_id));
+        if !is_bounded(&stanza.blob) {
             return Err(damaged());
         }
-        let decryptor = Decryptor::new_buffered(&recipient.blob[..]).map_err(|_| damaged())?;
+        let decryptor = Decryptor::new_buffered(&stanza.blob[..]).map_err(|_| damaged())?;
         let identities = self.0.iter().map(|identity| {
             let identity: &dyn age::Identity = &**identity;
             identity
@@ -257,7 +253,7 @@ impl AgeIdentities {
         (&mut reader).take(BOUND_KEY as u64 + 1).read_to_end(opened.expose_mut()).map_err(|_| damaged())?;
         unbind(preamble, opened.expose())
             .map(Some)
-            .ok_or_else(|| Fault::of(file)(Fault::Foreign(recipient.key_id)))
+            .ok_or_else(|| Fault::of(file)(Fault::Foreign(stanza.key_id)))
     }
 }
 

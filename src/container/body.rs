@@ -5,7 +5,7 @@ use super::metadata::MESSAGE_LENGTHS;
 use super::names::{KeyId, RecipientKind, SignerId, SlotName};
 use super::passphrase;
 use super::preamble::MAX_BODY;
-use super::recipient::{KEY_BLOB, Recipient};
+use super::stanza::{KEY_BLOB, Stanza};
 
 pub(super) const SIGNATURE: usize = 16 + 64;
 
@@ -23,7 +23,7 @@ pub struct SignatureRecord {
 pub(super) struct Body {
     /// Grows by one with every rewrite of the header.
     pub(super) generation: u64,
-    pub(super) recipients: Vec<Recipient>,
+    pub(super) recipients: Vec<Stanza>,
     /// Encrypted.
     pub(super) metadata: Vec<u8>,
     pub(super) signatures: Vec<SignatureRecord>,
@@ -34,11 +34,11 @@ impl Body {
     pub(super) fn encode(&self) -> Result<Vec<u8>, ContainerError> {
         let mut out = self.generation.to_be_bytes().to_vec();
         out.extend_from_slice(&length(self.recipients.len())?);
-        for recipient in &self.recipients {
-            out.extend_from_slice(&recipient.kind.number().to_be_bytes());
-            out.extend_from_slice(&recipient.key_id.0);
-            out.extend_from_slice(&length(recipient.blob.len())?);
-            out.extend_from_slice(&recipient.blob);
+        for stanza in &self.recipients {
+            out.extend_from_slice(&stanza.kind.number().to_be_bytes());
+            out.extend_from_slice(&stanza.key_id.0);
+            out.extend_from_slice(&length(stanza.blob.len())?);
+            out.extend_from_slice(&stanza.blob);
         }
         out.extend_from_slice(&length(self.metadata.len())?);
         out.extend_from_slice(&self.metadata);
@@ -73,7 +73,7 @@ impl Body {
             if kind == RecipientKind::Passphrase {
                 passphrase::parse_blob(&blob)?;
             }
-            recipients.push(Recipient { kind, key_id, blob });
+            recipients.push(Stanza { kind, key_id, blob });
         }
         if recipients.is_empty() {
             return Err(malformed("it has no recipient"));
@@ -83,7 +83,7 @@ impl Body {
         }
         // Else one label would stand for two readers, and whoever is asked for one of them,
         // a command for example, for as many as fit.
-        if has_twice(recipients.iter().map(|recipient| recipient.key_id)) {
+        if has_twice(recipients.iter().map(|stanza| stanza.key_id)) {
             return Err(malformed("two recipients have one key id"));
         }
 
@@ -158,7 +158,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    fn recipient() -> impl Strategy<Value = Recipient> {
+    fn stanza() -> impl Strategy<Value = Stanza> {
         (1..=4_u16, any::<[u8; 16]>(), vec(any::<u8>(), 0..500)).prop_map(|(number, id, mut blob)| {
             let kind = RecipientKind::parse(number).unwrap();
             if kind == RecipientKind::Key {
@@ -167,7 +167,7 @@ pub(super) mod tests {
             if kind == RecipientKind::Passphrase {
                 blob = passphrase_blob();
             }
-            Recipient { kind, key_id: KeyId(id), blob }
+            Stanza { kind, key_id: KeyId(id), blob }
         })
     }
 
@@ -180,7 +180,7 @@ pub(super) mod tests {
     /// Every body that a slot can hold, more or less.
     pub(in crate::container) fn any_body() -> impl Strategy<Value = Body> {
         let signature = any::<[u8; SIGNATURE]>().prop_map(|bytes| SignatureRecord::from_bytes(&bytes));
-        (any::<u64>(), vec(recipient(), 1..8), vec(any::<u8>(), 100..300), vec(signature, 0..4)).prop_map(
+        (any::<u64>(), vec(stanza(), 1..8), vec(any::<u8>(), 100..300), vec(signature, 0..4)).prop_map(
             |(generation, mut recipients, metadata, signatures)| {
                 if recipients.iter().any(|r| r.kind == RecipientKind::Passphrase) {
                     recipients.truncate(1);
@@ -210,10 +210,10 @@ pub(super) mod tests {
 
     #[test]
     fn impossible_bodies_are_refused() {
-        let recipient = |kind| Recipient { kind, key_id: KeyId([1; 16]), blob: vec![2; KEY_BLOB] };
+        let stanza = |kind| Stanza { kind, key_id: KeyId([1; 16]), blob: vec![2; KEY_BLOB] };
         let good = Body {
             generation: 1,
-            recipients: vec![recipient(RecipientKind::Key)],
+            recipients: vec![stanza(RecipientKind::Key)],
             metadata: vec![3; 100],
             signatures: vec![],
         };
@@ -239,13 +239,13 @@ pub(super) mod tests {
             assert!(malformed(&body).contains(what), "{what}: {}", malformed(&body));
         }
         let mut two = good.clone();
-        let phrase = recipient(RecipientKind::Passphrase);
-        two.recipients.push(Recipient { key_id: KeyId([2; 16]), blob: passphrase_blob(), ..phrase });
+        let phrase = stanza(RecipientKind::Passphrase);
+        two.recipients.push(Stanza { key_id: KeyId([2; 16]), blob: passphrase_blob(), ..phrase });
         assert!(malformed(&two.encode().unwrap()).contains("only recipient"));
         // Of another kind, too.
         for kind in [RecipientKind::Key, RecipientKind::Age] {
             let mut two = good.clone();
-            two.recipients.push(recipient(kind));
+            two.recipients.push(stanza(kind));
             assert!(malformed(&two.encode().unwrap()).contains("one key id"));
         }
         let mut two = good.clone();
@@ -265,11 +265,10 @@ pub(super) mod tests {
 
     #[test]
     fn a_body_that_no_slot_holds_is_refused() {
-        let recipient =
-            Recipient { kind: RecipientKind::Key, key_id: KeyId([1; 16]), blob: vec![2; KEY_BLOB] };
+        let stanza = Stanza { kind: RecipientKind::Key, key_id: KeyId([1; 16]), blob: vec![2; KEY_BLOB] };
         let body = |count| Body {
             generation: 1,
-            recipients: vec![recipient.clone(); count],
+            recipients: vec![stanza.clone(); count],
             metadata: vec![3; 100],
             signatures: vec![],
         };

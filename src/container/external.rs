@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::error::{ContainerError, Fault};
 use super::names::{KeyId, RecipientKind};
 use super::preamble::{LABEL, Preamble};
-use super::recipient::{BOUND_KEY, Recipient, bind, unbind};
+use super::stanza::{BOUND_KEY, Stanza, bind, unbind};
 use crate::command::{CommandError, Program, Question};
 use crate::crypto::digest::sha256;
 use crate::secret::{Secret, SecretBytes};
@@ -51,39 +51,35 @@ impl External {
     }
 
     /// Has it wrap `data_key`.
-    pub(super) fn wrap(
-        &self,
-        preamble: &Preamble,
-        data_key: &Secret<32>,
-    ) -> Result<Recipient, ContainerError> {
+    pub(super) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Result<Stanza, ContainerError> {
         let wrapped = self.ask("wrap", bind(preamble, data_key).expose(), MOST_WRAPPED)?;
         let blob = wrapped.expose().to_vec();
         // `cat` is no encryption, nor is base64.
         if blob.is_empty() || holds(&blob, data_key) {
             return Err(ContainerError::CommandAnswer { key: self.name.clone() });
         }
-        Ok(Recipient { kind: RecipientKind::External, key_id: self.key_id(), blob })
+        Ok(Stanza { kind: RecipientKind::External, key_id: self.key_id(), blob })
     }
 
-    /// Has it unwrap the data key of `recipient`, which names its key.
+    /// Has it unwrap the data key of `stanza`, which names its key.
     pub(super) fn unwrap(
         &self,
         file: &str,
-        recipient: &Recipient,
+        stanza: &Stanza,
         preamble: &Preamble,
     ) -> Result<Secret<32>, ContainerError> {
         // No command gave such a blob, so none is bothered with it.
-        if !is_possible(&recipient.blob) {
-            return Err(Fault::of(file)(Fault::Wrapping(recipient.key_id)));
+        if !is_possible(&stanza.blob) {
+            return Err(Fault::of(file)(Fault::Wrapping(stanza.key_id)));
         }
-        let opened = match self.ask("unwrap", &recipient.blob, BOUND_KEY) {
+        let opened = match self.ask("unwrap", &stanza.blob, BOUND_KEY) {
             Ok(opened) if opened.len() == BOUND_KEY => opened,
             Ok(_) | Err(ContainerError::Command { source: CommandError::Flooded { .. }, .. }) => {
-                return Err(Fault::of(file)(Fault::Answer(recipient.key_id)));
+                return Err(Fault::of(file)(Fault::Answer(stanza.key_id)));
             }
             Err(error) => return Err(error),
         };
-        unbind(preamble, opened.expose()).ok_or(Fault::Foreign(recipient.key_id)).map_err(Fault::of(file))
+        unbind(preamble, opened.expose()).ok_or(Fault::Foreign(stanza.key_id)).map_err(Fault::of(file))
     }
 
     fn ask(&self, operation: &str, input: &[u8], limit: usize) -> Result<SecretBytes, ContainerError> {

@@ -8,8 +8,8 @@ use super::metadata::Metadata;
 use super::names::{ArtifactId, KeyId, RecipientKind, SlotName};
 use super::openers::KeySource;
 use super::preamble::{Preamble, REGION};
-use super::recipient::Recipient;
 use super::slot::Slot;
+use super::stanza::Stanza;
 use super::stream::{Named, read_up_to};
 use crate::crypto::digest::Digest;
 use crate::secret::Secret;
@@ -102,7 +102,7 @@ impl Header {
     }
 
     /// Who can open the file.
-    pub fn recipients(&self) -> &[Recipient] {
+    pub fn recipients(&self) -> &[Stanza] {
         &self.current.body.recipients
     }
 
@@ -132,12 +132,12 @@ impl Header {
     /// that was interrupted leaves one.
     pub fn has_recipient(&self, id: &KeyId) -> bool {
         let bodies = [Some(&self.current), self.stale.as_ref()].into_iter().flatten();
-        bodies.flat_map(|slot| &slot.body.recipients).any(|recipient| recipient.key_id == *id)
+        bodies.flat_map(|slot| &slot.body.recipients).any(|stanza| stanza.key_id == *id)
     }
 
     /// Who could open the file before a rewrite that was interrupted, and still can:
     /// the recipients of the older generation.
-    pub fn stale_recipients(&self) -> &[Recipient] {
+    pub fn stale_recipients(&self) -> &[Stanza] {
         self.stale.as_ref().map_or(&[], |slot| &slot.body.recipients)
     }
 
@@ -189,27 +189,26 @@ impl Header {
 
     fn unlock_by(
         &self,
-        recipients: &[Recipient],
+        recipients: &[Stanza],
         name: &str,
         keys: &(impl KeySource + ?Sized),
     ) -> Result<Option<Opening>, ContainerError> {
-        let of = |kind| recipients.iter().filter(move |recipient| recipient.kind == kind);
-        let found =
-            of(RecipientKind::Key).find_map(|recipient| Some((recipient, keys.find(&recipient.key_id)?)));
-        if let Some((recipient, kek)) = found {
-            let data_key = recipient.unwrap(&kek, &self.preamble).map_err(Fault::of(name))?;
-            return self.authenticate(recipient, data_key).map(Some).map_err(Fault::of(name));
+        let of = |kind| recipients.iter().filter(move |stanza| stanza.kind == kind);
+        let found = of(RecipientKind::Key).find_map(|stanza| Some((stanza, keys.find(&stanza.key_id)?)));
+        if let Some((stanza, kek)) = found {
+            let data_key = stanza.unwrap(&kek, &self.preamble).map_err(Fault::of(name))?;
+            return self.authenticate(stanza, data_key).map(Some).map_err(Fault::of(name));
         }
         // A command is asked last: it may cost money, or a person's time. What cannot be
         // used now, a card that is not plugged in, must not hide what would do.
         let mut failed = None;
         for kind in [RecipientKind::Passphrase, RecipientKind::Age, RecipientKind::External] {
-            for recipient in of(kind) {
+            for stanza in of(kind) {
                 let Some(others) = keys.others() else { continue };
-                match others.unwrap(name, recipient, &self.preamble) {
+                match others.unwrap(name, stanza, &self.preamble) {
                     Ok(None) => {}
                     Ok(Some(data_key)) => {
-                        return self.authenticate(recipient, data_key).map(Some).map_err(Fault::of(name));
+                        return self.authenticate(stanza, data_key).map(Some).map_err(Fault::of(name));
                     }
                     Err(damage @ ContainerError::Fault { .. }) => return Err(damage),
                     Err(error) => failed = failed.or(Some(error)),
@@ -221,19 +220,19 @@ impl Header {
 
     /// Checks all that the header says. A stale slot is checked too: no
     /// interruption leaves one with a right checksum and a wrong MAC.
-    fn authenticate(&self, recipient: &Recipient, data_key: Secret<32>) -> Result<Opening, Fault> {
+    fn authenticate(&self, stanza: &Stanza, data_key: Secret<32>) -> Result<Opening, Fault> {
         self.current.authenticate(&self.preamble, &data_key)?;
         if let Some(stale) = &self.stale {
             stale.authenticate(&self.preamble, &data_key)?;
         }
         let (metadata, metadata_digest) =
             Metadata::open(&self.current.body.metadata, &self.preamble, &data_key)?;
-        Ok(Opening { kind: recipient.kind, key_id: recipient.key_id, data_key, metadata, metadata_digest })
+        Ok(Opening { kind: stanza.kind, key_id: stanza.key_id, data_key, metadata, metadata_digest })
     }
 
     fn no_key(&self, name: &str, tried: Vec<String>) -> ContainerError {
         let name = name.to_owned();
-        let kinds = self.recipients().iter().map(|recipient| recipient.kind).collect();
+        let kinds = self.recipients().iter().map(|stanza| stanza.kind).collect();
         let recipients = self.recipients().iter().map(ToString::to_string).collect();
         ContainerError::NoKey { name, recipients, tried, kinds }
     }

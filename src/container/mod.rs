@@ -39,13 +39,13 @@ mod pipeline;
 mod preamble;
 mod random_access;
 mod range;
-mod recipient;
 mod reseal;
 mod rewrite;
 mod seal;
 mod sign;
 mod signature;
 mod slot;
+mod stanza;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -66,11 +66,11 @@ pub use names::{ArtifactId, KeyId, ParseIdError, RecipientKind, SignerId, SlotNa
 pub use open::Sealed;
 pub use openers::{KeySource, Openers, Others};
 pub use passphrase::Passphrase;
-pub use recipient::Recipient;
 pub use rewrite::{RecipientChange, Rewrite, Rewritten};
 pub use seal::{SealSpec, Summary, seal, seal_signed};
 pub use sign::{Signed, sign};
 pub use signature::{SignaturePolicy, Signer, TrustedSigner};
+pub use stanza::Stanza;
 pub use stream::{Input, Named, ReadAt};
 pub use unlocked::Unlocked;
 pub use verify::Verified;

@@ -7,7 +7,7 @@ use super::kek::Kek;
 use super::names::{KeyId, RecipientKind};
 use super::passphrase::Passphrase;
 use super::preamble::Preamble;
-use super::recipient::Recipient;
+use super::stanza::Stanza;
 use crate::secret::Secret;
 
 /// Where the keys are that may open a file: a key file, a keyring.
@@ -56,20 +56,20 @@ pub struct Others {
 }
 
 impl Others {
-    /// Unwraps the data key of `recipient`, if it is for one of these.
+    /// Unwraps the data key of `stanza`, if it is for one of these.
     pub(super) fn unwrap(
         &self,
         file: &str,
-        recipient: &Recipient,
+        stanza: &Stanza,
         preamble: &Preamble,
     ) -> Result<Option<Secret<32>>, ContainerError> {
-        match recipient.kind {
+        match stanza.kind {
             RecipientKind::Key => Ok(None),
             RecipientKind::Passphrase => {
                 // Each try takes argon2id's time and memory; there is seldom a second.
                 let mut refused = None;
                 for own in &self.passphrases {
-                    match own.unwrap(file, recipient, preamble) {
+                    match own.unwrap(file, stanza, preamble) {
                         Err(error @ ContainerError::WrongPassphrase { .. }) => refused = Some(error),
                         other => return other.map(Some),
                     }
@@ -77,26 +77,26 @@ impl Others {
                 refused.map_or(Ok(None), Err)
             }
             RecipientKind::Age if self.age.is_empty() => Ok(None),
-            RecipientKind::Age => self.age.unwrap(file, recipient, preamble),
+            RecipientKind::Age => self.age.unwrap(file, stanza, preamble),
             RecipientKind::External => {
-                let command = self.commands.iter().find(|command| command.key_id() == recipient.key_id);
-                command.map(|command| command.unwrap(file, recipient, preamble)).transpose()
+                let command = self.commands.iter().find(|command| command.key_id() == stanza.key_id);
+                command.map(|command| command.unwrap(file, stanza, preamble)).transpose()
             }
         }
     }
 
-    /// Whether one of these is what `recipient` is for. No command is run for that.
+    /// Whether one of these is what `stanza` is for. No command is run for that.
     pub(super) fn open(
         &self,
         file: &str,
-        recipient: &Recipient,
+        stanza: &Stanza,
         preamble: &Preamble,
     ) -> Result<bool, ContainerError> {
-        match recipient.kind {
+        match stanza.kind {
             RecipientKind::External => {
-                Ok(self.commands.iter().any(|command| command.key_id() == recipient.key_id))
+                Ok(self.commands.iter().any(|command| command.key_id() == stanza.key_id))
             }
-            _ => Ok(self.unwrap(file, recipient, preamble)?.is_some()),
+            _ => Ok(self.unwrap(file, stanza, preamble)?.is_some()),
         }
     }
 

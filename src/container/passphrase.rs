@@ -4,7 +4,7 @@
 use super::error::{ContainerError, Fault};
 use super::names::{KeyId, RecipientKind};
 use super::preamble::Preamble;
-use super::recipient::{KEY_BLOB, Recipient, wrap_context};
+use super::stanza::{KEY_BLOB, Stanza, wrap_context};
 use crate::crypto::argon2id::{self, Cost};
 use crate::crypto::{cobblestone, random};
 use crate::secret::{Secret, SecretBytes};
@@ -64,11 +64,7 @@ impl Passphrase {
     }
 
     /// Wraps `data_key` for whoever knows it.
-    pub(super) fn wrap(
-        &self,
-        preamble: &Preamble,
-        data_key: &Secret<32>,
-    ) -> Result<Recipient, ContainerError> {
+    pub(super) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Result<Stanza, ContainerError> {
         self.wrap_at(Cost::RECOMMENDED, preamble, data_key)
     }
 
@@ -77,26 +73,26 @@ impl Passphrase {
         cost: Cost,
         preamble: &Preamble,
         data_key: &Secret<32>,
-    ) -> Result<Recipient, ContainerError> {
+    ) -> Result<Stanza, ContainerError> {
         let (kind, key_id) = (RecipientKind::Passphrase, KeyId(random::bytes()));
         let key = argon2id::derive(&self.0, &key_id.0, cost)?;
         let mut blob = Vec::with_capacity(BLOB);
         cost.numbers().iter().for_each(|number| blob.extend_from_slice(&number.to_be_bytes()));
         let context = wrap_context(preamble, kind, &key_id);
         blob.extend_from_slice(&cobblestone::seal(&key, &context, data_key.expose()));
-        Ok(Recipient { kind, key_id, blob })
+        Ok(Stanza { kind, key_id, blob })
     }
 
     /// Unwraps the data key. That it fails says as little of the file as of the passphrase.
     pub(super) fn unwrap(
         &self,
         name: &str,
-        recipient: &Recipient,
+        stanza: &Stanza,
         preamble: &Preamble,
     ) -> Result<Secret<32>, ContainerError> {
-        let (cost, wrapped) = parse_blob(&recipient.blob).map_err(Fault::of(name))?;
-        let key = argon2id::derive(&self.0, &recipient.key_id.0, cost)?;
-        let context = wrap_context(preamble, recipient.kind, &recipient.key_id);
+        let (cost, wrapped) = parse_blob(&stanza.blob).map_err(Fault::of(name))?;
+        let key = argon2id::derive(&self.0, &stanza.key_id.0, cost)?;
+        let context = wrap_context(preamble, stanza.kind, &stanza.key_id);
         cobblestone::open(&key, &context, wrapped)
             .ok()
             .and_then(|opened| Secret::from_slice(opened.expose()))

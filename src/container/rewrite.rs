@@ -14,9 +14,9 @@ use super::names::{ArtifactId, KeyId, RecipientKind, SlotName};
 use super::open::Sealed;
 use super::openers::{KeySource, Others};
 use super::preamble::REGION;
-use super::recipient::Recipient;
 use super::signature::{SignaturePolicy, Statement};
 use super::slot::{self, Slot};
+use super::stanza::Stanza;
 use super::stream::ReadAt;
 use super::unlocked::Unlocked;
 use super::wrapper::Wrapper;
@@ -52,7 +52,7 @@ pub struct Rewritten {
     /// Who was removed.
     pub removed: Vec<KeyId>,
     /// Who can open the file now.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<Stanza>,
     /// The header's generation now.
     pub generation: u64,
     /// Whether a slot that was torn or left behind is whole again.
@@ -142,7 +142,7 @@ impl Rewrite {
         };
         let healed = changed && !whole;
         let policy = SignaturePolicy::default();
-        let is_free = |new: &Recipient| added.contains(&new.key_id) && !policy.demands(new.kind);
+        let is_free = |new: &Stanza| added.contains(&new.key_id) && !policy.demands(new.kind);
         let of_unknown_origin = policy.demands(opened_by) && recipients.iter().any(is_free);
         Ok(Rewritten {
             changed,
@@ -215,43 +215,43 @@ impl Rewrite {
     ) -> Result<(Vec<KeyId>, Vec<KeyId>), ContainerError> {
         let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
         let name = &self.unlocked.input().name;
-        let opens = |wrapper: &Wrapper, recipient: &_| wrapper.opens(name, recipient, preamble, data_key);
+        let opens = |wrapper: &Wrapper, stanza: &_| wrapper.opens(name, stanza, preamble, data_key);
         // Those who cannot open it yet. Trying a passphrase takes long: each is tried once.
         let mut new: Vec<_> = change.add.iter().collect();
         let (mut leaving, mut staying) = (Vec::new(), Vec::new());
-        for recipient in body.recipients.drain(..) {
-            let named = change.remove.contains(&recipient.key_id);
+        for stanza in body.recipients.drain(..) {
+            let named = change.remove.contains(&stanza.key_id);
             let leaves = named
-                || match openers.filter(|_| recipient.kind != RecipientKind::Key) {
-                    Some(openers) => openers.open(name, &recipient, preamble)?,
+                || match openers.filter(|_| stanza.kind != RecipientKind::Key) {
+                    Some(openers) => openers.open(name, &stanza, preamble)?,
                     None => false,
                 };
             let before = new.len();
-            new.retain(|wrapper| !opens(wrapper, &recipient));
+            new.retain(|wrapper| !opens(wrapper, &stanza));
             let again = new.len() < before;
             // What has the label of someone new makes room for what is theirs.
-            let replaced = change.add.iter().any(|wrapper| wrapper.key_id() == Some(recipient.key_id));
+            let replaced = change.add.iter().any(|wrapper| wrapper.key_id() == Some(stanza.key_id));
             let stays = again || !(leaves || replaced);
-            if stays { staying.push(recipient) } else { leaving.push(recipient) }
+            if stays { staying.push(stanza) } else { leaving.push(stanza) }
         }
         let mut added = Vec::new();
         for wrapper in new {
             // Who is named twice is added once.
             if wrapper.key_id().is_none_or(|id| !added.contains(&id)) {
-                let recipient = wrapper.wrap(preamble, data_key)?;
-                added.push(recipient.key_id);
-                staying.push(recipient);
+                let stanza = wrapper.wrap(preamble, data_key)?;
+                added.push(stanza.key_id);
+                staying.push(stanza);
             }
         }
         if staying.is_empty() {
             return Err(ContainerError::LastRecipient { name: name.clone() });
         }
-        let phrase = staying.iter().any(|recipient| recipient.kind == RecipientKind::Passphrase);
+        let phrase = staying.iter().any(|stanza| stanza.kind == RecipientKind::Passphrase);
         if phrase && staying.len() > 1 {
             return Err(ContainerError::PassphraseWithOthers { name: name.clone() });
         }
         body.recipients = staying;
-        let leaving = leaving.into_iter().map(|recipient| recipient.key_id);
+        let leaving = leaving.into_iter().map(|stanza| stanza.key_id);
         let removed = leaving.filter(|id| !added.contains(id)).collect();
         Ok((added, removed))
     }

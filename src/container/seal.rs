@@ -8,9 +8,9 @@ use super::metadata::{self, Metadata};
 use super::names::{ArtifactId, RecipientKind};
 use super::pipeline;
 use super::preamble::{MIN_SLOT, Preamble};
-use super::recipient::Recipient;
 use super::signature::{Signer, Statement};
 use super::slot;
+use super::stanza::Stanza;
 use super::stream::{Hashed, Input, Named};
 use super::wrapper::Wrapper;
 use crate::crypto::cobblestone::{CHUNK, Cipher};
@@ -35,7 +35,7 @@ pub struct Summary {
     /// The new file's id.
     pub artifact_id: ArtifactId,
     /// Who can open it.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<Stanza>,
     /// Bytes that were read.
     pub plaintext_bytes: u64,
     /// Bytes that were written.

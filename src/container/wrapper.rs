@@ -7,7 +7,7 @@ use super::kek::Kek;
 use super::names::{KeyId, RecipientKind};
 use super::passphrase::Passphrase;
 use super::preamble::Preamble;
-use super::recipient::Recipient;
+use super::stanza::Stanza;
 use crate::secret::{self, Secret};
 
 /// Whom a data key is wrapped for.
@@ -44,45 +44,41 @@ impl Wrapper {
         }
     }
 
-    /// Whether `recipient` gives its holder `data_key`. Its label proves nothing: whoever
+    /// Whether `stanza` gives its holder `data_key`. Its label proves nothing: whoever
     /// wrote the header chose it. For age and for commands that is all that could be
     /// asked here, so it is no.
     pub(super) fn opens(
         &self,
         file: &str,
-        recipient: &Recipient,
+        stanza: &Stanza,
         preamble: &Preamble,
         data_key: &Secret<32>,
     ) -> bool {
-        let unwrapped = match (self, recipient.kind) {
-            (Self::Key(kek), RecipientKind::Key) if kek.id() == recipient.key_id => {
-                recipient.unwrap(kek, preamble).ok()
+        let unwrapped = match (self, stanza.kind) {
+            (Self::Key(kek), RecipientKind::Key) if kek.id() == stanza.key_id => {
+                stanza.unwrap(kek, preamble).ok()
             }
-            (Self::Passphrase(own), RecipientKind::Passphrase) => own.unwrap(file, recipient, preamble).ok(),
+            (Self::Passphrase(own), RecipientKind::Passphrase) => own.unwrap(file, stanza, preamble).ok(),
             _ => None,
         };
         unwrapped.is_some_and(|found| secret::equal(found.expose(), data_key.expose()))
     }
 
-    /// Whether `recipient` says that it is what this makes, and may be, of a file that
+    /// Whether `stanza` says that it is what this makes, and may be, of a file that
     /// nothing opens. A key and a passphrase are at hand to try, so no label stands for them.
-    pub(super) fn is_named_by(&self, recipient: &Recipient) -> bool {
+    pub(super) fn is_named_by(&self, stanza: &Stanza) -> bool {
         let possible = match self {
             Self::Key(_) | Self::Passphrase(_) => false,
-            Self::Age(_) => age_key::is_bounded(&recipient.blob),
-            Self::External(_) => external::is_possible(&recipient.blob),
+            Self::Age(_) => age_key::is_bounded(&stanza.blob),
+            Self::External(_) => external::is_possible(&stanza.blob),
         };
-        possible && self.kind() == recipient.kind && self.key_id() == Some(recipient.key_id)
+        possible && self.kind() == stanza.kind && self.key_id() == Some(stanza.key_id)
     }
 
     /// Wraps `data_key`.
-    pub(super) fn wrap(
-        &self,
-        preamble: &Preamble,
-        data_key: &Secret<32>,
-    ) -> Result<Recipient, ContainerError> {
+    pub(super) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Result<Stanza, ContainerError> {
         match self {
-            Self::Key(kek) => Ok(Recipient::wrap(kek, preamble, data_key)),
+            Self::Key(kek) => Ok(Stanza::wrap(kek, preamble, data_key)),
             Self::Passphrase(passphrase) => passphrase.wrap(preamble, data_key),
             Self::Age(recipient) => recipient.wrap(preamble, data_key),
             Self::External(command) => command.wrap(preamble, data_key),

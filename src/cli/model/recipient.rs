@@ -15,7 +15,7 @@ use super::turnover::{MoreKeys, OldKeys, UNKNOWN, key_id, warn_of_origin};
 use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
-use crate::container::{ContainerError, KeyId, Openers, Recipient, RecipientChange, Sealed, Wrapper};
+use crate::container::{ContainerError, KeyId, Openers, RecipientChange, Sealed, Stanza, Wrapper};
 use crate::keyring::KeyUse;
 use crate::ops::{self, Found};
 use crate::output::{Document, ShownPath, table};
@@ -132,9 +132,9 @@ impl Add {
             return Err(ContainerError::AlreadyRecipient { name, key }.into());
         }
         let would = if self.dry_run { "would let" } else { "let" };
-        let is_new = |recipient: &&Recipient| changed.added.contains(&recipient.key_id);
-        for recipient in changed.recipients.iter().filter(is_new) {
-            context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
+        let is_new = |stanza: &&Stanza| changed.added.contains(&stanza.key_id);
+        for stanza in changed.recipients.iter().filter(is_new) {
+            context.output.note(&format!("{would} {stanza} open '{}'", self.file.display()));
         }
         tell_of_mending(context, &self.file, changed.healed, self.dry_run);
         let header: RewrittenDocument = changed.into();
@@ -159,7 +159,7 @@ impl Remove {
         let header = sealed.header();
         let all: Vec<_> = header.recipients().iter().chain(header.stale_recipients()).cloned().collect();
         let named = |id: &KeyId| {
-            let one = all.iter().find(|recipient| recipient.key_id == *id);
+            let one = all.iter().find(|stanza| stanza.key_id == *id);
             one.map_or_else(|| id.to_string(), ToString::to_string)
         };
         let old = self.keys.read(context)?;
@@ -295,12 +295,12 @@ impl List {
         // Where there is no home, the ids are all that is known.
         let keyring = context.store().and_then(|store| store.read().map_err(Stop::from)).ok();
         let now = context.now();
-        let row = |recipient: &Recipient, stale: bool| {
+        let row = |stanza: &Stanza, stale: bool| {
             let keys = keyring.iter().flat_map(|keyring| keyring.of(KeyUse::Model));
-            let key = keys.into_iter().find(|key| key.kid == recipient.key_id.to_string());
+            let key = keys.into_iter().find(|key| key.kid == stanza.key_id.to_string());
             Row {
-                kind: recipient.kind.name(),
-                key_id: recipient.key_id,
+                kind: stanza.kind.name(),
+                key_id: stanza.key_id,
                 name: key.map(|key| key.id.clone()),
                 state: key.map(|key| key.state_at(now).to_string()),
                 compromised: key.is_some_and(|key| key.compromised),

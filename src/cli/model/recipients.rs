@@ -9,7 +9,7 @@ use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
 use crate::command::Program;
-use crate::container::{AgeRecipient, External, Passphrase, Recipient, RecipientKind, Wrapper};
+use crate::container::{AgeRecipient, External, Passphrase, RecipientKind, Stanza, Wrapper};
 use crate::error::Kind;
 use crate::fs;
 use crate::output::Failure;
@@ -151,9 +151,9 @@ pub(super) fn new_passphrase(
 }
 
 /// A key by its id alone, all else with its kind.
-pub(super) fn called(recipient: &Recipient) -> String {
-    match recipient.kind {
-        RecipientKind::Key => recipient.key_id.to_string(),
-        _ => recipient.to_string(),
+pub(super) fn called(stanza: &Stanza) -> String {
+    match stanza.kind {
+        RecipientKind::Key => stanza.key_id.to_string(),
+        _ => stanza.to_string(),
     }
 }

@@ -73,12 +73,12 @@ fn open(bytes: &[u8], openers: &Openers) -> Result<RecipientKind, ContainerError
     Ok(unlocked.kind())
 }
 
-pub(super) fn recipients_of(bytes: &[u8]) -> Vec<Recipient> {
+pub(super) fn recipients_of(bytes: &[u8]) -> Vec<Stanza> {
     Sealed::from_bytes("f", bytes).unwrap().header().recipients().to_vec()
 }
 
 /// The file with other recipients, by somebody who has no key of it.
-fn forged(bytes: &[u8], recipients: Vec<Recipient>) -> Vec<u8> {
+fn forged(bytes: &[u8], recipients: Vec<Stanza>) -> Vec<u8> {
     let preamble = Preamble::parse(bytes).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
     let body = Body { recipients, ..slot.body };
@@ -134,7 +134,7 @@ fn a_forged_header_has_a_command_run_once_at_most() {
     let directory = tempfile::tempdir().unwrap();
     let runs = directory.path().join("runs");
     let opener = command_opener("a", &format!("echo >> '{}'; exit 1", runs.display()));
-    let copies = |count| (0..count).map(|i| Recipient { blob: vec![i; 8], ..first.clone() }).collect();
+    let copies = |count| (0..count).map(|i| Stanza { blob: vec![i; 8], ..first.clone() }).collect();
     let error = |count| open(&forged(&bytes, copies(count)), &opener).unwrap_err();
     assert!(matches!(error(1), ContainerError::Command { .. }));
     assert!(matches!(fault(error(50)), Fault::SlotMalformed { .. }));
@@ -149,8 +149,8 @@ fn a_command_is_given_no_blob_that_none_made() {
     let opener = command_opener("a", &format!("echo >> '{}'; exit 1", runs.display()));
     let preamble = Preamble { slot_len: 65_536, ..Preamble::parse(&bytes).unwrap() };
     let opened = |length| {
-        let recipient = Recipient { blob: vec![1; length], ..recipients_of(&bytes)[0].clone() };
-        opener.others.unwrap("f", &recipient, &preamble).unwrap_err()
+        let stanza = Stanza { blob: vec![1; length], ..recipients_of(&bytes)[0].clone() };
+        opener.others.unwrap("f", &stanza, &preamble).unwrap_err()
     };
     for length in [0, 8193, 60_000] {
         assert!(matches!(fault(opened(length)), Fault::Wrapping(_)), "{length}");
@@ -198,9 +198,8 @@ fn strangers_are_refused() {
 fn a_header_does_not_fill_the_screen() {
     let bytes = sealed_for(&[age_recipient(PUBLIC_KEY)]).unwrap();
     let said = |count: u8| {
-        let recipient =
-            |id| Recipient { kind: RecipientKind::Age, key_id: KeyId([id; 16]), blob: Vec::new() };
-        let bytes = forged(&bytes, (0..count).map(recipient).collect());
+        let stanza = |id| Stanza { kind: RecipientKind::Age, key_id: KeyId([id; 16]), blob: Vec::new() };
+        let bytes = forged(&bytes, (0..count).map(stanza).collect());
         open(&bytes, &Openers::default()).unwrap_err().to_string()
     };
     assert!(said(8).contains(&format!("{}; none", KeyId([7; 16]))), "{}", said(8));
@@ -385,8 +384,8 @@ proptest! {
     fn any_blob_of_age_is_unwrapped_without_panic(blob in vec(any::<u8>(), 0..600), prefix in any::<bool>()) {
         let blob = if prefix { [b"age-encryption.org/v1\n-> ", &blob[..]].concat() } else { blob };
         let preamble = Preamble { artifact_id: ArtifactId([5; 16]), slot_len: 8192, detached: false };
-        let recipient = Recipient { kind: RecipientKind::Age, key_id: KeyId([1; 16]), blob };
-        prop_assert!(!matches!(age_opener().others.unwrap("f", &recipient, &preamble), Ok(Some(_))));
+        let stanza = Stanza { kind: RecipientKind::Age, key_id: KeyId([1; 16]), blob };
+        prop_assert!(!matches!(age_opener().others.unwrap("f", &stanza, &preamble), Ok(Some(_))));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::recipients::{OTHER_KEY, PUBLIC_KEY, age_opener, age_recipient, recipi
 use super::*;
 use crate::container::body::Body;
 use crate::container::preamble::Preamble;
-use crate::container::{recipient, slot};
+use crate::container::{slot, stanza};
 use crate::fs::{Existing, SECRET};
 
 pub(super) fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
@@ -42,8 +42,8 @@ fn what_nothing_opens_counts_as_done_only_where_its_header_says_so() {
     let age = age_recipient(PUBLIC_KEY);
     let blob = age.wrap(&parts.preamble, &parts.data_key).unwrap().blob;
     let named = |kind, blob: &[u8]| {
-        let recipient = Recipient { kind, key_id: age.key_id().unwrap(), blob: blob.to_vec() };
-        let slot = parts.slot(|body| body.recipients.push(recipient));
+        let stanza = Stanza { kind, key_id: age.key_id().unwrap(), blob: blob.to_vec() };
+        let slot = parts.slot(|body| body.recipients.push(stanza));
         put(dir.path(), &parts.with_slots(&slot, &slot))
     };
     let stranger = |path: &Path, old: u8, add: Vec<Wrapper>| {
@@ -77,11 +77,11 @@ fn who_is_named_is_only_believed_where_it_opens() {
     let key_id = kek(2).id();
     let age = || age_recipient(PUBLIC_KEY);
     let named = |kind, key_id, blob| {
-        let recipient = Recipient { kind, key_id, blob };
-        let slot = parts.slot(|body| body.recipients.push(recipient));
+        let stanza = Stanza { kind, key_id, blob };
+        let slot = parts.slot(|body| body.recipients.push(stanza));
         put(dir.path(), &parts.with_slots(&slot, &slot))
     };
-    let junk = vec![7; recipient::KEY_BLOB];
+    let junk = vec![7; stanza::KEY_BLOB];
     for (kind, blob) in [
         (RecipientKind::Key, junk.clone()),
         (RecipientKind::Age, b"age-encryption.org/v1".to_vec()),
@@ -95,7 +95,7 @@ fn who_is_named_is_only_believed_where_it_opens() {
         assert_eq!(recipients_of(&after).len(), 1, "{kind:?}");
     }
     // A right blob of another data key opens nothing either.
-    let other = Recipient::wrap(&kek(2), &parts.preamble, &crate::crypto::random::secret());
+    let other = Stanza::wrap(&kek(2), &parts.preamble, &crate::crypto::random::secret());
     let path = named(RecipientKind::Key, key_id, other.blob);
     assert_eq!(rewrite(&path, &from_to(1, 2)).unwrap().added, [key_id]);
     assert_eq!(opens(&std::fs::read(&path).unwrap(), 2).unwrap(), plaintext(10));
@@ -284,7 +284,7 @@ fn a_terabyte_is_rewrapped_like_a_kilobyte() {
 fn signatures_and_other_recipients_stay() {
     let dir = tempfile::tempdir().unwrap();
     let record = SignatureRecord { signer: SignerId([4; 16]), signature: [5; 64] };
-    let age = Recipient { kind: RecipientKind::Age, key_id: KeyId([6; 16]), blob: vec![7; 300] };
+    let age = Stanza { kind: RecipientKind::Age, key_id: KeyId([6; 16]), blob: vec![7; 300] };
     let bytes = with_body(|body| {
         body.signatures.push(record.clone());
         body.recipients.insert(0, age.clone());

@@ -1,4 +1,4 @@
-//! Who can open a file: its data key, wrapped once for each recipient.
+//! A stanza: the data key, wrapped for one recipient, as the header holds it.
 
 use std::fmt;
 
@@ -17,18 +17,18 @@ pub(super) const KEY_BLOB: usize = cobblestone::PREFIX + 32 + cobblestone::TAG;
 /// has no context to bind it to: age, and commands.
 pub(super) const BOUND_KEY: usize = 64;
 
-/// One recipient, as it stands in the header.
+/// The entry of one recipient in the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipient {
-    /// How it unwraps the data key.
+pub struct Stanza {
+    /// How its recipient unwraps the data key.
     pub kind: RecipientKind,
-    /// Which key it does that with.
+    /// Which key the recipient does that with.
     pub key_id: KeyId,
     /// The wrapped data key.
     pub(super) blob: Vec<u8>,
 }
 
-impl Recipient {
+impl Stanza {
     /// Wraps `data_key` for the holder of `kek`.
     pub(super) fn wrap(kek: &Kek, preamble: &Preamble, data_key: &Secret<32>) -> Self {
         let (kind, key_id) = (RecipientKind::Key, kek.id());
@@ -37,7 +37,7 @@ impl Recipient {
         Self { kind, key_id, blob }
     }
 
-    /// Unwraps the data key with the key that this recipient names.
+    /// Unwraps the data key with the key that this stanza names.
     pub(super) fn unwrap(&self, kek: &Kek, preamble: &Preamble) -> Result<Secret<32>, Fault> {
         let context = wrap_context(preamble, self.kind, &self.key_id);
         cobblestone::open(kek.secret(), &context, &self.blob)
@@ -48,7 +48,7 @@ impl Recipient {
 }
 
 /// As messages list it.
-impl fmt::Display for Recipient {
+impl fmt::Display for Stanza {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind.name(), self.key_id)
     }
