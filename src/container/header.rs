@@ -196,7 +196,7 @@ impl Header {
         let of = |kind| recipients.iter().filter(move |stanza| stanza.kind == kind);
         let found = of(RecipientKind::Key).find_map(|stanza| Some((stanza, keys.find(&stanza.key_id)?)));
         if let Some((stanza, kek)) = found {
-            let data_key = stanza.unwrap(&kek, &self.preamble).map_err(Fault::of(name))?;
+            let data_key = kek.unwrap(stanza, &self.preamble).map_err(Fault::of(name))?;
             return self.authenticate(stanza, data_key).map(Some).map_err(Fault::of(name));
         }
         // A command is asked last: it may cost money, or a person's time. What cannot be

@@ -1,10 +1,12 @@
-//! Key-encryption keys.
+//! Recipients of type 1: the holder of a key-encryption key, which wraps the data key.
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER_PERMISSIVE};
 
-use super::error::ContainerError;
-use super::names::KeyId;
-use crate::crypto::{kdf, random};
+use super::error::{ContainerError, Fault};
+use super::names::{KeyId, RecipientKind};
+use super::preamble::Preamble;
+use super::stanza::{Stanza, wrap_context};
+use crate::crypto::{cobblestone, kdf, random};
 use crate::secret::Secret;
 
 /// A 256-bit key that wraps the data keys of sealed files.
@@ -60,6 +62,23 @@ impl Kek {
     /// The key itself, to wrap a data key with or to store encrypted.
     pub fn secret(&self) -> &Secret<32> {
         &self.secret
+    }
+
+    /// Wraps `data_key` for the holder of this key.
+    pub(super) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Stanza {
+        let (kind, key_id) = (RecipientKind::Key, self.id);
+        let context = wrap_context(preamble, kind, &key_id);
+        let blob = cobblestone::seal(&self.secret, &context, data_key.expose());
+        Stanza { kind, key_id, blob }
+    }
+
+    /// Unwraps the data key of `stanza`, which names this key.
+    pub(super) fn unwrap(&self, stanza: &Stanza, preamble: &Preamble) -> Result<Secret<32>, Fault> {
+        let context = wrap_context(preamble, stanza.kind, &stanza.key_id);
+        cobblestone::open(&self.secret, &context, &stanza.blob)
+            .ok()
+            .and_then(|opened| Secret::from_slice(opened.expose()))
+            .ok_or(Fault::Wrapping(stanza.key_id))
     }
 }
 

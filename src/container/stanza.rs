@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::error::Fault;
-use super::kek::Kek;
 use super::names::{KeyId, RecipientKind};
 use super::preamble::Preamble;
 use crate::crypto::cobblestone;
@@ -26,25 +24,6 @@ pub struct Stanza {
     pub key_id: KeyId,
     /// The wrapped data key.
     pub(super) blob: Vec<u8>,
-}
-
-impl Stanza {
-    /// Wraps `data_key` for the holder of `kek`.
-    pub(super) fn wrap(kek: &Kek, preamble: &Preamble, data_key: &Secret<32>) -> Self {
-        let (kind, key_id) = (RecipientKind::Key, kek.id());
-        let context = wrap_context(preamble, kind, &key_id);
-        let blob = cobblestone::seal(kek.secret(), &context, data_key.expose());
-        Self { kind, key_id, blob }
-    }
-
-    /// Unwraps the data key with the key that this stanza names.
-    pub(super) fn unwrap(&self, kek: &Kek, preamble: &Preamble) -> Result<Secret<32>, Fault> {
-        let context = wrap_context(preamble, self.kind, &self.key_id);
-        cobblestone::open(kek.secret(), &context, &self.blob)
-            .ok()
-            .and_then(|opened| Secret::from_slice(opened.expose()))
-            .ok_or(Fault::Wrapping(self.key_id))
-    }
 }
 
 /// As messages list it.

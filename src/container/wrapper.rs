@@ -56,7 +56,7 @@ impl Wrapper {
     ) -> bool {
         let unwrapped = match (self, stanza.kind) {
             (Self::Key(kek), RecipientKind::Key) if kek.id() == stanza.key_id => {
-                stanza.unwrap(kek, preamble).ok()
+                kek.unwrap(stanza, preamble).ok()
             }
             (Self::Passphrase(own), RecipientKind::Passphrase) => own.unwrap(file, stanza, preamble).ok(),
             _ => None,
@@ -78,7 +78,7 @@ impl Wrapper {
     /// Wraps `data_key`.
     pub(super) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Result<Stanza, ContainerError> {
         match self {
-            Self::Key(kek) => Ok(Stanza::wrap(kek, preamble, data_key)),
+            Self::Key(kek) => Ok(kek.wrap(preamble, data_key)),
             Self::Passphrase(passphrase) => passphrase.wrap(preamble, data_key),
             Self::Age(recipient) => recipient.wrap(preamble, data_key),
             Self::External(command) => command.wrap(preamble, data_key),

@@ -26,7 +26,7 @@ pub(super) fn parts() -> Parts {
 pub(super) fn parts_of(bytes: Vec<u8>) -> Parts {
     let preamble = Preamble::parse(&bytes).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
-    let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
+    let data_key = kek(1).unwrap(&slot.body.recipients[0], &preamble).unwrap();
     Parts { bytes, preamble, body: slot.body, data_key }
 }
 
@@ -171,7 +171,7 @@ fn a_forged_generation_is_refused() {
 #[test]
 fn an_interrupted_rewrap_opens_with_the_newest_whole_slot() {
     let parts = parts();
-    let stanza = |parts: &Parts| Stanza::wrap(&kek(4), &parts.preamble, &parts.data_key);
+    let stanza = |parts: &Parts| kek(4).wrap(&parts.preamble, &parts.data_key);
     let second = parts.slot(|body| {
         body.generation = 2;
         body.recipients = vec![stanza(&parts)];
@@ -198,8 +198,7 @@ fn an_interrupted_rewrap_opens_with_the_newest_whole_slot() {
 #[test]
 fn two_contents_of_one_generation_are_refused() {
     let parts = parts();
-    let other =
-        parts.slot(|body| body.recipients.push(Stanza::wrap(&kek(2), &parts.preamble, &parts.data_key)));
+    let other = parts.slot(|body| body.recipients.push(kek(2).wrap(&parts.preamble, &parts.data_key)));
     assert_fault(&parts.with_slots(parts.original(), &other), &Fault::SlotsDisagree(1));
     let mut other = parts.original().to_vec();
     let mac = 4 + parts.body.encode().unwrap().len();

@@ -95,7 +95,7 @@ fn who_is_named_is_only_believed_where_it_opens() {
         assert_eq!(recipients_of(&after).len(), 1, "{kind:?}");
     }
     // A right blob of another data key opens nothing either.
-    let other = Stanza::wrap(&kek(2), &parts.preamble, &crate::crypto::random::secret());
+    let other = kek(2).wrap(&parts.preamble, &crate::crypto::random::secret());
     let path = named(RecipientKind::Key, key_id, other.blob);
     assert_eq!(rewrite(&path, &from_to(1, 2)).unwrap().added, [key_id]);
     assert_eq!(opens(&std::fs::read(&path).unwrap(), 2).unwrap(), plaintext(10));
@@ -262,7 +262,7 @@ fn with_body(change: impl FnOnce(&mut Body)) -> Vec<u8> {
     let bytes = sealed(10);
     let preamble = Preamble::parse(&bytes).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
-    let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
+    let data_key = kek(1).unwrap(&slot.body.recipients[0], &preamble).unwrap();
     let mut body = slot.body;
     change(&mut body);
     let slot = slot::write(&preamble, &body.encode().unwrap(), &data_key).unwrap();
@@ -353,7 +353,7 @@ fn metadata_of_a_later_version_are_carried_over() {
     let old = with_body(|_| ());
     let preamble = Preamble::parse(&old).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &old[SLOT_A..SLOT_B]).unwrap().unwrap();
-    let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
+    let data_key = kek(1).unwrap(&slot.body.recipients[0], &preamble).unwrap();
     let later = crate::crypto::cobblestone::seal(&data_key, &preamble.context("meta"), json);
     let body = Body { metadata: later, ..slot.body };
     let slot = slot::write(&preamble, &body.encode().unwrap(), &data_key).unwrap();
@@ -364,7 +364,7 @@ fn metadata_of_a_later_version_are_carried_over() {
     unlocked.reseal(Named::new("out", &mut new), &[Wrapper::Key(kek(2))], &Silent).unwrap();
     let preamble = Preamble::parse(&new).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &new[SLOT_A..SLOT_B]).unwrap().unwrap();
-    let data_key = slot.body.recipients[0].unwrap(&kek(2), &preamble).unwrap();
+    let data_key = kek(2).unwrap(&slot.body.recipients[0], &preamble).unwrap();
     let carried = crate::crypto::cobblestone::open(&data_key, &preamble.context("meta"), &slot.body.metadata);
     assert_eq!(carried.unwrap().expose(), json);
 }

@@ -200,7 +200,7 @@ fn a_rewritten_header_stays_signed() {
     let slot = parts.slot(|body| {
         body.generation += 1;
         body.recipients.remove(1);
-        body.recipients.push(Stanza::wrap(&kek(7), &parts.preamble, &parts.data_key));
+        body.recipients.push(kek(7).wrap(&parts.preamble, &parts.data_key));
         body.metadata = sealed_metadata::seal(&json, &parts.preamble, &parts.data_key);
     });
     let bytes = parts.with_slots(&slot, &slot);
