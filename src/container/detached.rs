@@ -46,13 +46,13 @@ pub(super) fn require_end(input: &mut Named<impl Read>) -> Result<(), ContainerE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::{Kek, Metadata, ONNX, Sealed, Wrapper};
+    use crate::container::{Kek, Metadata, ONNX, Recipient, Sealed};
     use crate::progress::Silent;
     use crate::secret::Secret;
 
     #[test]
     fn every_flip_in_the_preamble_of_a_header_alone_is_refused() {
-        let recipients = [Wrapper::Key(Kek::new(Secret::from_fn(|key| key.fill(1))))];
+        let recipients = [Recipient::Key(Kek::new(Secret::from_fn(|key| key.fill(1))))];
         let metadata = Metadata {
             name: "m".into(),
             version: "1".into(),

@@ -4,9 +4,9 @@ use std::io::Read;
 
 use super::body::SignatureRecord;
 use super::error::{ContainerError, Fault};
+use super::identities::KeySource;
 use super::metadata::Metadata;
 use super::names::{ArtifactId, KeyId, RecipientKind, SlotName};
-use super::openers::KeySource;
 use super::preamble::{Preamble, REGION};
 use super::slot::Slot;
 use super::stanza::Stanza;

@@ -6,10 +6,10 @@ use std::io::Write;
 
 use super::error::{ContainerError, Fault};
 use super::pipeline;
+use super::recipient::Recipient;
 use super::seal::{Head, Summary};
 use super::stream::{Input, Named, read_up_to};
 use super::unlocked::Unlocked;
-use super::wrapper::Wrapper;
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK, opened_len};
 use crate::progress::Progress;
 
@@ -22,7 +22,7 @@ impl<S: Input> Unlocked<S> {
     pub fn reseal<W: Write + Send>(
         self,
         output: Named<W>,
-        recipients: &[Wrapper],
+        recipients: &[Recipient],
         progress: &dyn Progress,
     ) -> Result<Summary, ContainerError> {
         let head = self.new_head(recipients, false)?;
@@ -36,7 +36,7 @@ impl<S: Input> Unlocked<S> {
         self,
         mut header: Named<H>,
         output: Named<W>,
-        recipients: &[Wrapper],
+        recipients: &[Recipient],
         progress: &dyn Progress,
     ) -> Result<Summary, ContainerError> {
         let head = self.new_head(recipients, true)?;
@@ -48,7 +48,7 @@ impl<S: Input> Unlocked<S> {
     }
 
     /// A header with a new data key and id, and with what this one says of the model.
-    fn new_head(&self, recipients: &[Wrapper], detached: bool) -> Result<Head, ContainerError> {
+    fn new_head(&self, recipients: &[Recipient], detached: bool) -> Result<Head, ContainerError> {
         self.require_payload()?;
         let name = &self.input().name;
         let context = self.header().preamble().context("meta");

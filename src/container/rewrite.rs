@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use super::body::Body;
 use super::error::{ContainerError, Fault};
 use super::header::SlotState;
+use super::identities::{KeySource, Others};
 use super::names::{ArtifactId, KeyId, RecipientKind, SlotName};
 use super::open::Sealed;
-use super::openers::{KeySource, Others};
 use super::preamble::REGION;
+use super::recipient::Recipient;
 use super::signature::{SignaturePolicy, Statement};
 use super::slot::{self, Slot};
 use super::stanza::Stanza;
 use super::stream::ReadAt;
 use super::unlocked::Unlocked;
-use super::wrapper::Wrapper;
 use crate::fs::{self, Access, FsError, Moment};
 use crate::progress::Progress;
 
@@ -30,12 +30,12 @@ pub struct RecipientChange {
     /// it is. For age and for commands the data key is wrapped anew: that the header
     /// names them does not say that they can open it, and a command's key may have a new
     /// version under the old name.
-    pub add: Vec<Wrapper>,
+    pub add: Vec<Recipient>,
     /// They no longer can, unless they are added. Who could not anyway is no error.
     pub remove: Vec<KeyId>,
     /// Nor can the passphrase, the identities and the commands that the caller opens
     /// files with.
-    pub remove_openers: bool,
+    pub remove_identities: bool,
     /// Nothing is done to a file that one of these opens: the data key, which
     /// stays the same, may be known to strangers.
     pub leaked: Vec<KeyId>,
@@ -129,8 +129,8 @@ impl Rewrite {
         };
         let header = rewrite.unlocked.header();
         let mut body = rewrite.body().clone();
-        let openers = keys.others().filter(|_| change.remove_openers);
-        let (added, removed) = rewrite.edit(&mut body, change, openers)?;
+        let identities = keys.others().filter(|_| change.remove_identities);
+        let (added, removed) = rewrite.edit(&mut body, change, identities)?;
         let whole = header.is_whole();
         let changed = !(added.is_empty() && removed.is_empty() && whole);
         let (recipients, links) = (body.recipients.clone(), rewrite.links);
@@ -169,7 +169,8 @@ impl Rewrite {
         let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
         let sealed = Sealed::of(path, file)?;
         let header = sealed.header();
-        let is_there = |wrapper: &Wrapper| header.recipients().iter().any(|one| wrapper.is_named_by(one));
+        let is_there =
+            |recipient: &Recipient| header.recipients().iter().any(|one| recipient.is_named_by(one));
         let all = !change.add.is_empty() && change.add.iter().all(is_there);
         let gone = !change.remove.iter().any(|id| header.has_recipient(id));
         Ok((all && gone && header.is_whole()).then(|| Rewritten {
@@ -211,34 +212,34 @@ impl Rewrite {
         &self,
         body: &mut Body,
         change: &RecipientChange,
-        openers: Option<&Others>,
+        identities: Option<&Others>,
     ) -> Result<(Vec<KeyId>, Vec<KeyId>), ContainerError> {
         let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
         let name = &self.unlocked.input().name;
-        let opens = |wrapper: &Wrapper, stanza: &_| wrapper.opens(name, stanza, preamble, data_key);
+        let opens = |recipient: &Recipient, stanza: &_| recipient.opens(name, stanza, preamble, data_key);
         // Those who cannot open it yet. Trying a passphrase takes long: each is tried once.
         let mut new: Vec<_> = change.add.iter().collect();
         let (mut leaving, mut staying) = (Vec::new(), Vec::new());
         for stanza in body.recipients.drain(..) {
             let named = change.remove.contains(&stanza.key_id);
             let leaves = named
-                || match openers.filter(|_| stanza.kind != RecipientKind::Key) {
-                    Some(openers) => openers.open(name, &stanza, preamble)?,
+                || match identities.filter(|_| stanza.kind != RecipientKind::Key) {
+                    Some(identities) => identities.open(name, &stanza, preamble)?,
                     None => false,
                 };
             let before = new.len();
-            new.retain(|wrapper| !opens(wrapper, &stanza));
+            new.retain(|recipient| !opens(recipient, &stanza));
             let again = new.len() < before;
             // What has the label of someone new makes room for what is theirs.
-            let replaced = change.add.iter().any(|wrapper| wrapper.key_id() == Some(stanza.key_id));
+            let replaced = change.add.iter().any(|recipient| recipient.key_id() == Some(stanza.key_id));
             let stays = again || !(leaves || replaced);
             if stays { staying.push(stanza) } else { leaving.push(stanza) }
         }
         let mut added = Vec::new();
-        for wrapper in new {
+        for recipient in new {
             // Who is named twice is added once.
-            if wrapper.key_id().is_none_or(|id| !added.contains(&id)) {
-                let stanza = wrapper.wrap(preamble, data_key)?;
+            if recipient.key_id().is_none_or(|id| !added.contains(&id)) {
+                let stanza = recipient.wrap(preamble, data_key)?;
                 added.push(stanza.key_id);
                 staying.push(stanza);
             }

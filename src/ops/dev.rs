@@ -11,7 +11,7 @@ use super::{HomeError, Whole, read_certificates};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
 use crate::container::archive::TAR;
-use crate::container::{Input, Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
+use crate::container::{Input, Kek, Metadata, Named, ONNX, Recipient, SealSpec, seal};
 use crate::error::shell_word;
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
@@ -153,7 +153,7 @@ impl DevHome {
             size: Some(size),
             sha256: None,
         };
-        let recipients: Vec<_> = kek.into_iter().map(Wrapper::Key).collect();
+        let recipients: Vec<_> = kek.into_iter().map(Recipient::Key).collect();
         let spec = SealSpec { recipients: &recipients, metadata: &metadata };
         let mut sealed = Vec::new();
         let input = Named::new(path.to_string_lossy(), input);

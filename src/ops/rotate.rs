@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::files::Found;
 use crate::container::{
-    ContainerError, KeyId, KeySource, Named, RecipientChange, Rewrite, Rewritten, Sealed, SignaturePolicy,
-    Signed, Signer, Summary, Unlocked, Wrapper, sign as sign_file,
+    ContainerError, KeyId, KeySource, Named, Recipient, RecipientChange, Rewrite, Rewritten, Sealed,
+    SignaturePolicy, Signed, Signer, Summary, Unlocked, sign as sign_file,
 };
 use crate::fs::{self, Access, AtomicFile, Existing, FsError, Moment};
 use crate::progress::Progress;
@@ -111,7 +111,7 @@ pub fn reencrypt(
     files: Vec<Found>,
     payloads: Option<Payloads<'_>>,
     keys: &(impl KeySource + ?Sized),
-    recipients: &[Wrapper],
+    recipients: &[Recipient],
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Vec<Item<Reencrypted>> {
@@ -161,7 +161,7 @@ fn reencrypt_one(
     path: &Path,
     payloads: Option<Payloads<'_>>,
     keys: &(impl KeySource + ?Sized),
-    recipients: &[Wrapper],
+    recipients: &[Recipient],
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Result<Reencrypted, ContainerError> {
@@ -187,7 +187,7 @@ fn reencrypt_one(
     let mut report = Reencrypted {
         old_artifact_id: header.artifact_id().to_string(),
         artifact_id: None,
-        recipients: recipients.iter().filter_map(Wrapper::key_id).collect(),
+        recipients: recipients.iter().filter_map(Recipient::key_id).collect(),
         removed: header.recipients().iter().map(|recipient| recipient.key_id).collect(),
         signatures_dropped: header.signatures().len(),
         other_links: metadata.nlink().saturating_sub(1),
@@ -248,7 +248,7 @@ fn replace_both(
     (mut header, path, turn, old): (AtomicFile, &Path, &File, &Metadata),
     payloads: Payloads<'_>,
     mut payload: AtomicFile,
-    recipients: &[Wrapper],
+    recipients: &[Recipient],
     progress: &dyn Progress,
 ) -> Result<(Summary, bool), ContainerError> {
     let summary = unlocked.reseal_detached(

@@ -15,7 +15,7 @@ use super::turnover::{MoreKeys, OldKeys, UNKNOWN, key_id, warn_of_origin};
 use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
-use crate::container::{ContainerError, KeyId, Openers, RecipientChange, Sealed, Stanza, Wrapper};
+use crate::container::{ContainerError, Identities, KeyId, Recipient, RecipientChange, Sealed, Stanza};
 use crate::keyring::KeyUse;
 use crate::ops::{self, Found};
 use crate::output::{Document, ShownPath, table};
@@ -122,10 +122,10 @@ impl Add {
         refuse_stream(&self.file)?;
         check_sources(self.keys.sources().chain(self.new.sources()), context, 0)?;
         let (old, add) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
-        let there = add.first().and_then(Wrapper::key_id);
+        let there = add.first().and_then(Recipient::key_id);
         let change = RecipientChange { add, ..RecipientChange::default() };
         let progress = context.output.unmeasured();
-        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
+        let changed = rewrite(&self.file, &old.identities, &change, self.dry_run, &progress)?;
         // One that another run added, and that run was interrupted, was to be completed.
         if let Some(key) = there.filter(|_| !changed.changed) {
             let name = self.file.display().to_string();
@@ -165,7 +165,7 @@ impl Remove {
         let old = self.keys.read(context)?;
         let change = RecipientChange { remove: remove.into_iter().collect(), ..RecipientChange::default() };
         let progress = context.output.unmeasured();
-        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
+        let changed = rewrite(&self.file, &old.identities, &change, self.dry_run, &progress)?;
         let leaked = old.leaked.unwrap_or_else(|_| {
             context.output.warn(UNKNOWN);
             Vec::new()
@@ -204,12 +204,12 @@ fn refuse_stream(file: &Path) -> Outcome {
 /// Changes one file that was named itself, so that a link to it is followed.
 fn rewrite(
     file: &Path,
-    openers: &Openers,
+    identities: &Identities,
     change: &RecipientChange,
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Outcome<crate::container::Rewritten> {
-    let items = ops::rewrap(vec![Found::named(file)], openers, change, dry_run, progress);
+    let items = ops::rewrap(vec![Found::named(file)], identities, change, dry_run, progress);
     let outcome = items.into_iter().next().map(|item| item.outcome);
     match outcome {
         Some(ops::Outcome::Done(report) | ops::Outcome::Skipped(report)) => Ok(report),

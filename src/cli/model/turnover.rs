@@ -12,7 +12,7 @@ use super::recipients::{Public, new_passphrase};
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
 use crate::cli::{Outcome, Stop};
-use crate::container::{AgeRecipient, External, Header, Kek, KeyId, Openers, Wrapper};
+use crate::container::{AgeRecipient, External, Header, Identities, Kek, KeyId, Recipient};
 use crate::error::Kind;
 use crate::keyring::{KeyUse, Keyring, KeyringError};
 use crate::output::Failure;
@@ -80,7 +80,7 @@ pub(super) struct NewKeys {
 
 /// What opens files, and what is known of it.
 pub(super) struct Old {
-    pub(super) openers: Openers,
+    pub(super) identities: Identities,
     /// Those of all the keyring's model keys that leaked; none without a keyring, and an
     /// error where there is one that does not open.
     pub(super) leaked: Outcome<Vec<KeyId>>,
@@ -103,7 +103,7 @@ impl OldKeys {
         // Which of the files need which of them is not known yet.
         let others = self.others.read(context, |_| true)?;
         if self.key_ids.is_empty() && self.are_named() {
-            return Ok(Old { openers: Openers { keys, others }, leaked: known_leaks(context) });
+            return Ok(Old { identities: Identities { keys, others }, leaked: known_leaks(context) });
         }
         let keyring = context.store()?.read()?;
         if self.key_ids.is_empty() {
@@ -112,7 +112,7 @@ impl OldKeys {
         for id in &self.key_ids {
             keys.push(in_any_state(&keyring, id)?);
         }
-        Ok(Old { openers: Openers { keys, others }, leaked: Ok(leaks(&keyring)) })
+        Ok(Old { identities: Identities { keys, others }, leaked: Ok(leaks(&keyring)) })
     }
 
     /// The command and the time that it has.
@@ -124,16 +124,16 @@ impl OldKeys {
 impl Old {
     /// Lets what files are to be sealed for open them, too: an attempt that was
     /// interrupted may have done some.
-    pub(super) fn or_done(mut self, new: &[Wrapper]) -> Openers {
-        for wrapper in new {
-            match wrapper {
-                Wrapper::Key(kek) if self.openers.keys.iter().any(|old| old.id() == kek.id()) => {}
-                Wrapper::Key(kek) => self.openers.keys.push(kek.clone()),
-                Wrapper::Passphrase(phrase) => self.openers.others.passphrases.push(phrase.clone()),
-                Wrapper::Age(_) | Wrapper::External(_) => {}
+    pub(super) fn or_done(mut self, new: &[Recipient]) -> Identities {
+        for recipient in new {
+            match recipient {
+                Recipient::Key(kek) if self.identities.keys.iter().any(|old| old.id() == kek.id()) => {}
+                Recipient::Key(kek) => self.identities.keys.push(kek.clone()),
+                Recipient::Passphrase(phrase) => self.identities.others.passphrases.push(phrase.clone()),
+                Recipient::Age(_) | Recipient::External(_) => {}
             }
         }
-        self.openers
+        self.identities
     }
 }
 
@@ -144,11 +144,11 @@ impl MoreKeys {
     }
 
     /// Those that options name. `command` has the time that a command may take.
-    fn named(&self, context: &Context, command: &CommandKey) -> Outcome<Vec<Wrapper>> {
+    fn named(&self, context: &Context, command: &CommandKey) -> Outcome<Vec<Recipient>> {
         let mut all: Vec<_> =
-            self.files.iter().map(|source| read(source).map(Wrapper::Key)).collect::<Outcome<_>>()?;
+            self.files.iter().map(|source| read(source).map(Recipient::Key)).collect::<Outcome<_>>()?;
         for id in &self.ids {
-            all.push(Wrapper::Key(usable(&context.store()?.read()?, id, context)?));
+            all.push(Recipient::Key(usable(&context.store()?.read()?, id, context)?));
         }
         let external = |program: &_| {
             let name = self.new_command_key.as_deref();
@@ -159,10 +159,10 @@ impl MoreKeys {
     }
 
     /// Those, or else the active key of the home.
-    pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<Vec<Wrapper>> {
+    pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<Vec<Recipient>> {
         let named = self.named(context, command)?;
         if named.is_empty() {
-            Ok(vec![Wrapper::Key(active_key(context, "--new-key-file FILE")?)])
+            Ok(vec![Recipient::Key(active_key(context, "--new-key-file FILE")?)])
         } else {
             Ok(named)
         }
@@ -177,13 +177,13 @@ impl NewKeys {
 
     /// Reads them, and says whether they are of the home. `command` has the time that
     /// a command may take.
-    pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<(Vec<Wrapper>, bool)> {
+    pub(super) fn read(&self, context: &Context, command: &CommandKey) -> Outcome<(Vec<Recipient>, bool)> {
         let mut all = self.more.named(context, command)?;
         let (source, asked) = (self.new_passphrase.as_ref(), self.ask_new_passphrase);
         all.extend(new_passphrase(context, source, asked, "--new-passphrase FILE")?);
         let default = all.is_empty();
         if default {
-            all.push(Wrapper::Key(active_key(context, "--new-key-file FILE")?));
+            all.push(Recipient::Key(active_key(context, "--new-key-file FILE")?));
         }
         Ok((all, default || !self.more.ids.is_empty()))
     }
@@ -197,9 +197,9 @@ pub(super) struct NewRow {
     key_id: Option<KeyId>,
 }
 
-impl From<&Wrapper> for NewRow {
-    fn from(wrapper: &Wrapper) -> Self {
-        Self { kind: wrapper.kind().name(), key_id: wrapper.key_id() }
+impl From<&Recipient> for NewRow {
+    fn from(recipient: &Recipient) -> Self {
+        Self { kind: recipient.kind().name(), key_id: recipient.key_id() }
     }
 }
 

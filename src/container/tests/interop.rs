@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use age::secrecy::SecretString;
 
 use super::headers::parts;
-use super::recipients::{PUBLIC_KEY, SECRET_KEY, age_opener, age_recipient, nobody};
+use super::recipients::{PUBLIC_KEY, SECRET_KEY, age_identity, age_recipient, nobody};
 use super::*;
 use crate::crypto::digest::sha256;
 use crate::secret::SecretBytes;
@@ -46,7 +46,7 @@ fn a_blob_that_age_made_opens_a_file() {
     let stanza = Stanza { kind: RecipientKind::Age, key_id: KeyId([4; 16]), blob };
     let slot = parts.slot(|body| body.recipients = vec![stanza]);
     let bytes = parts.with_slots(&slot, &slot);
-    let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&age_opener()).unwrap();
+    let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&age_identity()).unwrap();
     assert_eq!(unlocked.read_to_memory(&Silent).unwrap().expose(), plaintext(100));
 }
 
@@ -190,7 +190,7 @@ fn a_plugin_wraps_and_unwraps() {
     let person: Arc<dyn Person> = Arc::clone(&parrot) as _;
     let parts = parts();
     let recipient = AgeRecipient::parse(&bech32("age1test"), &person).unwrap();
-    let wrapped = Wrapper::Age(recipient).wrap(&parts.preamble, &parts.data_key);
+    let wrapped = Recipient::Age(recipient).wrap(&parts.preamble, &parts.data_key);
     // What no reader takes is not written.
     if more == "31" {
         assert!(matches!(wrapped, Err(ContainerError::AgeWrap { .. })), "{wrapped:?}");

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::headers::parts_of;
-use super::recipients::{OTHER_KEY, PUBLIC_KEY, age_opener, age_recipient, recipients_of};
+use super::recipients::{OTHER_KEY, PUBLIC_KEY, age_identity, age_recipient, recipients_of};
 use super::*;
 use crate::container::body::Body;
 use crate::container::preamble::Preamble;
@@ -20,7 +20,7 @@ pub(super) fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
 
 pub(super) fn from_to(old: u8, new: u8) -> RecipientChange {
     RecipientChange {
-        add: vec![Wrapper::Key(kek(new))],
+        add: vec![Recipient::Key(kek(new))],
         remove: vec![kek(old).id()],
         ..RecipientChange::default()
     }
@@ -46,7 +46,7 @@ fn what_nothing_opens_counts_as_done_only_where_its_header_says_so() {
         let slot = parts.slot(|body| body.recipients.push(stanza));
         put(dir.path(), &parts.with_slots(&slot, &slot))
     };
-    let stranger = |path: &Path, old: u8, add: Vec<Wrapper>| {
+    let stranger = |path: &Path, old: u8, add: Vec<Recipient>| {
         let change = RecipientChange { add, ..from_to(old, 0) };
         Rewrite::recipients(path, &kek(9), &change, false, &Silent)
     };
@@ -108,7 +108,7 @@ fn who_is_named_is_only_believed_where_it_opens() {
         assert_eq!(rewrite(&path, &to_age).unwrap().added, [id]);
         let after = std::fs::read(&path).unwrap();
         assert_eq!(recipients_of(&after).len(), 1);
-        assert!(Sealed::from_bytes("f", &after).unwrap().unlock(&age_opener()).is_ok());
+        assert!(Sealed::from_bytes("f", &after).unwrap().unlock(&age_identity()).is_ok());
     }
 }
 
@@ -117,27 +117,27 @@ fn who_is_named_is_only_believed_where_it_opens() {
 fn a_file_that_anyone_could_have_made_is_named_when_it_gets_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let both = || {
-        let mut openers = age_opener();
-        openers.keys.push(kek(1));
-        openers
+        let mut identities = age_identity();
+        identities.keys.push(kek(1));
+        identities
     };
-    let key = || Wrapper::Key(kek(2));
+    let key = || Recipient::Key(kek(2));
     let age = || age_recipient(PUBLIC_KEY);
-    let told = |sealed_for: &[Wrapper], openers: Openers, add: Wrapper, dry_run| {
+    let told = |sealed_for: &[Recipient], identities: Identities, add: Recipient, dry_run| {
         let mut out = Vec::new();
         let spec = SealSpec { recipients: sealed_for, metadata: &metadata() };
         seal(Named::new("m", &b"model"[..]), Named::new("o", &mut out), &spec, &Silent).unwrap();
         let change = RecipientChange { add: vec![add], ..RecipientChange::default() };
         let path = put(dir.path(), &out);
-        let rewritten = Rewrite::recipients(&path, &openers, &change, dry_run, &Silent).unwrap();
+        let rewritten = Rewrite::recipients(&path, &identities, &change, dry_run, &Silent).unwrap();
         assert_eq!(rewritten.added.len(), 1);
         rewritten.of_unknown_origin
     };
     for dry_run in [true, false] {
-        assert!(told(&[age()], age_opener(), key(), dry_run));
+        assert!(told(&[age()], age_identity(), key(), dry_run));
     }
     // It stays in need of a signature, or a holder of a key made it.
-    assert!(!told(&[age()], age_opener(), age(), false));
+    assert!(!told(&[age()], age_identity(), age(), false));
     assert!(!told(&[age(), kek(1).into()], both(), key(), false));
     assert!(!told(&[kek(1).into()], both(), age(), false));
 }
@@ -249,7 +249,7 @@ fn impossible_changes_are_refused() {
     assert!(matches!(error, ContainerError::Leaked { key, .. } if key == kek(1).id()));
     assert!(crate::error::Diagnose::hint(&error).unwrap().contains("model reencrypt"));
 
-    let many = (10..100).map(kek).map(Wrapper::Key).collect();
+    let many = (10..100).map(kek).map(Recipient::Key).collect();
     let crowd = RecipientChange { add: many, ..RecipientChange::default() };
     let error = rewrite(&path, &crowd).unwrap_err();
     assert!(matches!(error, ContainerError::NoRoom { .. }));
@@ -310,7 +310,7 @@ fn the_last_generation_is_not_counted_over() {
 fn writers_take_turns_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = put(dir.path(), &sealed(10));
-    let add = |key| RecipientChange { add: vec![Wrapper::Key(kek(key))], ..RecipientChange::default() };
+    let add = |key| RecipientChange { add: vec![Recipient::Key(kek(key))], ..RecipientChange::default() };
     std::thread::scope(|scope| {
         for key in 2..12 {
             let (path, change) = (&path, add(key));
@@ -330,7 +330,8 @@ fn what_is_encrypted_again_has_nothing_in_common_but_its_content() {
         let old = sealed_with(&plain, &[kek(1), kek(9)], &given);
         let mut new = Vec::new();
         let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
-        let summary = unlocked.reseal(Named::new("out", &mut new), &[Wrapper::Key(kek(2))], &Silent).unwrap();
+        let summary =
+            unlocked.reseal(Named::new("out", &mut new), &[Recipient::Key(kek(2))], &Silent).unwrap();
         assert_eq!((summary.plaintext_bytes, summary.sealed_bytes), (length as u64, new.len() as u64));
         assert_eq!(new.len(), old.len());
         assert_ne!(new[16..32], old[16..32], "artifact id");
@@ -361,7 +362,7 @@ fn metadata_of_a_later_version_are_carried_over() {
 
     let mut new = Vec::new();
     let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
-    unlocked.reseal(Named::new("out", &mut new), &[Wrapper::Key(kek(2))], &Silent).unwrap();
+    unlocked.reseal(Named::new("out", &mut new), &[Recipient::Key(kek(2))], &Silent).unwrap();
     let preamble = Preamble::parse(&new).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &new[SLOT_A..SLOT_B]).unwrap().unwrap();
     let data_key = kek(2).unwrap(&slot.body.recipients[0], &preamble).unwrap();
@@ -380,7 +381,7 @@ fn damage_is_not_encrypted_again() {
     ];
     let reseal = |bytes: &[u8]| {
         let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
-        fault(unlocked.reseal(Named::new("out", io::sink()), &[Wrapper::Key(kek(2))], &Silent).unwrap_err())
+        fault(unlocked.reseal(Named::new("out", io::sink()), &[Recipient::Key(kek(2))], &Silent).unwrap_err())
     };
     for (at, expected) in cases {
         let mut bytes = bytes.clone();

@@ -114,14 +114,14 @@ impl Others {
 
 /// Everything that one caller can open files with.
 #[derive(Debug, Default)]
-pub struct Openers {
+pub struct Identities {
     /// Key-encryption keys.
     pub keys: Vec<Kek>,
     /// All else.
     pub others: Others,
 }
 
-impl KeySource for Openers {
+impl KeySource for Identities {
     fn find(&self, id: &KeyId) -> Option<Kek> {
         self.keys.as_slice().find(id)
     }

@@ -12,7 +12,7 @@ use crate::secret::{self, Secret};
 
 /// Whom a data key is wrapped for.
 #[derive(Debug, Clone)]
-pub enum Wrapper {
+pub enum Recipient {
     /// The holder of a key-encryption key.
     Key(Kek),
     /// Whoever knows a passphrase; it must be alone.
@@ -23,7 +23,7 @@ pub enum Wrapper {
     External(External),
 }
 
-impl Wrapper {
+impl Recipient {
     /// The kind of recipient that it makes.
     pub fn kind(&self) -> RecipientKind {
         match self {
@@ -86,7 +86,7 @@ impl Wrapper {
     }
 }
 
-impl From<Kek> for Wrapper {
+impl From<Kek> for Recipient {
     fn from(kek: Kek) -> Self {
         Self::Key(kek)
     }
