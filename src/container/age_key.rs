@@ -11,7 +11,7 @@ use age::secrecy::SecretString;
 use age::{Callbacks, DecryptError, Decryptor, Encryptor, IdentityFile};
 
 use super::error::{ContainerError, Fault};
-use super::names::{KeyId, RecipientKind};
+use super::ids::{KeyId, RecipientKind};
 use super::preamble::Preamble;
 use super::stanza::{BOUND_KEY, Stanza, bind, unbind};
 use crate::crypto::digest::sha256;

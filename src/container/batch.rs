@@ -65,7 +65,7 @@ impl<'a> Batch<'a> {
 
     /// Decrypts sealed chunks and encrypts each again, in its place, and returns
     /// them all once every one has proved authentic.
-    pub(super) fn reseal(self, old: &Cipher, new: &Cipher) -> Result<&'a [u8], Fault> {
+    pub(super) fn reencrypt(self, old: &Cipher, new: &Cipher) -> Result<&'a [u8], Fault> {
         let first = self.first_chunk();
         if self.last {
             check_end(first, self.filled as u64)?;

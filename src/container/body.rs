@@ -1,8 +1,8 @@
 //! What a header slot says: generation, recipients, metadata, signatures.
 
 use super::error::{ContainerError, Fault};
+use super::ids::{KeyId, RecipientKind, SignerId, SlotName};
 use super::metadata::MESSAGE_LENGTHS;
-use super::names::{KeyId, RecipientKind, SignerId, SlotName};
 use super::passphrase;
 use super::preamble::MAX_BODY;
 use super::stanza::{KEY_BLOB, Stanza};

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::error::{ContainerError, Fault};
-use super::names::{KeyId, RecipientKind};
+use super::ids::{KeyId, RecipientKind};
 use super::preamble::{LABEL, Preamble};
 use super::stanza::{BOUND_KEY, Stanza, bind, unbind};
 use crate::command::{CommandError, Program, Question};

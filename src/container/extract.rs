@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::archive::{Contents, Manifest, Nowhere, Reader, Receive};
 use super::error::ContainerError;
-use super::names::SignerId;
+use super::ids::SignerId;
 use super::random_access::{Chunks, Listing};
 use super::signature::SignaturePolicy;
 use super::stream::{Input, Named, ReadAt};

@@ -3,8 +3,8 @@
 use super::age_key::AgeIdentities;
 use super::error::ContainerError;
 use super::external::External;
+use super::ids::{KeyId, RecipientKind};
 use super::kek::Kek;
-use super::names::{KeyId, RecipientKind};
 use super::passphrase::Passphrase;
 use super::preamble::Preamble;
 use super::stanza::Stanza;

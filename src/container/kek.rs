@@ -3,7 +3,7 @@
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER_PERMISSIVE};
 
 use super::error::{ContainerError, Fault};
-use super::names::{KeyId, RecipientKind};
+use super::ids::{KeyId, RecipientKind};
 use super::preamble::Preamble;
 use super::stanza::{Stanza, wrap_context};
 use crate::crypto::{cobblestone, kdf, random};

@@ -153,7 +153,7 @@ mod hex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::names::ArtifactId;
+    use crate::container::ids::ArtifactId;
     use crate::container::preamble::MIN_SLOT;
     use crate::crypto::random;
 

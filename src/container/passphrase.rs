@@ -2,7 +2,7 @@
 //! wraps the data key; the salt is the recipient's key id.
 
 use super::error::{ContainerError, Fault};
-use super::names::{KeyId, RecipientKind};
+use super::ids::{KeyId, RecipientKind};
 use super::preamble::Preamble;
 use super::stanza::{KEY_BLOB, Stanza, wrap_context};
 use crate::crypto::argon2id::{self, Cost};

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::batch::{self, Batch};
-use super::entry::Entry;
+use super::batch_source::BatchSource;
 use super::error::ContainerError;
 use super::stream::{Input, Named};
 use super::workers;
@@ -45,7 +45,7 @@ where
     let read_error = |source| ContainerError::Read { name: name.clone(), source };
     let turnstile = Turnstile {
         name: &name,
-        entry: Entry::new(&mut input.stream, piece),
+        source: BatchSource::new(&mut input.stream, piece),
         read_error: &read_error,
         exit: Mutex::new(Exit { output, called: 0, closed: false, outcome: Ok(Totals::default()) }),
         called: Condvar::new(),
@@ -62,7 +62,7 @@ where
 struct Turnstile<'a, R, W> {
     /// The input's.
     name: &'a str,
-    entry: Entry<'a, R>,
+    source: BatchSource<'a, R>,
     read_error: &'a (dyn Fn(io::Error) -> ContainerError + Sync),
     exit: Mutex<Exit<W>>,
     /// Signalled when a number is called, or the exit closes.
@@ -88,8 +88,8 @@ impl<R: Input, W: Write> Turnstile<'_, R, W> {
         let _guard = OnPanic(|| self.close(&mut lock(&self.exit)));
         let mut secret = batch::buffer();
         let buffer = secret.expose_mut();
-        while let Some((number, read)) = self.entry.next(buffer) {
-            let last = !self.entry.is_full(&read);
+        while let Some((number, read)) = self.source.next(buffer) {
+            let last = !self.source.is_full(&read);
             let worked = read
                 .map_err(self.read_error)
                 .and_then(|filled| Ok((filled, work(Batch { number, buffer, filled, last })?)));
@@ -113,7 +113,7 @@ impl<R: Input, W: Write> Turnstile<'_, R, W> {
         let written = worked.and_then(|(filled, bytes)| {
             let filled = filled as u64;
             // Without the last batch nobody takes what was written for whole.
-            if last && !self.entry.is_at_end(before + filled).map_err(self.read_error)? {
+            if last && !self.source.is_at_end(before + filled).map_err(self.read_error)? {
                 return Err(FsError::Changed { path: self.name.into() }.into());
             }
             match output.stream.write_all(bytes) {

@@ -11,7 +11,7 @@ use super::body::Body;
 use super::error::{ContainerError, Fault};
 use super::header::SlotState;
 use super::identities::{KeySource, Others};
-use super::names::{ArtifactId, KeyId, RecipientKind, SlotName};
+use super::ids::{ArtifactId, KeyId, RecipientKind, SlotName};
 use super::open::Sealed;
 use super::preamble::REGION;
 use super::recipient::Recipient;

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use super::body::{Body, SIGNATURE};
 use super::error::ContainerError;
+use super::ids::{ArtifactId, RecipientKind};
 use super::metadata::{self, Metadata};
-use super::names::{ArtifactId, RecipientKind};
 use super::pipeline;
 use super::preamble::{MIN_SLOT, Preamble};
 use super::recipient::Recipient;

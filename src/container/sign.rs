@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::ContainerError;
 use super::identities::KeySource;
-use super::names::{ArtifactId, SignerId};
+use super::ids::{ArtifactId, SignerId};
 use super::open::Sealed;
 use super::rewrite::Rewrite;
 use super::signature::Signer;

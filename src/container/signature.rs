@@ -4,7 +4,7 @@
 
 use super::body::SignatureRecord;
 use super::error::{ContainerError, Fault};
-use super::names::{RecipientKind, SignerId};
+use super::ids::{RecipientKind, SignerId};
 use super::preamble::Preamble;
 use crate::crypto::digest::Digest;
 use crate::crypto::ed25519::{PublicKey, SigningKey};

@@ -4,7 +4,7 @@
 
 use super::body::Body;
 use super::error::{ContainerError, Fault};
-use super::names::SlotName;
+use super::ids::SlotName;
 use super::preamble::{FRAME, LABEL, MAX_SLOT, MIN_SLOT, Preamble, SLOT_UNIT};
 use crate::crypto::digest::sha256;
 use crate::crypto::{kdf, mac};
@@ -98,7 +98,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::container::body::tests::any_body;
-    use crate::container::names::ArtifactId;
+    use crate::container::ids::ArtifactId;
 
     /// Makes the checksum right again after a change.
     pub(in crate::container) fn checksum_again(preamble: &Preamble, slot: &mut [u8]) {

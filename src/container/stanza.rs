@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::names::{KeyId, RecipientKind};
+use super::ids::{KeyId, RecipientKind};
 use super::preamble::Preamble;
 use crate::crypto::cobblestone;
 use crate::crypto::digest::sha256;

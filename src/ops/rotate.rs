@@ -209,7 +209,7 @@ fn reencrypt_one(
     let summary = match payloads.zip(new_payload) {
         None => {
             let output = Named::new(path.to_string_lossy(), &mut new);
-            let summary = unlocked.reseal(output, recipients, progress)?;
+            let summary = unlocked.reencrypt(output, recipients, progress)?;
             report.owner_kept = new.take_after(&metadata)?;
             // Programs that keep to no lock may have put another file there meanwhile.
             Moment::of(&metadata).require_same(path, &turn)?;
@@ -251,7 +251,7 @@ fn replace_both(
     recipients: &[Recipient],
     progress: &dyn Progress,
 ) -> Result<(Summary, bool), ContainerError> {
-    let summary = unlocked.reseal_detached(
+    let summary = unlocked.reencrypt_detached(
         Named::new(path.to_string_lossy(), &mut header),
         Named::new(payloads.new.to_string_lossy(), &mut payload),
         recipients,

@@ -67,7 +67,9 @@ impl Diagnose for WholeError {
                 "put the file where the model names it, at or below the model's own directory".into()
             }
             Self::Archive { source, .. } => match source {
-                ArchiveFault::Alike { .. } => "rename one of them: not every file system keeps both".into(),
+                ArchiveFault::Collision { .. } => {
+                    "rename one of them: not every file system keeps both".into()
+                }
                 _ => "rename or remove it".into(),
             },
         })

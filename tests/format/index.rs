@@ -149,7 +149,7 @@ fn archive_code(fault: &ArchiveFault) -> &'static str {
         }
         ArchiveFault::Name { .. } => "archive-name",
         ArchiveFault::Order { .. } => "archive-order",
-        ArchiveFault::Alike { .. } => "archive-alike",
+        ArchiveFault::Collision { .. } => "archive-alike",
         ArchiveFault::TooMany => "archive-members",
         ArchiveFault::TooLarge { .. } | ArchiveFault::Truncated => "archive-truncated",
         ArchiveFault::Trailing => "archive-trailing",

@@ -331,7 +331,7 @@ fn what_is_encrypted_again_has_nothing_in_common_but_its_content() {
         let mut new = Vec::new();
         let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
         let summary =
-            unlocked.reseal(Named::new("out", &mut new), &[Recipient::Key(kek(2))], &Silent).unwrap();
+            unlocked.reencrypt(Named::new("out", &mut new), &[Recipient::Key(kek(2))], &Silent).unwrap();
         assert_eq!((summary.plaintext_bytes, summary.sealed_bytes), (length as u64, new.len() as u64));
         assert_eq!(new.len(), old.len());
         assert_ne!(new[16..32], old[16..32], "artifact id");
@@ -362,7 +362,7 @@ fn metadata_of_a_later_version_are_carried_over() {
 
     let mut new = Vec::new();
     let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
-    unlocked.reseal(Named::new("out", &mut new), &[Recipient::Key(kek(2))], &Silent).unwrap();
+    unlocked.reencrypt(Named::new("out", &mut new), &[Recipient::Key(kek(2))], &Silent).unwrap();
     let preamble = Preamble::parse(&new).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &new[SLOT_A..SLOT_B]).unwrap().unwrap();
     let data_key = kek(2).unwrap(&slot.body.recipients[0], &preamble).unwrap();
@@ -379,14 +379,18 @@ fn damage_is_not_encrypted_again() {
         (bytes.len() - 1, Fault::LastChunk(70)),
         (PAYLOAD + 3, Fault::Commitment),
     ];
-    let reseal = |bytes: &[u8]| {
+    let reencrypt = |bytes: &[u8]| {
         let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
-        fault(unlocked.reseal(Named::new("out", io::sink()), &[Recipient::Key(kek(2))], &Silent).unwrap_err())
+        fault(
+            unlocked
+                .reencrypt(Named::new("out", io::sink()), &[Recipient::Key(kek(2))], &Silent)
+                .unwrap_err(),
+        )
     };
     for (at, expected) in cases {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
-        assert_eq!(reseal(&bytes), expected);
+        assert_eq!(reencrypt(&bytes), expected);
     }
-    assert_eq!(reseal(&bytes[..bytes.len() - TAG]), Fault::LastChunkMissing(69));
+    assert_eq!(reencrypt(&bytes[..bytes.len() - TAG]), Fault::LastChunkMissing(69));
 }

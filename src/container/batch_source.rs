@@ -1,5 +1,5 @@
-//! Where batches come from: out of a stream one at a time, each worker in turn; out of
-//! a file all at once, each from its own place, so that no core waits for another's copying.
+//! Where batches come from. Of a stream, workers read one batch at a time, in turn; of a
+//! file, all at once, each from its own offset, so that no core waits for another's copying.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use crate::crypto::cobblestone::SEALED_CHUNK;
 use crate::fs;
 
 /// The rest of an input, in batches of chunks of `piece` bytes, each with its number.
-pub(super) struct Entry<'a, I> {
+pub(super) struct BatchSource<'a, I> {
     piece: usize,
     input: Mutex<&'a mut I>,
     /// Where batches are read by place.
@@ -52,7 +52,7 @@ enum Source<'a, 'b, I> {
     Place(&'a Places),
 }
 
-impl<'a, I: Input> Entry<'a, I> {
+impl<'a, I: Input> BatchSource<'a, I> {
     pub(super) fn new(input: &'a mut I, piece: usize) -> Self {
         let places = input.regular().and_then(Places::of);
         let (next, ended) = (AtomicU64::new(0), AtomicBool::new(false));

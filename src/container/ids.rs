@@ -1,5 +1,6 @@
-//! What the parts of a sealed file are called. Its ids are 16 bytes, shown as 32
-//! hexadecimal digits; each has a type of its own, so that one is not taken for another.
+//! Ids, and the names of the kinds of recipients and of the slots. An id is 16 bytes,
+//! shown as 32 hexadecimal digits; each kind has a type of its own, so that one is not
+//! taken for another.
 
 use std::fmt;
 use std::str::FromStr;

@@ -19,7 +19,7 @@ impl<S: Input> Unlocked<S> {
     /// first sealing included; signature records are not, since they vouch for the
     /// old payload. After an error `output` holds a part of a file, which the
     /// caller discards.
-    pub fn reseal<W: Write + Send>(
+    pub fn reencrypt<W: Write + Send>(
         self,
         output: Named<W>,
         recipients: &[Recipient],
@@ -30,9 +30,9 @@ impl<S: Input> Unlocked<S> {
         self.recast(&head, &bytes, output, progress)
     }
 
-    /// Like [`reseal`](Self::reseal), the header to `header` and the payload to
+    /// Like [`reencrypt`](Self::reencrypt), the header to `header` and the payload to
     /// `output`. `sealed_bytes` counts both.
-    pub fn reseal_detached<H: Write, W: Write + Send>(
+    pub fn reencrypt_detached<H: Write, W: Write + Send>(
         self,
         mut header: Named<H>,
         output: Named<W>,
@@ -86,7 +86,7 @@ impl<S: Input> Unlocked<S> {
             self.into_input(),
             output,
             SEALED_CHUNK,
-            |batch| batch.reseal(&old, &new).map_err(Fault::of(&name)),
+            |batch| batch.reencrypt(&old, &new).map_err(Fault::of(&name)),
             progress,
         )?;
         let plaintext_bytes = opened_len(PREFIX as u64 + totals.read).unwrap_or_default();

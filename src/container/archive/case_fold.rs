@@ -1,6 +1,6 @@
-//! Which names are alike, so that a file system that takes no notice of case could take one
-//! for the other. The letters are written down here: the tables of Unicode grow, and whether
-//! a file is valid must not depend on the year in which its reader was built.
+//! Case folding of member names. A file system that ignores case takes two names with the
+//! same fold for one file. The tables are fixed here: those of Unicode grow, and whether a
+//! file is valid must not depend on the year in which its reader was built.
 
 /// Each second one, from the first to the last, is a capital; its small letter follows.
 const PAIRS: [(char, char); 11] = [
@@ -47,7 +47,7 @@ const SINGLE: [(char, char); 11] = [
     ('\u{212b}', '\u{e5}'),
 ];
 
-/// What all names that are alike have in common.
+/// The fold of `name`: names that differ only in case have the same one.
 pub(super) fn folded(name: &str) -> String {
     name.chars().map(small).collect()
 }
@@ -73,9 +73,9 @@ mod tests {
         (0..=u32::from(char::MAX)).filter_map(char::from_u32)
     }
 
-    /// The tables are right: what they make alike is alike by Unicode, too.
+    /// The tables are right: letters with one fold are the same letter by Unicode, too.
     #[test]
-    fn only_letters_of_one_kind_are_alike() {
+    fn only_cases_of_one_letter_have_the_same_fold() {
         let mut changed = 0;
         for c in all().filter(|c| small(*c) != *c) {
             let upper = |c: char| c.to_uppercase().flat_map(char::to_lowercase).collect::<String>();
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(changed, 493);
     }
 
-    /// Whoever writes with them in another case finds the same names alike.
+    /// Names in these scripts have one fold in every case.
     #[test]
     fn latin_greek_and_cyrillic_are_known_whole() {
         let blocks = ['A'..='Z', '\u{c0}'..='\u{17f}', '\u{386}'..='\u{3ce}', '\u{400}'..='\u{52f}'];
