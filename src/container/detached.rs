@@ -2,12 +2,12 @@
 //! or lie in a store that names them by their content. Rewrapping touches the
 //! header's file only. The payload belongs to one header, as it does in one file.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
-use super::error::{ContainerError, Fault};
+use super::error::ContainerError;
 use super::seal::{Head, SealSpec, Summary};
 use super::signature::Signer;
-use super::stream::{Input, Named, read_up_to};
+use super::stream::{Input, Named};
 use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 
@@ -32,15 +32,6 @@ pub fn seal_detached<R: Input, H: Write, W: Write + Send>(
     header.stream.write_all(&bytes).map_err(|error| header.write_error(error))?;
     summary.sealed_bytes += bytes.len() as u64;
     Ok(summary)
-}
-
-/// Checks that nothing follows a header that stands alone.
-pub(super) fn require_end(input: &mut Named<impl Read>) -> Result<(), ContainerError> {
-    match read_up_to(&mut input.stream, &mut [0]) {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(Fault::of(&input.name)(Fault::HeaderTrailing)),
-        Err(error) => Err(input.read_error(error)),
-    }
 }
 
 #[cfg(test)]

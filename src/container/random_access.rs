@@ -3,15 +3,16 @@
 
 use super::archive::{ArchiveFault, PlainAt};
 use super::error::{ContainerError, Fault};
-use super::stream::ReadAt;
-use super::unlocked::Unlocked;
-use crate::crypto::cobblestone::{CHUNK, Cipher, PREFIX, SEALED_CHUNK, TAG};
+use super::stream::{Named, ReadAt};
+use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
 use crate::secret::SecretBytes;
 
 /// A payload, chunk by chunk.
 pub(super) struct Chunks<'a, S> {
-    file: &'a Unlocked<S>,
+    source: &'a Named<S>,
     cipher: Cipher,
+    /// Where the first chunk stands.
+    offset: u64,
     /// Bytes of plaintext.
     length: u64,
     /// The chunk that was decrypted last.
@@ -19,31 +20,22 @@ pub(super) struct Chunks<'a, S> {
 }
 
 impl<'a, S: ReadAt> Chunks<'a, S> {
-    pub(super) fn new(file: &'a Unlocked<S>) -> Result<Self, ContainerError> {
-        file.require_payload()?;
-        let input = file.input();
-        let length = file.plaintext_len().map_err(Fault::of(&input.name))?;
-        let length = length.ok_or_else(|| ContainerError::NotRegular { name: input.name.clone() })?;
-        let mut prefix = [0; PREFIX];
-        let offset = file.header().payload_offset();
-        input.stream.read_exact_at(&mut prefix, offset).map_err(|e| input.read_error(e))?;
-        let cipher = file.cipher(&prefix).map_err(Fault::of(&input.name))?;
-        Ok(Self { file, cipher, length, last: None })
+    /// A payload of `length` bytes of plaintext, whose first chunk stands at `offset`.
+    pub(super) fn new(source: &'a Named<S>, offset: u64, length: u64, cipher: Cipher) -> Self {
+        Self { source, cipher, offset, length, last: None }
     }
 
     fn chunk(&mut self, index: u64) -> Result<&[u8], ContainerError> {
         if self.last.as_ref().is_none_or(|(at, _)| *at != index) {
-            let input = self.file.input();
             let plain = self.length.saturating_sub(index * CHUNK as u64).min(CHUNK as u64);
             let mut sealed: SecretBytes = vec![0; usize::try_from(plain).unwrap_or(0) + TAG].into();
-            let first = self.file.header().payload_offset() + PREFIX as u64;
             let buffer = sealed.expose_mut();
-            input
+            self.source
                 .stream
-                .read_exact_at(buffer, first + index * SEALED_CHUNK as u64)
-                .map_err(|error| input.read_error(error))?;
+                .read_exact_at(buffer, self.offset + index * SEALED_CHUNK as u64)
+                .map_err(|error| self.source.read_error(error))?;
             let opened = self.cipher.open_chunk(index, buffer).map(|plain| plain.len());
-            let length = opened.map_err(|_| Fault::of(&input.name)(Fault::Chunk(index)))?;
+            let length = opened.map_err(|_| Fault::of(&self.source.name)(Fault::Chunk(index)))?;
             buffer.truncate(length);
             self.last = Some((index, sealed));
         }

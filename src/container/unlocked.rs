@@ -10,6 +10,7 @@ use super::identities::KeySource;
 use super::ids::{KeyId, RecipientKind, SignerId};
 use super::metadata::Metadata;
 use super::open::Sealed;
+use super::random_access::Chunks;
 use super::signature::{SignaturePolicy, Statement};
 use super::stream::{Hashed, Input, Named, ReadAt, read_up_to};
 use super::{memory, pipeline, range};
@@ -233,6 +234,13 @@ impl<S: ReadAt> Unlocked<S> {
         let input = &self.sealed.input;
         range::copy(input, self.chunks_offset(), length, range, &cipher, &mut output, progress)?;
         Ok(wanted)
+    }
+
+    /// The payload, of which pieces can be decrypted.
+    pub(super) fn chunks(&self) -> Result<Chunks<'_, S>, ContainerError> {
+        let length = self.length()?;
+        let (_, cipher) = self.prefix()?;
+        Ok(Chunks::new(&self.sealed.input, self.chunks_offset(), length, cipher))
     }
 
     /// The payload's cipher: proves that it was begun under this data key.
