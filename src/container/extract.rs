@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::archive::{Contents, Manifest, Nowhere, Reader, Receive};
 use super::error::ContainerError;
 use super::ids::SignerId;
-use super::random_access::Listing;
+use super::payload::random_access::Listing;
 use super::signature::SignaturePolicy;
 use super::stream::{Input, Named, ReadAt};
 use super::unlocked::Unlocked;

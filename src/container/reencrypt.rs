@@ -5,8 +5,8 @@
 use std::io::Write;
 
 use super::error::{ContainerError, Fault};
-use super::pipeline;
-use super::recipient::Recipient;
+use super::payload::pipeline;
+use super::recipients::Recipient;
 use super::seal::{Head, Summary};
 use super::stream::{Input, Named, read_up_to};
 use super::unlocked::Unlocked;

@@ -2,16 +2,16 @@
 
 use std::io::Write;
 
-use super::body::{Body, SIGNATURE};
 use super::error::ContainerError;
+use super::header::body::{Body, SIGNATURE};
+use super::header::metadata::{self, Metadata};
+use super::header::slot;
 use super::ids::{ArtifactId, RecipientKind};
-use super::metadata::{self, Metadata};
-use super::pipeline;
+use super::payload::pipeline;
 use super::preamble::{MIN_SLOT, Preamble};
-use super::recipient::Recipient;
+use super::recipients::Recipient;
+use super::recipients::Stanza;
 use super::signature::{Signer, Statement};
-use super::slot;
-use super::stanza::Stanza;
 use super::stream::{Hashed, Input, Named};
 use crate::crypto::cobblestone::{CHUNK, Cipher};
 use crate::crypto::digest::{Digest, Sha256, sha256};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::error::ContainerError;
-use super::identities::KeySource;
 use super::ids::{ArtifactId, SignerId};
 use super::open::Sealed;
+use super::recipients::KeySource;
 use super::rewrite::Rewrite;
 use super::signature::Signer;
 use crate::progress::Progress;

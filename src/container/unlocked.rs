@@ -3,17 +3,16 @@
 use std::io::{Read, Write};
 use std::ops::Range;
 
-use super::batch;
 use super::error::{ContainerError, Fault};
+use super::header::Metadata;
 use super::header::{Header, Opening};
-use super::identities::KeySource;
 use super::ids::{KeyId, RecipientKind, SignerId};
-use super::metadata::Metadata;
 use super::open::Sealed;
-use super::random_access::Chunks;
+use super::payload::random_access::Chunks;
+use super::payload::{batch, memory, pipeline, range};
+use super::recipients::KeySource;
 use super::signature::{SignaturePolicy, Statement};
 use super::stream::{Hashed, Input, Named, ReadAt, read_up_to};
-use super::{memory, pipeline, range};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
 use crate::crypto::digest::{Digest, Sha256};
 use crate::progress::Progress;

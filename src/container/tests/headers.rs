@@ -2,11 +2,11 @@
 //! with none and a checksum made right again.
 
 use super::*;
-use crate::container::body::Body;
-use crate::container::body::tests::passphrase_blob;
+use crate::container::header::body::Body;
+use crate::container::header::body::tests::passphrase_blob;
+use crate::container::header::slot;
+use crate::container::header::slot::tests::checksum_again;
 use crate::container::preamble::Preamble;
-use crate::container::slot;
-use crate::container::slot::tests::checksum_again;
 use crate::crypto::digest::sha256;
 use crate::crypto::{cobblestone, kdf, mac};
 

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::headers::{Parts, parts_of};
 use super::*;
-use crate::container::body::Body;
-use crate::container::slot::tests::checksum_again;
-use crate::container::stanza::KEY_BLOB;
+use crate::container::header::body::Body;
+use crate::container::header::slot::tests::checksum_again;
+use crate::container::recipients::stanza::KEY_BLOB;
 
 /// A field, and where it stands.
 type Field = (String, Range<usize>);

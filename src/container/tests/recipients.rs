@@ -8,10 +8,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::command::{CommandError, Program};
-use crate::container::body::Body;
+use crate::container::header::body::Body;
+use crate::container::header::slot;
+use crate::container::header::slot::tests::checksum_again;
 use crate::container::preamble::Preamble;
-use crate::container::slot::tests::checksum_again;
-use crate::container::{age_key, passphrase, slot};
+use crate::container::recipients::{age, passphrase};
 use crate::crypto::argon2id::Cost;
 use crate::error::{Diagnose, Kind};
 use crate::secret::SecretBytes;
@@ -172,7 +173,7 @@ fn a_command_is_given_no_blob_that_none_made() {
 fn the_header_of_an_age_blob_is_bounded_before_it_is_parsed() {
     let bounded = |stanzas: &str| {
         let blob = format!("age-encryption.org/v1\n{stanzas}--- {}\nnonce and payload", "m".repeat(43));
-        age_key::is_bounded(blob.as_bytes())
+        age::is_bounded(blob.as_bytes())
     };
     let rest = 22 + 48;
     assert!(bounded("-> x\n\n") && !bounded(&"-> x\n\n".repeat(33)) && bounded(&"-> x\n\n".repeat(32)));
@@ -180,7 +181,7 @@ fn the_header_of_an_age_blob_is_bounded_before_it_is_parsed() {
     assert!(!bounded(&format!("-> {}\n", "x".repeat(16_384 - rest - 3))));
     // Lines of a body count as bytes only; what does not end is too long.
     assert!(bounded(&format!("-> x\n{}", "abc\n".repeat(4000))) && !bounded(&"abc\n".repeat(4100)));
-    assert!(!age_key::is_bounded(b"age-encryption.org/v1\n-> x\n\n--- m"));
+    assert!(!age::is_bounded(b"age-encryption.org/v1\n-> x\n\n--- m"));
 }
 
 #[test]

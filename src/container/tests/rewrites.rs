@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use super::headers::parts_of;
 use super::recipients::{OTHER_KEY, PUBLIC_KEY, age_identity, age_recipient, recipients_of};
 use super::*;
-use crate::container::body::Body;
+use crate::container::header::body::Body;
+use crate::container::header::slot;
 use crate::container::preamble::Preamble;
-use crate::container::{slot, stanza};
+use crate::container::recipients::stanza;
 use crate::fs::{Existing, SECRET};
 
 pub(super) fn put(dir: &Path, bytes: &[u8]) -> PathBuf {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::headers::parts_of;
 use super::*;
 use crate::command::Program;
+use crate::container::header::metadata as sealed_metadata;
+use crate::container::sign;
 use crate::container::signature::Statement;
-use crate::container::{metadata as sealed_metadata, sign};
 use crate::crypto::cobblestone;
 
 /// A signed file of two chunks, for keys 1 and 2.
@@ -256,15 +257,15 @@ fn the_policy_asks_where_anyone_could_have_made_the_file() {
     };
     let wrap = Recipient::External(command("base64 -w0 | tr A-Za-z N-ZA-Mn-za-m"));
     let unwrap = command("tr A-Za-z N-ZA-Mn-za-m | base64 -d");
-    let identity =
+    let with_command =
         Identities { keys: Vec::new(), others: Others { commands: vec![unwrap], ..Others::default() } };
     let vouched = SignaturePolicy { command_authenticates: true, ..lax.clone() };
     let by_command = file(std::slice::from_ref(&wrap));
-    assert_eq!(load(&by_command, &identity, &lax), Err(Fault::Unsigned));
-    assert_eq!(load(&by_command, &identity, &vouched), Ok(()));
+    assert_eq!(load(&by_command, &with_command, &lax), Err(Fault::Unsigned));
+    assert_eq!(load(&by_command, &with_command, &vouched), Ok(()));
     assert_eq!(load(&file(&[age()]), &identity, &vouched), Err(Fault::Unsigned));
     let strict = SignaturePolicy { command_authenticates: true, ..strict };
-    assert_eq!(load(&by_command, &identity, &strict), Err(Fault::Unsigned));
+    assert_eq!(load(&by_command, &with_command, &strict), Err(Fault::Unsigned));
     assert_eq!(load(&file(&[wrap, Recipient::Key(kek(1))]), &kek(1), &lax), Ok(()));
 }
 

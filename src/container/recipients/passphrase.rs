@@ -1,16 +1,16 @@
 //! Recipients of type 2: a passphrase. It is stretched by argon2id into a key that
 //! wraps the data key; the salt is the recipient's key id.
 
-use super::error::{ContainerError, Fault};
-use super::ids::{KeyId, RecipientKind};
-use super::preamble::Preamble;
 use super::stanza::{KEY_BLOB, Stanza, wrap_context};
+use crate::container::error::{ContainerError, Fault};
+use crate::container::ids::{KeyId, RecipientKind};
+use crate::container::preamble::Preamble;
 use crate::crypto::argon2id::{self, Cost};
 use crate::crypto::{cobblestone, random};
 use crate::secret::{Secret, SecretBytes};
 
 /// Bytes of the blob: memory in KiB, passes, lanes, and the wrapped data key.
-pub(super) const BLOB: usize = 12 + KEY_BLOB;
+pub(in crate::container) const BLOB: usize = 12 + KEY_BLOB;
 
 /// A new passphrase is at least this long, in bytes.
 const LEAST: usize = 12;
@@ -68,7 +68,7 @@ impl Passphrase {
         self.wrap_at(Cost::RECOMMENDED, preamble, data_key)
     }
 
-    pub(super) fn wrap_at(
+    pub(in crate::container) fn wrap_at(
         &self,
         cost: Cost,
         preamble: &Preamble,
@@ -101,7 +101,7 @@ impl Passphrase {
 }
 
 /// The cost, within its bounds, and the wrapped key.
-pub(super) fn parse_blob(blob: &[u8]) -> Result<(Cost, &[u8]), Fault> {
+pub(in crate::container) fn parse_blob(blob: &[u8]) -> Result<(Cost, &[u8]), Fault> {
     let (numbers, wrapped) =
         blob.split_first_chunk::<12>().filter(|_| blob.len() == BLOB).ok_or(Fault::PassphraseLength)?;
     let [memory, passes, lanes] =

@@ -3,9 +3,9 @@
 //! under the data key tells one that was forged.
 
 use super::body::Body;
-use super::error::{ContainerError, Fault};
-use super::ids::SlotName;
-use super::preamble::{FRAME, LABEL, MAX_SLOT, MIN_SLOT, Preamble, SLOT_UNIT};
+use crate::container::error::{ContainerError, Fault};
+use crate::container::ids::SlotName;
+use crate::container::preamble::{FRAME, LABEL, MAX_SLOT, MIN_SLOT, Preamble, SLOT_UNIT};
 use crate::crypto::digest::sha256;
 use crate::crypto::{kdf, mac};
 use crate::secret::Secret;
@@ -15,13 +15,13 @@ const DIGEST: usize = 32;
 
 /// Length of the slot for a body of `body` bytes: the smallest that stays half
 /// free, so that recipients can be added later.
-pub(super) fn length_for(body: usize) -> u32 {
+pub(in crate::container) fn length_for(body: usize) -> u32 {
     let wanted = 2 * (body + FRAME);
     (MIN_SLOT..=MAX_SLOT).step_by(SLOT_UNIT as usize).find(|len| *len as usize >= wanted).unwrap_or(MAX_SLOT)
 }
 
 /// Makes the bytes of a slot; `body` comes from [`Body::encode`].
-pub(super) fn write(
+pub(in crate::container) fn write(
     preamble: &Preamble,
     body: &[u8],
     data_key: &Secret<32>,
@@ -45,9 +45,9 @@ pub(super) fn write(
 
 /// A slot whose checksum is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) name: SlotName,
-    pub(super) body: Body,
+pub(in crate::container) struct Slot {
+    pub(in crate::container) name: SlotName,
+    pub(in crate::container) body: Body,
     /// Body length and body, as the MAC covers them.
     framed: Vec<u8>,
     mac: [u8; DIGEST],
@@ -56,7 +56,11 @@ pub(super) struct Slot {
 impl Slot {
     /// Parses the bytes of a slot. `None` means that its checksum is wrong: it
     /// was damaged, or its writing was interrupted, and the other may do.
-    pub(super) fn parse(preamble: &Preamble, name: SlotName, bytes: &[u8]) -> Result<Option<Self>, Fault> {
+    pub(in crate::container) fn parse(
+        preamble: &Preamble,
+        name: SlotName,
+        bytes: &[u8],
+    ) -> Result<Option<Self>, Fault> {
         let malformed = |what| Fault::SlotMalformed { slot: name, what };
         let Some((content, checksum)) = bytes.split_last_chunk::<DIGEST>() else { return Ok(None) };
         if sha256(&[&preamble.bound(), content]) != *checksum {
@@ -76,7 +80,11 @@ impl Slot {
     }
 
     /// Checks that a holder of the data key wrote this slot, for this file.
-    pub(super) fn authenticate(&self, preamble: &Preamble, data_key: &Secret<32>) -> Result<(), Fault> {
+    pub(in crate::container) fn authenticate(
+        &self,
+        preamble: &Preamble,
+        data_key: &Secret<32>,
+    ) -> Result<(), Fault> {
         mac::verify(&mac_key(data_key), &[&preamble.bound(), &self.framed], &self.mac)
             .map_err(|_| Fault::SlotForged(self.name))
     }
@@ -92,12 +100,12 @@ fn mac_key(data_key: &Secret<32>) -> Secret<32> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::container) mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::container::body::tests::any_body;
+    use crate::container::header::body::tests::any_body;
     use crate::container::ids::ArtifactId;
 
     /// Makes the checksum right again after a change.

@@ -1,14 +1,14 @@
 //! A run of consecutive chunks in one buffer: the unit in which a payload is
 //! read, encrypted or decrypted in place, and written.
 
-use super::error::Fault;
+use crate::container::error::Fault;
 use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
 use crate::secret::SecretBytes;
 
 /// Chunks in a full batch.
-pub(super) const CHUNKS: usize = 32;
+pub(in crate::container) const CHUNKS: usize = 32;
 /// Bytes of plaintext in a full batch.
-pub(super) const PLAIN: usize = CHUNKS * CHUNK;
+pub(in crate::container) const PLAIN: usize = CHUNKS * CHUNK;
 
 /// A buffer for one batch, wiped when dropped.
 pub(super) fn buffer() -> SecretBytes {
@@ -16,7 +16,7 @@ pub(super) fn buffer() -> SecretBytes {
 }
 
 /// One batch. Only the last one of a payload is less than full.
-pub(super) struct Batch<'a> {
+pub(in crate::container) struct Batch<'a> {
     /// Which batch of the payload.
     pub(super) number: u64,
     pub(super) buffer: &'a mut [u8],
@@ -32,7 +32,7 @@ impl<'a> Batch<'a> {
 
     /// Encrypts plaintext whose chunks stand [`SEALED_CHUNK`] apart, each with
     /// room for its tag, and returns the result.
-    pub(super) fn seal(self, cipher: &Cipher) -> &'a [u8] {
+    pub(in crate::container) fn seal(self, cipher: &Cipher) -> &'a [u8] {
         let first = self.first_chunk();
         let chunks = self.filled / CHUNK + usize::from(self.last);
         let spaces = self.buffer.chunks_mut(SEALED_CHUNK).take(chunks);
@@ -48,7 +48,7 @@ impl<'a> Batch<'a> {
 
     /// Decrypts sealed chunks into one run of plaintext, at the beginning of the
     /// buffer, and returns it once every chunk has proved authentic.
-    pub(super) fn open(self, cipher: &Cipher) -> Result<&'a [u8], Fault> {
+    pub(in crate::container) fn open(self, cipher: &Cipher) -> Result<&'a [u8], Fault> {
         let first = self.first_chunk();
         if self.last {
             check_end(first, self.filled as u64)?;
@@ -65,7 +65,7 @@ impl<'a> Batch<'a> {
 
     /// Decrypts sealed chunks and encrypts each again, in its place, and returns
     /// them all once every one has proved authentic.
-    pub(super) fn reencrypt(self, old: &Cipher, new: &Cipher) -> Result<&'a [u8], Fault> {
+    pub(in crate::container) fn reencrypt(self, old: &Cipher, new: &Cipher) -> Result<&'a [u8], Fault> {
         let first = self.first_chunk();
         if self.last {
             check_end(first, self.filled as u64)?;
@@ -86,7 +86,7 @@ impl<'a> Batch<'a> {
 
 /// Checks that a payload can end `length` bytes after the beginning of chunk
 /// `first`: in a short chunk, which is the last one by that.
-pub(super) fn check_end(first: u64, length: u64) -> Result<(), Fault> {
+pub(in crate::container) fn check_end(first: u64, length: u64) -> Result<(), Fault> {
     let end = first + length / SEALED_CHUNK as u64;
     match (length % SEALED_CHUNK as u64, end.checked_sub(1)) {
         (0, None) => Err(Fault::PayloadTruncated),

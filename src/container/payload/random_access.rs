@@ -1,14 +1,14 @@
 //! Pieces of a payload: only the chunks that hold them are decrypted. What comes
 //! out is authentic; that the payload is whole, only its last chunk tells.
 
-use super::archive::{ArchiveFault, PlainAt};
-use super::error::{ContainerError, Fault};
-use super::stream::{Named, ReadAt};
+use crate::container::archive::{ArchiveFault, PlainAt};
+use crate::container::error::{ContainerError, Fault};
+use crate::container::stream::{Named, ReadAt};
 use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
 use crate::secret::SecretBytes;
 
 /// A payload, chunk by chunk.
-pub(super) struct Chunks<'a, S> {
+pub(in crate::container) struct Chunks<'a, S> {
     source: &'a Named<S>,
     cipher: Cipher,
     /// Where the first chunk stands.
@@ -21,7 +21,7 @@ pub(super) struct Chunks<'a, S> {
 
 impl<'a, S: ReadAt> Chunks<'a, S> {
     /// A payload of `length` bytes of plaintext, whose first chunk stands at `offset`.
-    pub(super) fn new(source: &'a Named<S>, offset: u64, length: u64, cipher: Cipher) -> Self {
+    pub(in crate::container) fn new(source: &'a Named<S>, offset: u64, length: u64, cipher: Cipher) -> Self {
         Self { source, cipher, offset, length, last: None }
     }
 
@@ -66,7 +66,7 @@ impl<S: ReadAt> PlainAt for Chunks<'_, S> {
 }
 
 /// Why an archive cannot be listed.
-pub(super) enum Listing {
+pub(in crate::container) enum Listing {
     Archive(ArchiveFault),
     Container(ContainerError),
 }

@@ -10,10 +10,10 @@ use age::armor::ArmoredReader;
 use age::secrecy::SecretString;
 use age::{Callbacks, DecryptError, Decryptor, Encryptor, IdentityFile};
 
-use super::error::{ContainerError, Fault};
-use super::ids::{KeyId, RecipientKind};
-use super::preamble::Preamble;
 use super::stanza::{BOUND_KEY, Stanza, bind, unbind};
+use crate::container::error::{ContainerError, Fault};
+use crate::container::ids::{KeyId, RecipientKind};
+use crate::container::preamble::Preamble;
 use crate::crypto::digest::sha256;
 use crate::secret::{Secret, SecretBytes};
 
@@ -222,7 +222,7 @@ impl AgeIdentities {
     }
 
     /// Unwraps the data key of `stanza`, if it is for one of them.
-    pub(super) fn unwrap(
+    pub(in crate::container) fn unwrap(
         &self,
         file: &str,
         stanza: &Stanza,
@@ -265,7 +265,7 @@ impl fmt::Debug for AgeIdentities {
 
 /// Whether `blob` has an age header of a size that may be parsed: what parses it begins
 /// anew with each line.
-pub(super) fn is_bounded(blob: &[u8]) -> bool {
+pub(in crate::container) fn is_bounded(blob: &[u8]) -> bool {
     let mut stanzas = 0;
     for line in blob[..blob.len().min(MOST_HEADER)].split_inclusive(|byte| *byte == b'\n') {
         stanzas += usize::from(line.starts_with(b"-> "));

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use super::error::{ContainerError, Fault};
-use super::preamble::Preamble;
+use crate::container::error::{ContainerError, Fault};
+use crate::container::preamble::Preamble;
 use crate::crypto::cobblestone;
 use crate::crypto::digest::{Digest, sha256};
 use crate::secret::Secret;
@@ -64,7 +64,7 @@ impl Metadata {
     }
 
     /// Encodes it, or fails where a field is not acceptable.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, ContainerError> {
+    pub(in crate::container) fn encode(&self) -> Result<Vec<u8>, ContainerError> {
         match (self.invalid_field(), serde_json::to_vec(self)) {
             (None, Ok(json)) => Ok(json),
             (Some(field), _) => Err(ContainerError::MetadataField { field }),
@@ -119,7 +119,7 @@ fn is_shallow(json: &str) -> bool {
 }
 
 /// Encrypts metadata that [`Metadata::encode`] made.
-pub(super) fn seal(json: &[u8], preamble: &Preamble, data_key: &Secret<32>) -> Vec<u8> {
+pub(in crate::container) fn seal(json: &[u8], preamble: &Preamble, data_key: &Secret<32>) -> Vec<u8> {
     cobblestone::seal(data_key, &preamble.context("meta"), json)
 }
 

@@ -1,13 +1,13 @@
 //! Whom a data key can be wrapped for.
 
-use super::age_key::{self, AgeRecipient};
-use super::error::ContainerError;
+use super::age::{self, AgeRecipient};
 use super::external::{self, External};
-use super::ids::{KeyId, RecipientKind};
-use super::kek::Kek;
+use super::key::Kek;
 use super::passphrase::Passphrase;
-use super::preamble::Preamble;
 use super::stanza::Stanza;
+use crate::container::error::ContainerError;
+use crate::container::ids::{KeyId, RecipientKind};
+use crate::container::preamble::Preamble;
 use crate::secret::{self, Secret};
 
 /// Whom a data key is wrapped for.
@@ -47,7 +47,7 @@ impl Recipient {
     /// Whether `stanza` gives its holder `data_key`. Its label proves nothing: whoever
     /// wrote the header chose it. For age and for commands that is all that could be
     /// asked here, so it is no.
-    pub(super) fn opens(
+    pub(in crate::container) fn opens(
         &self,
         file: &str,
         stanza: &Stanza,
@@ -66,17 +66,21 @@ impl Recipient {
 
     /// Whether `stanza` says that it is what this makes, and may be, of a file that
     /// nothing opens. A key and a passphrase are at hand to try, so no label stands for them.
-    pub(super) fn is_named_by(&self, stanza: &Stanza) -> bool {
+    pub(in crate::container) fn is_named_by(&self, stanza: &Stanza) -> bool {
         let possible = match self {
             Self::Key(_) | Self::Passphrase(_) => false,
-            Self::Age(_) => age_key::is_bounded(&stanza.blob),
+            Self::Age(_) => age::is_bounded(&stanza.blob),
             Self::External(_) => external::is_possible(&stanza.blob),
         };
         possible && self.kind() == stanza.kind && self.key_id() == Some(stanza.key_id)
     }
 
     /// Wraps `data_key`.
-    pub(super) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Result<Stanza, ContainerError> {
+    pub(in crate::container) fn wrap(
+        &self,
+        preamble: &Preamble,
+        data_key: &Secret<32>,
+    ) -> Result<Stanza, ContainerError> {
         match self {
             Self::Key(kek) => Ok(kek.wrap(preamble, data_key)),
             Self::Passphrase(passphrase) => passphrase.wrap(preamble, data_key),

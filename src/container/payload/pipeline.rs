@@ -10,9 +10,9 @@ use std::thread;
 
 use super::batch::{self, Batch};
 use super::batch_source::BatchSource;
-use super::error::ContainerError;
-use super::stream::{Input, Named};
 use super::workers;
+use crate::container::error::ContainerError;
+use crate::container::stream::{Input, Named};
 use crate::fs::FsError;
 use crate::progress::Progress;
 
@@ -21,15 +21,15 @@ const MAX_WORKERS: usize = 8;
 
 /// Bytes that went through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub(super) read: u64,
-    pub(super) written: u64,
+pub(in crate::container) struct Totals {
+    pub(in crate::container) read: u64,
+    pub(in crate::container) written: u64,
 }
 
 /// Reads chunks of `piece` bytes from `input`, lets `work` transform them batch
 /// by batch, and writes what it returns to `output`, in order. `progress` hears
 /// of plaintext bytes.
-pub(super) fn run<R, W, F>(
+pub(in crate::container) fn run<R, W, F>(
     mut input: Named<R>,
     output: Named<W>,
     piece: usize,

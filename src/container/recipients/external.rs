@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use super::error::{ContainerError, Fault};
-use super::ids::{KeyId, RecipientKind};
-use super::preamble::{LABEL, Preamble};
 use super::stanza::{BOUND_KEY, Stanza, bind, unbind};
 use crate::command::{CommandError, Program, Question};
+use crate::container::error::{ContainerError, Fault};
+use crate::container::ids::{KeyId, RecipientKind};
+use crate::container::preamble::{LABEL, Preamble};
 use crate::crypto::digest::sha256;
 use crate::secret::{Secret, SecretBytes};
 

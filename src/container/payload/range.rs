@@ -6,14 +6,14 @@ use std::io::Write;
 use std::ops::Range;
 
 use super::batch;
-use super::error::{ContainerError, Fault};
-use super::stream::{Named, ReadAt};
+use crate::container::error::{ContainerError, Fault};
+use crate::container::stream::{Named, ReadAt};
 use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
 use crate::progress::Progress;
 
 /// Decrypts `range` of a plaintext of `length` bytes, whose first chunk stands at
 /// `offset`. The range lies within the plaintext.
-pub(super) fn copy<W: Write>(
+pub(in crate::container) fn copy<W: Write>(
     source: &Named<impl ReadAt>,
     offset: u64,
     length: u64,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::batch;
-use super::stream::Input;
+use crate::container::stream::Input;
 use crate::crypto::cobblestone::SEALED_CHUNK;
 use crate::fs;
 

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::ids::{KeyId, RecipientKind};
-use super::preamble::Preamble;
+use crate::container::ids::{KeyId, RecipientKind};
+use crate::container::preamble::Preamble;
 use crate::crypto::cobblestone;
 use crate::crypto::digest::sha256;
 use crate::secret::{self, Secret, SecretBytes};
 
 /// Bytes of a data key wrapped by a key-encryption key: one Cobblestone message.
-pub(super) const KEY_BLOB: usize = cobblestone::PREFIX + 32 + cobblestone::TAG;
+pub(in crate::container) const KEY_BLOB: usize = cobblestone::PREFIX + 32 + cobblestone::TAG;
 
 /// Bytes of a data key with the hash of the preamble behind it, as it is given to what
 /// has no context to bind it to: age, and commands.
@@ -23,7 +23,7 @@ pub struct Stanza {
     /// Which key the recipient does that with.
     pub key_id: KeyId,
     /// The wrapped data key.
-    pub(super) blob: Vec<u8>,
+    pub(in crate::container) blob: Vec<u8>,
 }
 
 /// As messages list it.

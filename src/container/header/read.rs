@@ -1,18 +1,14 @@
-//! The preamble and both slots together: which slot counts, and what it opens.
+//! Reading a header: the preamble and both slots together, and which slot counts.
 
 use std::io::Read;
 
 use super::body::SignatureRecord;
-use super::error::{ContainerError, Fault};
-use super::identities::KeySource;
-use super::ids::{ArtifactId, KeyId, RecipientKind, SlotName};
-use super::metadata::Metadata;
-use super::preamble::{Preamble, REGION};
 use super::slot::Slot;
-use super::stanza::Stanza;
-use super::stream::{Named, read_up_to};
-use crate::crypto::digest::Digest;
-use crate::secret::Secret;
+use crate::container::error::{ContainerError, Fault};
+use crate::container::ids::{ArtifactId, KeyId, SlotName};
+use crate::container::preamble::{Preamble, REGION};
+use crate::container::recipients::Stanza;
+use crate::container::stream::{Named, read_up_to};
 
 /// The condition of one header slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +40,7 @@ pub struct Header {
 
 impl Header {
     /// Reads a header and leaves `input` at the payload.
-    pub(super) fn read(input: &mut Named<impl Read>) -> Result<Self, ContainerError> {
+    pub(in crate::container) fn read(input: &mut Named<impl Read>) -> Result<Self, ContainerError> {
         let mut region = [0; REGION];
         let read = read_up_to(&mut input.stream, &mut region).map_err(|e| input.read_error(e))?;
         let preamble = Preamble::parse(&region[..read]).map_err(Fault::of(&input.name))?;
@@ -152,100 +148,16 @@ impl Header {
     }
 
     /// The slot that counts.
-    pub(super) fn current(&self) -> &Slot {
+    pub(in crate::container) fn current(&self) -> &Slot {
         &self.current
     }
 
-    pub(super) fn preamble(&self) -> &Preamble {
+    pub(in crate::container) fn preamble(&self) -> &Preamble {
         &self.preamble
     }
 
-    /// Unwraps the data key with the first recipient whose key `keys` has.
-    pub(super) fn unlock(
-        &self,
-        name: &str,
-        keys: &(impl KeySource + ?Sized),
-    ) -> Result<Opening, ContainerError> {
-        let opening = self.unlock_by(self.recipients(), name, keys)?;
-        opening.ok_or_else(|| self.no_key(name, keys.describe()))
+    /// The content of the slot of the older generation, where a rewrite was interrupted.
+    pub(super) fn stale(&self) -> Option<&Slot> {
+        self.stale.as_ref()
     }
-
-    /// Like [`unlock`](Self::unlock), also with a recipient of the older generation that
-    /// an interrupted rewrite left: who began it may not be able to open the newer one.
-    pub(super) fn unlock_to_rewrite(
-        &self,
-        name: &str,
-        keys: &(impl KeySource + ?Sized),
-    ) -> Result<Opening, ContainerError> {
-        let opening = match self.unlock_by(self.recipients(), name, keys)? {
-            None => self
-                .stale
-                .as_ref()
-                .map_or(Ok(None), |stale| self.unlock_by(&stale.body.recipients, name, keys))?,
-            opened => opened,
-        };
-        opening.ok_or_else(|| self.no_key(name, keys.describe()))
-    }
-
-    fn unlock_by(
-        &self,
-        recipients: &[Stanza],
-        name: &str,
-        keys: &(impl KeySource + ?Sized),
-    ) -> Result<Option<Opening>, ContainerError> {
-        let of = |kind| recipients.iter().filter(move |stanza| stanza.kind == kind);
-        let found = of(RecipientKind::Key).find_map(|stanza| Some((stanza, keys.find(&stanza.key_id)?)));
-        if let Some((stanza, kek)) = found {
-            let data_key = kek.unwrap(stanza, &self.preamble).map_err(Fault::of(name))?;
-            return self.authenticate(stanza, data_key).map(Some).map_err(Fault::of(name));
-        }
-        // A command is asked last: it may cost money, or a person's time. What cannot be
-        // used now, a card that is not plugged in, must not hide what would do.
-        let mut failed = None;
-        for kind in [RecipientKind::Passphrase, RecipientKind::Age, RecipientKind::External] {
-            for stanza in of(kind) {
-                let Some(others) = keys.others() else { continue };
-                match others.unwrap(name, stanza, &self.preamble) {
-                    Ok(None) => {}
-                    Ok(Some(data_key)) => {
-                        return self.authenticate(stanza, data_key).map(Some).map_err(Fault::of(name));
-                    }
-                    Err(damage @ ContainerError::Fault { .. }) => return Err(damage),
-                    Err(error) => failed = failed.or(Some(error)),
-                }
-            }
-        }
-        failed.map_or(Ok(None), Err)
-    }
-
-    /// Checks all that the header says. A stale slot is checked too: no
-    /// interruption leaves one with a right checksum and a wrong MAC.
-    fn authenticate(&self, stanza: &Stanza, data_key: Secret<32>) -> Result<Opening, Fault> {
-        self.current.authenticate(&self.preamble, &data_key)?;
-        if let Some(stale) = &self.stale {
-            stale.authenticate(&self.preamble, &data_key)?;
-        }
-        let (metadata, metadata_digest) =
-            Metadata::open(&self.current.body.metadata, &self.preamble, &data_key)?;
-        Ok(Opening { kind: stanza.kind, key_id: stanza.key_id, data_key, metadata, metadata_digest })
-    }
-
-    fn no_key(&self, name: &str, tried: Vec<String>) -> ContainerError {
-        let name = name.to_owned();
-        let kinds = self.recipients().iter().map(|stanza| stanza.kind).collect();
-        let recipients = self.recipients().iter().map(ToString::to_string).collect();
-        ContainerError::NoKey { name, recipients, tried, kinds }
-    }
-}
-
-/// What an authentic header gives to who can open it.
-#[derive(Debug)]
-pub(super) struct Opening {
-    /// The recipient that opened it.
-    pub(super) kind: RecipientKind,
-    pub(super) key_id: KeyId,
-    pub(super) data_key: Secret<32>,
-    pub(super) metadata: Metadata,
-    /// SHA-256 of the metadata's JSON, which signatures cover.
-    pub(super) metadata_digest: Digest,
 }

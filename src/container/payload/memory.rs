@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::batch::{self, Batch};
-use super::error::{ContainerError, Fault};
-use super::stream::{Named, ReadAt};
 use super::workers;
+use crate::container::error::{ContainerError, Fault};
+use crate::container::stream::{Named, ReadAt};
 use crate::crypto::cobblestone::{CHUNK, Cipher, SEALED_CHUNK, TAG};
 use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
@@ -18,7 +18,7 @@ const MAX_WORKERS: usize = 16;
 
 /// Decrypts a payload of `length` bytes of plaintext, whose first chunk stands at
 /// `offset`. `hash` hears of the payload, in order, as it was read.
-pub(super) fn load(
+pub(in crate::container) fn load(
     source: &Named<impl ReadAt>,
     offset: u64,
     length: u64,

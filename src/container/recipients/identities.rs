@@ -1,13 +1,13 @@
 //! What may open a file, of every kind of recipient.
 
-use super::age_key::AgeIdentities;
-use super::error::ContainerError;
+use super::age::AgeIdentities;
 use super::external::External;
-use super::ids::{KeyId, RecipientKind};
-use super::kek::Kek;
+use super::key::Kek;
 use super::passphrase::Passphrase;
-use super::preamble::Preamble;
 use super::stanza::Stanza;
+use crate::container::error::ContainerError;
+use crate::container::ids::{KeyId, RecipientKind};
+use crate::container::preamble::Preamble;
 use crate::secret::Secret;
 
 /// Where the keys are that may open a file: a key file, a keyring.
@@ -57,7 +57,7 @@ pub struct Others {
 
 impl Others {
     /// Unwraps the data key of `stanza`, if it is for one of these.
-    pub(super) fn unwrap(
+    pub(in crate::container) fn unwrap(
         &self,
         file: &str,
         stanza: &Stanza,
@@ -86,7 +86,7 @@ impl Others {
     }
 
     /// Whether one of these is what `stanza` is for. No command is run for that.
-    pub(super) fn open(
+    pub(in crate::container) fn open(
         &self,
         file: &str,
         stanza: &Stanza,

@@ -1,13 +1,13 @@
 //! What a header slot says: generation, recipients, metadata, signatures.
 
-use super::error::{ContainerError, Fault};
-use super::ids::{KeyId, RecipientKind, SignerId, SlotName};
 use super::metadata::MESSAGE_LENGTHS;
-use super::passphrase;
-use super::preamble::MAX_BODY;
-use super::stanza::{KEY_BLOB, Stanza};
+use crate::container::error::{ContainerError, Fault};
+use crate::container::ids::{KeyId, RecipientKind, SignerId, SlotName};
+use crate::container::preamble::MAX_BODY;
+use crate::container::recipients::passphrase;
+use crate::container::recipients::stanza::{KEY_BLOB, Stanza};
 
-pub(super) const SIGNATURE: usize = 16 + 64;
+pub(in crate::container) const SIGNATURE: usize = 16 + 64;
 
 /// A signer's statement about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,18 +20,18 @@ pub struct SignatureRecord {
 
 /// What a slot says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Body {
+pub(in crate::container) struct Body {
     /// Grows by one with every rewrite of the header.
-    pub(super) generation: u64,
-    pub(super) recipients: Vec<Stanza>,
+    pub(in crate::container) generation: u64,
+    pub(in crate::container) recipients: Vec<Stanza>,
     /// Encrypted.
-    pub(super) metadata: Vec<u8>,
-    pub(super) signatures: Vec<SignatureRecord>,
+    pub(in crate::container) metadata: Vec<u8>,
+    pub(in crate::container) signatures: Vec<SignatureRecord>,
 }
 
 impl Body {
     /// Encodes it, or fails where no slot could hold it.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, ContainerError> {
+    pub(in crate::container) fn encode(&self) -> Result<Vec<u8>, ContainerError> {
         let mut out = self.generation.to_be_bytes().to_vec();
         out.extend_from_slice(&length(self.recipients.len())?);
         for stanza in &self.recipients {
@@ -152,7 +152,7 @@ impl<'a> Fields<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::container) mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 

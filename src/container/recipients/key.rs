@@ -2,10 +2,10 @@
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER_PERMISSIVE};
 
-use super::error::{ContainerError, Fault};
-use super::ids::{KeyId, RecipientKind};
-use super::preamble::Preamble;
 use super::stanza::{Stanza, wrap_context};
+use crate::container::error::{ContainerError, Fault};
+use crate::container::ids::{KeyId, RecipientKind};
+use crate::container::preamble::Preamble;
 use crate::crypto::{cobblestone, kdf, random};
 use crate::secret::Secret;
 
@@ -65,7 +65,7 @@ impl Kek {
     }
 
     /// Wraps `data_key` for the holder of this key.
-    pub(super) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Stanza {
+    pub(in crate::container) fn wrap(&self, preamble: &Preamble, data_key: &Secret<32>) -> Stanza {
         let (kind, key_id) = (RecipientKind::Key, self.id);
         let context = wrap_context(preamble, kind, &key_id);
         let blob = cobblestone::seal(&self.secret, &context, data_key.expose());
@@ -73,7 +73,11 @@ impl Kek {
     }
 
     /// Unwraps the data key of `stanza`, which names this key.
-    pub(super) fn unwrap(&self, stanza: &Stanza, preamble: &Preamble) -> Result<Secret<32>, Fault> {
+    pub(in crate::container) fn unwrap(
+        &self,
+        stanza: &Stanza,
+        preamble: &Preamble,
+    ) -> Result<Secret<32>, Fault> {
         let context = wrap_context(preamble, stanza.kind, &stanza.key_id);
         cobblestone::open(&self.secret, &context, &stanza.blob)
             .ok()
