@@ -20,7 +20,7 @@ use super::recipients::{KeySource, Others};
 use super::signature::{SignaturePolicy, Statement};
 use super::stream::ReadAt;
 use super::unlocked::Unlocked;
-use crate::fs::{self, Access, FsError, Moment};
+use crate::fs::{self, Access, FileVersion, FsError};
 use crate::progress::Progress;
 
 /// What becomes of a file's recipients. Who is not named stays.
@@ -75,7 +75,7 @@ pub struct Rewrite {
     links: u64,
     path: PathBuf,
     /// How the file was before it was read.
-    before: Moment,
+    before: FileVersion,
 }
 
 impl Rewrite {
@@ -96,7 +96,7 @@ impl Rewrite {
         leaked: &[KeyId],
         progress: &dyn Progress,
     ) -> Result<Self, ContainerError> {
-        let file = fs::turn(path, Access::Write, progress)?;
+        let file = fs::lock(path, Access::Write, progress)?;
         let metadata = file.metadata().map_err(FsError::io("read", path))?;
         let sealed = Sealed::of(path, file)?;
         if let Some(key) = leaked.iter().find(|id| sealed.header().has_recipient(id)) {
@@ -108,7 +108,7 @@ impl Rewrite {
             unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
             unlocked.payload_cipher()?;
         }
-        let (links, before) = (metadata.nlink(), Moment::of(&metadata));
+        let (links, before) = (metadata.nlink(), FileVersion::of(&metadata));
         Ok(Self { unlocked, links, path: path.to_owned(), before })
     }
 
@@ -165,7 +165,7 @@ impl Rewrite {
         change: &RecipientChange,
         progress: &dyn Progress,
     ) -> Result<Option<Rewritten>, ContainerError> {
-        let file = fs::turn(path, Access::Replace, progress)?;
+        let file = fs::lock(path, Access::Replace, progress)?;
         let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
         let sealed = Sealed::of(path, file)?;
         let header = sealed.header();

@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 100;
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// What is done with a file during a turn.
+/// What is done with a file while it is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// It is read, and then replaced by another. It is open for writing too, where that is
@@ -28,10 +28,10 @@ pub enum Access {
     Write,
 }
 
-/// Opens the regular file at `path` and waits for its lock, which the kernel
-/// drops with the returned file; `progress` hears of it when that takes long. A symbolic link is refused: what it leads to can
-/// change between a look and the next.
-pub fn turn(path: &Path, access: Access, progress: &dyn Progress) -> Result<File, FsError> {
+/// Opens the regular file at `path` and waits for its lock, which the kernel drops with the
+/// returned file; `progress` hears of it when that takes long. A symbolic link is refused:
+/// its target can change between one look and the next.
+pub fn lock(path: &Path, access: Access, progress: &dyn Progress) -> Result<File, FsError> {
     // A pipe or a device must not block, or do something, when it is opened.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     for _ in 0..ATTEMPTS {
@@ -47,7 +47,7 @@ pub fn turn(path: &Path, access: Access, progress: &dyn Progress) -> Result<File
             opened => opened,
         };
         let file = file.map_err(FsError::io("open", path))?;
-        lock(&file, path, progress).map_err(FsError::io("lock", path))?;
+        wait_for_lock(&file, path, progress).map_err(FsError::io("lock", path))?;
         // Whoever had the lock may have put another file in its place.
         if temporary::leads_to(path, &file) {
             return Ok(file);
@@ -64,7 +64,7 @@ fn is_denied(error: &io::Error) -> bool {
 }
 
 /// Waits for the lock without an end, as long as nobody interrupts the program.
-fn lock(file: &File, path: &Path, progress: &dyn Progress) -> io::Result<()> {
+fn wait_for_lock(file: &File, path: &Path, progress: &dyn Progress) -> io::Result<()> {
     for _ in 0..TRIES {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
@@ -88,15 +88,15 @@ mod tests {
     use crate::progress::Silent;
 
     #[test]
-    fn a_turn_ends_when_the_file_is_dropped() {
+    fn a_lock_ends_when_the_file_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         write(&path, b"x", SECRET, Existing::Refuse).unwrap();
-        let first = turn(&path, Access::Write, &Silent).unwrap();
+        let first = lock(&path, Access::Write, &Silent).unwrap();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                turn(&path, Access::Replace, &Silent).unwrap();
+                lock(&path, Access::Replace, &Silent).unwrap();
                 assert!(done.load(Ordering::SeqCst));
             });
             // However long the other is given, it does not come first.
@@ -121,10 +121,10 @@ mod tests {
         write(&path, b"x", SECRET, Existing::Refuse).unwrap();
         let (sender, receiver) = mpsc::channel();
         let told = Told(sender);
-        let first = turn(&path, Access::Write, &told).unwrap();
+        let first = lock(&path, Access::Write, &told).unwrap();
         assert!(receiver.try_recv().is_err(), "nobody waited");
         std::thread::scope(|scope| {
-            scope.spawn(|| turn(&path, Access::Write, &told).unwrap());
+            scope.spawn(|| lock(&path, Access::Write, &told).unwrap());
             assert_eq!(receiver.recv().unwrap(), path);
             drop(first);
         });
@@ -135,10 +135,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         write(&path, b"old", SECRET, Existing::Refuse).unwrap();
-        let first = turn(&path, Access::Replace, &Silent).unwrap();
+        let first = lock(&path, Access::Replace, &Silent).unwrap();
         std::thread::scope(|scope| {
             let waiting =
-                scope.spawn(|| turn(&path, Access::Write, &Silent).unwrap().metadata().unwrap().ino());
+                scope.spawn(|| lock(&path, Access::Write, &Silent).unwrap().metadata().unwrap().ino());
             std::thread::sleep(std::time::Duration::from_millis(50));
             write(&path, b"new", SECRET, Existing::Replace).unwrap();
             let new = path.metadata().unwrap().ino();
@@ -155,10 +155,10 @@ mod tests {
         std::fs::copy("/bin/sleep", &path).unwrap();
         // Not even root may write to a program that runs.
         let mut running = std::process::Command::new(&path).arg("600").spawn().unwrap();
-        let turns = [Access::Replace, Access::Write].map(|access| turn(&path, access, &Silent));
+        let locks = [Access::Replace, Access::Write].map(|access| lock(&path, access, &Silent));
         running.kill().unwrap();
         running.wait().unwrap();
-        let [replace, write] = turns;
+        let [replace, write] = locks;
         let file = replace.unwrap();
         assert!(file.try_clone().unwrap().read(&mut [0; 4]).is_ok());
         assert!(matches!(write, Err(FsError::Io { action: "open", .. })), "{write:?}");
@@ -176,11 +176,11 @@ mod tests {
         for name in ["link", "pipe", ""] {
             for access in [Access::Replace, Access::Write] {
                 assert!(
-                    matches!(turn(&path(name), access, &Silent), Err(FsError::NotRegular { .. })),
+                    matches!(lock(&path(name), access, &Silent), Err(FsError::NotRegular { .. })),
                     "{name}"
                 );
             }
         }
-        assert!(turn(&path("absent"), Access::Write, &Silent).unwrap_err().is_not_found());
+        assert!(lock(&path("absent"), Access::Write, &Silent).unwrap_err().is_not_found());
     }
 }

@@ -42,7 +42,7 @@ impl Store {
         &self,
         make: impl FnOnce() -> Result<(Keyring, T), E>,
     ) -> Result<T, E> {
-        let _turn = self.turn()?;
+        let _lock = self.lock()?;
         if self.path.symlink_metadata().is_ok() {
             return Err(KeyringError::Exists { path: self.path.clone() }.into());
         }
@@ -61,7 +61,7 @@ impl Store {
 
     /// Remembers `keyring`, if it is the newest, across restarts.
     pub fn remember(&self, keyring: &Keyring) -> Result<(), KeyringError> {
-        let _turn = self.turn()?;
+        let _lock = self.lock()?;
         match self.seen.read()? {
             // A writer was faster; what it wrote is read next.
             Some(memory) if memory.generation >= keyring.generation => Ok(()),
@@ -84,7 +84,7 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Keyring) -> Result<(T, bool), E>,
     ) -> Result<(T, u64), E> {
-        let _turn = self.turn()?;
+        let _lock = self.lock()?;
         let (mut keyring, data_key) = self.read_with_key()?;
         let (answer, changed) = change(&mut keyring)?;
         if changed {
@@ -105,7 +105,7 @@ impl Store {
     }
 
     /// Waits for the lock, which the kernel drops with the returned file.
-    fn turn(&self) -> Result<File, KeyringError> {
+    fn lock(&self) -> Result<File, KeyringError> {
         use std::os::unix::fs::OpenOptionsExt;
         let file = File::options()
             .write(true)

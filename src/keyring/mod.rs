@@ -30,4 +30,4 @@ pub use key::{Algorithm, Jwk, Key, KeyState, KeyUse};
 pub use keys::Keyring;
 pub use root::RootKey;
 pub use rotation::{Created, DEFAULT_MAX_TOKEN_LIFETIME, NewKey, Overlap, Revoked, Rotated};
-pub use watch::{Stamp, Watch};
+pub use watch::Watch;
