@@ -17,9 +17,9 @@ mod file;
 mod format;
 mod key;
 mod keys;
+mod rollback;
 mod root;
 mod rotation;
-mod seen;
 mod watch;
 
 pub use apikey::{ApiKey, Network, NoApiKey, Presented, is_meant};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::issue::{IssueRequest, issue};
-use super::{HomeError, Whole, read_certificates};
+use super::{HomeError, ModelFiles, read_certificates};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
 use crate::container::archive::TAR;
@@ -135,9 +135,9 @@ impl DevHome {
         let keyring = self.store.read()?;
         let key = keyring.active(KeyUse::Model)?;
         let kek = Secret::from_slice(key.secret.expose()).map(Kek::new);
-        let whole = Whole::find(path, None)?;
-        let (input, size, media_type): (Box<dyn Input>, _, _) = if let Some(whole) = &whole {
-            let reader = whole.reader()?;
+        let model_files = ModelFiles::find(path, None)?;
+        let (input, size, media_type): (Box<dyn Input>, _, _) = if let Some(model_files) = &model_files {
+            let reader = model_files.reader()?;
             let size = reader.length();
             (Box::new(reader), size, TAR)
         } else {

@@ -11,7 +11,7 @@ use super::files::{Inputs, Rows};
 use super::io::{is_dash, no_stream, sealed};
 use super::keys::check_sources;
 use super::rewrap::RewrittenDocument;
-use super::turnover::{MoreKeys, OldKeys, UNKNOWN, key_id, warn_of_origin};
+use super::rewrap_keys::{MoreKeys, OldKeys, UNKNOWN, key_id, warn_of_origin};
 use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};

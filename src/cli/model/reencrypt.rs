@@ -10,7 +10,7 @@ use super::files::{Files, Rows};
 use super::io::{is_dash, no_stream, one_header, require_free};
 use super::keys::check_sources;
 use super::recipients::Recovery;
-use super::turnover::{NewKeys, NewRow, OldKeys, warn_of_origin};
+use super::rewrap_keys::{NewKeys, NewRow, OldKeys, warn_of_origin};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::KeyId;

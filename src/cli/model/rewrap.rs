@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::files::{Files, Rows};
 use super::keys::check_sources;
-use super::turnover::{self, NewKeys, NewRow, OldKeys};
+use super::rewrap_keys::{self, NewKeys, NewRow, OldKeys};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::{Kek, KeyId, Recipient, RecipientChange, Rewritten};
@@ -123,7 +123,7 @@ impl Rewrap {
                 .output
                 .note(&format!("skipped unopened: {told}; that they are done is what their headers say"));
         }
-        turnover::warn_of_origin(context, document.rows.those(|file| file.of_unknown_origin));
+        rewrap_keys::warn_of_origin(context, document.rows.those(|file| file.of_unknown_origin));
         document.rows.conclude(context, "rewrapped")?;
         written(said)
     }
@@ -133,7 +133,7 @@ impl Rewrap {
         let stays = |id: &KeyId| add.iter().any(|new| new.key_id() == Some(*id));
         let remove: Vec<KeyId> = old.iter().map(Kek::id).filter(|id| !stays(id)).collect();
         match leaked.iter().find(|id| named && remove.contains(id)) {
-            Some(id) => Err(turnover::leaked(id).into()),
+            Some(id) => Err(rewrap_keys::leaked(id).into()),
             None => Ok(RecipientChange { add, remove, remove_identities: true, leaked }),
         }
     }

@@ -1,6 +1,6 @@
-//! What keeps an old keyring from coming back: the generation and MAC of the
-//! newest one that was seen, in a file of the home's `state/`. It guards against a
-//! keyring that is restored alone; who restores the whole home restores it too.
+//! Rollback protection: the generation and MAC of the newest keyring that was read are
+//! kept in a file of the home's `state/`, and an older keyring is refused. This detects a
+//! keyring that is restored alone; whoever restores the whole home restores this file too.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,17 @@ use super::error::KeyringError;
 use super::keys::Keyring;
 use crate::fs::{self, Existing};
 
+/// The file that remembers the newest keyring.
 #[derive(Debug, Clone)]
-pub(super) struct Seen(PathBuf);
+pub(super) struct RollbackGuard(PathBuf);
 
-/// The newest keyring that was seen.
-pub(super) struct Memory {
+/// The newest keyring that was read.
+pub(super) struct Newest {
     pub(super) generation: u64,
     mac: Vec<u8>,
 }
 
-impl Memory {
+impl Newest {
     /// Whether `keyring` is that one, or a newer one.
     pub(super) fn allows(&self, keyring: &Keyring) -> bool {
         keyring.generation > self.generation
@@ -27,7 +28,7 @@ impl Memory {
     }
 }
 
-impl Seen {
+impl RollbackGuard {
     pub(super) fn new(path: PathBuf) -> Self {
         Self(path)
     }
@@ -38,7 +39,7 @@ impl Seen {
 
     /// What is remembered. To be read before the keyring, which writers replace
     /// first: then none of their changes looks like a rollback.
-    pub(super) fn read(&self) -> Result<Option<Memory>, KeyringError> {
+    pub(super) fn read(&self) -> Result<Option<Newest>, KeyringError> {
         let text = match fs::read_own_secret(&self.0, 256) {
             Ok(text) => text,
             Err(error) if error.is_not_found() => return Ok(None),
@@ -46,7 +47,7 @@ impl Seen {
         };
         let parsed = std::str::from_utf8(text.expose()).ok().and_then(|text| {
             let (generation, mac) = text.trim_end().split_once(' ')?;
-            Some(Memory { generation: generation.parse().ok()?, mac: HEXLOWER.decode(mac.as_bytes()).ok()? })
+            Some(Newest { generation: generation.parse().ok()?, mac: HEXLOWER.decode(mac.as_bytes()).ok()? })
         });
         // What cannot be understood could hide a rollback.
         parsed.map(Some).ok_or_else(|| KeyringError::Forgotten { path: self.0.clone() })

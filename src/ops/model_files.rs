@@ -20,7 +20,7 @@ const LINK: &str = "a symbolic link";
 /// Why the files of a model cannot be put together.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
-pub enum WholeError {
+pub enum ModelFilesError {
     #[error(transparent)]
     File(#[from] FsError),
     #[error("'{}' is {kind}, not a regular file", path.display())]
@@ -41,7 +41,7 @@ pub enum WholeError {
     Archive { path: PathBuf, source: ArchiveFault },
 }
 
-impl Diagnose for WholeError {
+impl Diagnose for ModelFilesError {
     fn kind(&self) -> Kind {
         match self {
             Self::SeveralModels { .. } | Self::NotThere { .. } => Kind::Usage,
@@ -78,7 +78,7 @@ impl Diagnose for WholeError {
 
 /// A model of several files, on disk.
 #[derive(Debug)]
-pub struct Whole {
+pub struct ModelFiles {
     path: PathBuf,
     base: PathBuf,
     model: String,
@@ -86,50 +86,50 @@ pub struct Whole {
     members: BTreeMap<String, u64>,
 }
 
-impl Whole {
+impl ModelFiles {
     /// The model at `path`: a directory, of whose ONNX files `model` names one; or
     /// an ONNX file with the files that it names. `None`: a file that names none.
-    pub fn find(path: &Path, model: Option<&str>) -> Result<Option<Self>, WholeError> {
+    pub fn find(path: &Path, model: Option<&str>) -> Result<Option<Self>, ModelFilesError> {
         let metadata = path.metadata().map_err(FsError::io("read", path))?;
         if metadata.is_dir() {
             let mut members = BTreeMap::new();
             walk(path, "", &mut members)?;
             let model = choose(path, &members, model)?;
-            let whole = Self { path: path.to_owned(), base: path.to_owned(), model, members };
-            let external = whole.external()?;
-            external.iter().try_for_each(|external| whole.require(external))?;
-            return Ok(Some(whole));
+            let files = Self { path: path.to_owned(), base: path.to_owned(), model, members };
+            let external = files.external()?;
+            external.iter().try_for_each(|external| files.require(external))?;
+            return Ok(Some(files));
         }
         if !metadata.is_file() {
             return Ok(None);
         }
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         let name = path.file_name().and_then(|name| name.to_str());
-        let model = name.ok_or_else(|| WholeError::Name { path: path.to_owned() })?.to_owned();
+        let model = name.ok_or_else(|| ModelFilesError::Name { path: path.to_owned() })?.to_owned();
         let members = BTreeMap::from([(model.clone(), metadata.len())]);
-        let mut whole = Self { path: path.to_owned(), base, model, members };
-        let external = match whole.external() {
+        let mut files = Self { path: path.to_owned(), base, model, members };
+        let external = match files.external() {
             // Not to be served as it is, but not for this to judge; nor is what cannot be
             // read, or not twice.
-            Err(WholeError::Model { source: ModelError::NotOnnx, .. } | WholeError::File(_)) => {
+            Err(ModelFilesError::Model { source: ModelError::NotOnnx, .. } | ModelFilesError::File(_)) => {
                 return Ok(None);
             }
             other => other?,
         };
         // What is put together is beside the link, or beside what it leads to: who knows?
         if !external.is_empty() && path.is_symlink() {
-            return Err(WholeError::Kind { path: path.to_owned(), kind: LINK });
+            return Err(ModelFilesError::Kind { path: path.to_owned(), kind: LINK });
         }
         for external in &external {
-            whole.add(external)?;
+            files.add(external)?;
         }
-        Ok(Some(whole).filter(|_| !external.is_empty()))
+        Ok(Some(files).filter(|_| !external.is_empty()))
     }
 
     /// All of it as one stream.
     pub fn reader(
         &self,
-    ) -> Result<Writer<impl FnMut(&str) -> io::Result<Steady> + use<>, Steady>, WholeError> {
+    ) -> Result<Writer<impl FnMut(&str) -> io::Result<Steady> + use<>, Steady>, ModelFilesError> {
         let base = self.base.clone();
         let open = move |name: &str| {
             let file = open_beneath(&base, name);
@@ -137,7 +137,7 @@ impl Whole {
         };
         let members = self.members.iter().map(|(name, size)| (name.clone(), *size)).collect();
         Writer::new(&self.model, members, open)
-            .map_err(|source| WholeError::Archive { path: self.path.clone(), source })
+            .map_err(|source| ModelFilesError::Archive { path: self.path.clone(), source })
     }
 
     /// Where its files are.
@@ -151,18 +151,18 @@ impl Whole {
     }
 
     /// The external data that the model names.
-    fn external(&self) -> Result<Vec<External>, WholeError> {
+    fn external(&self) -> Result<Vec<External>, ModelFilesError> {
         let path = self.base.join(&self.model);
         // Who names a file means what it leads to.
         let file = open_regular(&path)?;
         scan(file).map_err(|error| match error {
             ScanError::Io(error) => FsError::io("read", &path)(error).into(),
-            ScanError::Model(source) => WholeError::Model { path, source },
+            ScanError::Model(source) => ModelFilesError::Model { path, source },
         })
     }
 
     /// The name in the archive of the file that holds `external`.
-    fn member(&self, external: &External) -> Result<String, WholeError> {
+    fn member(&self, external: &External) -> Result<String, ModelFilesError> {
         let directory = &self.model[..self.model.rfind('/').map_or(0, |slash| slash + 1)];
         match check_name(&external.location) {
             Ok(()) => Ok(format!("{directory}{}", external.location)),
@@ -170,15 +170,15 @@ impl Whole {
         }
     }
 
-    fn refusal(&self, external: &External, why: impl Into<String>) -> WholeError {
+    fn refusal(&self, external: &External, why: impl Into<String>) -> ModelFilesError {
         let External { tensor, location, .. } = external;
         let shown = location.chars().take(120).flat_map(char::escape_debug).collect();
         let path = self.base.join(&self.model);
-        WholeError::External { path, tensor: tensor.clone(), location: shown, why: why.into() }
+        ModelFilesError::External { path, tensor: tensor.clone(), location: shown, why: why.into() }
     }
 
     /// Checks that `external` is there.
-    fn require(&self, external: &External) -> Result<(), WholeError> {
+    fn require(&self, external: &External) -> Result<(), ModelFilesError> {
         match self.members.get(&self.member(external)?) {
             None => Err(self.refusal(external, "which is not there")),
             Some(size) if *size < external.end => {
@@ -190,7 +190,7 @@ impl Whole {
     }
 
     /// Adds the file that holds `external`.
-    fn add(&mut self, external: &External) -> Result<(), WholeError> {
+    fn add(&mut self, external: &External) -> Result<(), ModelFilesError> {
         let name = self.member(external)?;
         if !self.members.contains_key(&name) {
             // No part of the path may lead elsewhere.
@@ -205,7 +205,7 @@ impl Whole {
                     Err(error) => return Err(FsError::io("read", path)(error).into()),
                 };
                 if metadata.is_symlink() {
-                    return Err(WholeError::Kind { path, kind: LINK });
+                    return Err(ModelFilesError::Kind { path, kind: LINK });
                 }
                 if metadata.is_file() {
                     self.members.insert(name.clone(), metadata.len());
@@ -218,13 +218,13 @@ impl Whole {
 
 /// The files below `directory`, in `members` under names that begin with `prefix`.
 /// What begins with a dot is left out: no part of a model does.
-fn walk(directory: &Path, prefix: &str, members: &mut BTreeMap<String, u64>) -> Result<(), WholeError> {
+fn walk(directory: &Path, prefix: &str, members: &mut BTreeMap<String, u64>) -> Result<(), ModelFilesError> {
     let read = FsError::io("read directory", directory);
     let entries: Vec<DirEntry> = std::fs::read_dir(directory).and_then(Iterator::collect).map_err(read)?;
     for entry in entries {
         let path = entry.path();
         let name = entry.file_name();
-        let Some(name) = name.to_str() else { return Err(WholeError::Name { path }) };
+        let Some(name) = name.to_str() else { return Err(ModelFilesError::Name { path }) };
         if name.starts_with('.') {
             continue;
         }
@@ -236,27 +236,31 @@ fn walk(directory: &Path, prefix: &str, members: &mut BTreeMap<String, u64>) -> 
             members.insert(name, metadata.len());
         } else {
             let kind = if metadata.is_symlink() { LINK } else { "a device, a pipe or a socket" };
-            return Err(WholeError::Kind { path, kind });
+            return Err(ModelFilesError::Kind { path, kind });
         }
     }
     Ok(())
 }
 
 /// The rule: the one that was named; else the only one; else `model.onnx`.
-fn choose(path: &Path, members: &BTreeMap<String, u64>, named: Option<&str>) -> Result<String, WholeError> {
+fn choose(
+    path: &Path,
+    members: &BTreeMap<String, u64>,
+    named: Option<&str>,
+) -> Result<String, ModelFilesError> {
     let is_onnx =
         |name: &&String| Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
     let path = path.to_owned();
     if let Some(name) = named {
         let found = members.keys().find(|member| *member == name).cloned();
-        return found.ok_or_else(|| WholeError::NotThere { path, name: name.to_owned() });
+        return found.ok_or_else(|| ModelFilesError::NotThere { path, name: name.to_owned() });
     }
     let found: Vec<String> = members.keys().filter(is_onnx).cloned().collect();
     match found.as_slice() {
-        [] => Err(WholeError::NoModel { path }),
+        [] => Err(ModelFilesError::NoModel { path }),
         [only] => Ok(only.clone()),
         _ if found.iter().any(|name| name == DEFAULT_MODEL) => Ok(DEFAULT_MODEL.to_owned()),
-        _ => Err(WholeError::SeveralModels { path, found }),
+        _ => Err(ModelFilesError::SeveralModels { path, found }),
     }
 }
 
