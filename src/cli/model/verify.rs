@@ -114,7 +114,7 @@ impl Document for VerifiesDocument {
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let Some(file) = self.inputs.only().map(Path::to_owned) else { return self.run_many(context) };
-        answered::<VerifyDocument>(context, self.run_one(context, &file))
+        answered::<VerifyDocument>(context.output, self.run_one(context, &file))
     }
 
     fn run_one(self, context: &Context, file: &Path) -> Outcome {
