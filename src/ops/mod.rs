@@ -24,7 +24,4 @@ pub use issue::{IssueRequest, issue, write_authority};
 pub use model_files::{ModelFiles, ModelFilesError, restore};
 pub use renew::{Kept, kept};
 pub use rotate::{Item, Outcome, Part, Payloads, Reencrypted, reencrypt, rewrap, sign, total};
-pub use send::{
-    Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,
-    send,
-};
+pub use send::{Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, send};

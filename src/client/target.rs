@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use http::Uri;
 
-use super::SendError;
+use super::error::ClientError;
 
 /// An `https` or `http` URL, in the parts that are sent and signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +19,10 @@ pub struct Target {
 }
 
 impl FromStr for Target {
-    type Err = SendError;
+    type Err = ClientError;
 
-    fn from_str(text: &str) -> Result<Self, SendError> {
-        let refused = |detail: &str| SendError::Url { detail: detail.to_owned() };
+    fn from_str(text: &str) -> Result<Self, ClientError> {
+        let refused = |detail: &str| ClientError::Url { detail: detail.to_owned() };
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(refused("white space and letters beyond ASCII must be percent-encoded"));
         }
@@ -150,7 +150,7 @@ mod tests {
             "https://a:b/",
             "https://a/\n",
         ] {
-            assert!(matches!(text.parse::<Target>(), Err(SendError::Url { .. })), "{text:?}");
+            assert!(matches!(text.parse::<Target>(), Err(ClientError::Url { .. })), "{text:?}");
         }
     }
 
