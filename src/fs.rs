@@ -2,16 +2,17 @@
 //! file in the same directory, with its mode set at creation, fsync, then linked
 //! or renamed into place, then fsync of the directory. After a failure nothing is
 //! left behind; what a kill leaves goes with the next attempt (`temporary`). What is
-//! changed in place is changed by one at a time: [`turn`].
+//! changed in place is changed by one at a time: [`lock`].
 
 mod atomic;
 mod descriptor;
+mod lock;
 mod private;
 mod read;
 mod steady;
 mod temporary;
 mod tree;
-mod turn;
+mod version;
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -22,14 +23,15 @@ use crate::error::{Diagnose, shell_path};
 
 pub use atomic::{AtomicFile, Existing, remove_same, write};
 pub use descriptor::{keep_descriptor, read_descriptor, read_stdin};
+pub use lock::{Access, lock};
 pub use private::{
     parent_directory, private_directory, require_private_directory, require_writable,
     require_writable_directory,
 };
 pub use read::{open_regular, read, read_judged, read_own_secret, read_secret};
-pub use steady::{Moment, Steady};
+pub use steady::Steady;
 pub use tree::{AtomicDirectory, open_beneath};
-pub use turn::{Access, turn};
+pub use version::FileVersion;
 
 /// Mode of a file that holds a secret.
 pub const SECRET: u32 = 0o600;

@@ -262,7 +262,7 @@ fn an_arrow_is_found_however_it_is_written() {
         let folder: Vec<_> = folder.iter().map(ToString::to_string).collect();
         arrows[&folder].contains(&(from.to_owned(), to.to_owned()))
     };
-    assert!(has(&[], "server", "serving") && has(&["container"], "unlocked", "pipeline"));
+    assert!(has(&[], "server", "serving") && has(&["container"], "unlocked", "payload"));
     // Through what a folder hands on, and across folders.
     assert!(has(&["keyring"], "format", "apikey") && has(&["container"], "error", "archive"));
 }

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::arguments::Global;
 use super::secret::{self, Source};
 use super::terminal::{self, Tty};
-use super::{Global, Outcome, env};
+use super::{Outcome, env};
 use crate::clock::{Clock, SystemClock, UnixSeconds};
 use crate::config::{Config, Home};
 use crate::container::Person;

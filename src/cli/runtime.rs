@@ -251,7 +251,7 @@ impl Document for CheckDocument {
 
 impl Check {
     fn run(self, context: &Context) -> Outcome {
-        answered::<CheckDocument>(context, self.judge(context))
+        answered::<CheckDocument>(context.output, self.judge(context))
     }
 
     fn judge(self, context: &Context) -> Outcome {

@@ -180,7 +180,7 @@ impl Document for VerifyDocument {
 
 impl Verify {
     fn run(self, context: &Context) -> Outcome {
-        answered::<VerifyDocument>(context, self.judge(context))
+        answered::<VerifyDocument>(context.output, self.judge(context))
     }
 
     fn judge(self, context: &Context) -> Outcome {

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
-use super::{exit, unwritten};
+use super::exit;
+use super::outcome::unwritten;
 use crate::error::Kind;
 use crate::output::{self, Failure, Format, Output};
 

@@ -2,12 +2,12 @@
 //! or lie in a store that names them by their content. Rewrapping touches the
 //! header's file only. The payload belongs to one header, as it does in one file.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
-use super::error::{ContainerError, Fault};
+use super::error::ContainerError;
 use super::seal::{Head, SealSpec, Summary};
 use super::signature::Signer;
-use super::stream::{Input, Named, read_up_to};
+use super::stream::{Input, Named};
 use crate::crypto::digest::Sha256;
 use crate::progress::Progress;
 
@@ -34,25 +34,16 @@ pub fn seal_detached<R: Input, H: Write, W: Write + Send>(
     Ok(summary)
 }
 
-/// Checks that nothing follows a header that stands alone.
-pub(super) fn require_end(input: &mut Named<impl Read>) -> Result<(), ContainerError> {
-    match read_up_to(&mut input.stream, &mut [0]) {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(Fault::of(&input.name)(Fault::HeaderTrailing)),
-        Err(error) => Err(input.read_error(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::{Kek, Metadata, ONNX, Sealed, Wrapper};
+    use crate::container::{Kek, Metadata, ONNX, Recipient, Sealed};
     use crate::progress::Silent;
     use crate::secret::Secret;
 
     #[test]
     fn every_flip_in_the_preamble_of_a_header_alone_is_refused() {
-        let recipients = [Wrapper::Key(Kek::new(Secret::from_fn(|key| key.fill(1))))];
+        let recipients = [Recipient::Key(Kek::new(Secret::from_fn(|key| key.fill(1))))];
         let metadata = Metadata {
             name: "m".into(),
             version: "1".into(),

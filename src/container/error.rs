@@ -4,7 +4,7 @@
 use std::io;
 
 use super::archive::ArchiveFault;
-use super::names::{KeyId, RecipientKind, SignerId, SlotName};
+use super::ids::{KeyId, RecipientKind, SignerId, SlotName};
 use crate::command::CommandError;
 use crate::crypto::argon2id::OutOfMemory;
 use crate::error::{Diagnose, Kind};

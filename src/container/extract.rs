@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::archive::{Contents, Manifest, Nowhere, Reader, Receive};
 use super::error::ContainerError;
-use super::names::SignerId;
-use super::random_access::{Chunks, Listing};
+use super::ids::SignerId;
+use super::payload::random_access::Listing;
 use super::signature::SignaturePolicy;
 use super::stream::{Input, Named, ReadAt};
 use super::unlocked::Unlocked;
@@ -98,7 +98,7 @@ impl<S: ReadAt> Unlocked<S> {
 
     /// What is in the archive inside, without decrypting all of it.
     pub fn list(&self) -> Result<Manifest, ContainerError> {
-        let mut chunks = Chunks::new(self)?;
+        let mut chunks = self.chunks()?;
         super::archive::list(&mut chunks).map_err(|error| match error {
             Listing::Archive(fault) => {
                 ContainerError::Archive { name: self.payload_name().to_owned(), fault }

@@ -7,6 +7,11 @@
 //! the header and leaves the payload alone, and the second copy of the header
 //! keeps the file readable if that is interrupted.
 //!
+//! The folders are the parts of the format: [`header`], with the wrapped data keys of
+//! [`recipients`], [`payload`], and [`archive`], which is the plaintext of a model of several
+//! files. Beside them stands what is done with a file: `seal`, `open` and `unlocked`, `verify`,
+//! `extract`, `rewrite`, `reencrypt`, `sign`.
+//!
 //! What must always hold:
 //! - No byte of plaintext leaves this module before its chunk is authenticated,
 //!   and chunks leave in order.
@@ -18,55 +23,36 @@
 //! - A header is rewritten under the file's lock, in the slot that was not just
 //!   authenticated first: a kill at any instant leaves one that opens.
 
-mod age_key;
 pub mod archive;
-mod batch;
-mod body;
 mod detached;
-mod entry;
 mod error;
-mod external;
 mod extract;
 mod header;
-mod kek;
-mod memory;
-mod metadata;
-mod names;
+mod ids;
 mod open;
-mod openers;
-mod passphrase;
-mod pipeline;
+mod payload;
 mod preamble;
-mod random_access;
-mod range;
-mod recipient;
-mod reseal;
+mod recipients;
+mod reencrypt;
 mod rewrite;
 mod seal;
 mod sign;
 mod signature;
-mod slot;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod unlocked;
 mod verify;
-mod workers;
-mod wrapper;
 
-pub use age_key::{AgeIdentities, AgeRecipient, Nobody, Person};
-pub use body::SignatureRecord;
 pub use detached::seal_detached;
 pub use error::{ContainerError, Fault};
-pub use external::External;
-pub use header::{Header, SlotState};
-pub use kek::Kek;
-pub use metadata::{Metadata, ONNX};
-pub use names::{ArtifactId, KeyId, ParseIdError, RecipientKind, SignerId, SlotName};
+pub use header::{Header, Metadata, ONNX, SignatureRecord, SlotState};
+pub use ids::{ArtifactId, KeyId, ParseIdError, RecipientKind, SignerId, SlotName};
 pub use open::Sealed;
-pub use openers::{KeySource, Openers, Others};
-pub use passphrase::Passphrase;
-pub use recipient::Recipient;
+pub use recipients::{
+    AgeIdentities, AgeRecipient, External, Identities, Kek, KeySource, Nobody, Others, Passphrase, Person,
+    Recipient, Stanza,
+};
 pub use rewrite::{RecipientChange, Rewrite, Rewritten};
 pub use seal::{SealSpec, Summary, seal, seal_signed};
 pub use sign::{Signed, sign};
@@ -74,4 +60,3 @@ pub use signature::{SignaturePolicy, Signer, TrustedSigner};
 pub use stream::{Input, Named, ReadAt};
 pub use unlocked::Unlocked;
 pub use verify::Verified;
-pub use wrapper::Wrapper;

@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use super::detached;
 use super::error::{ContainerError, Fault};
 use super::header::Header;
-use super::stream::Named;
+use super::stream::{Named, read_up_to};
 use crate::fs::FsError;
 
 /// How often a header that looks torn is read again.
@@ -105,7 +104,7 @@ impl<S: Read> Sealed<S> {
     fn with_length(mut input: Named<S>, length: Option<u64>) -> Result<Self, ContainerError> {
         let (header, name) = (Header::read(&mut input)?, input.name.clone());
         if header.is_detached() {
-            detached::require_end(&mut input)?;
+            require_end(&mut input)?;
             return Ok(Self { header, name, input, payload: None, attached: false });
         }
         let payload = length.map(|length| length.saturating_sub(header.payload_offset()));
@@ -129,5 +128,14 @@ impl<S: Read> Sealed<S> {
     /// What the file tells without a key.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+}
+
+/// Checks that nothing follows a header that stands alone.
+fn require_end(input: &mut Named<impl Read>) -> Result<(), ContainerError> {
+    match read_up_to(&mut input.stream, &mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Fault::of(&input.name)(Fault::HeaderTrailing)),
+        Err(error) => Err(input.read_error(error)),
     }
 }

@@ -2,7 +2,7 @@
 //! that is encrypted or authenticated later is bound to the first 64 of them.
 
 use super::error::Fault;
-use super::names::ArtifactId;
+use super::ids::ArtifactId;
 
 /// Bytes of the whole region; those beyond the fields are zero.
 pub(super) const REGION: usize = 4096;

@@ -7,20 +7,20 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::body::Body;
 use super::error::{ContainerError, Fault};
 use super::header::SlotState;
-use super::names::{ArtifactId, KeyId, RecipientKind, SlotName};
+use super::header::body::Body;
+use super::header::slot::{self, Slot};
+use super::ids::{ArtifactId, KeyId, RecipientKind, SlotName};
 use super::open::Sealed;
-use super::openers::{KeySource, Others};
 use super::preamble::REGION;
-use super::recipient::Recipient;
+use super::recipients::Recipient;
+use super::recipients::Stanza;
+use super::recipients::{KeySource, Others};
 use super::signature::{SignaturePolicy, Statement};
-use super::slot::{self, Slot};
 use super::stream::ReadAt;
 use super::unlocked::Unlocked;
-use super::wrapper::Wrapper;
-use crate::fs::{self, Access, FsError, Moment};
+use crate::fs::{self, Access, FileVersion, FsError};
 use crate::progress::Progress;
 
 /// What becomes of a file's recipients. Who is not named stays.
@@ -30,12 +30,12 @@ pub struct RecipientChange {
     /// it is. For age and for commands the data key is wrapped anew: that the header
     /// names them does not say that they can open it, and a command's key may have a new
     /// version under the old name.
-    pub add: Vec<Wrapper>,
+    pub add: Vec<Recipient>,
     /// They no longer can, unless they are added. Who could not anyway is no error.
     pub remove: Vec<KeyId>,
     /// Nor can the passphrase, the identities and the commands that the caller opens
     /// files with.
-    pub remove_openers: bool,
+    pub remove_identities: bool,
     /// Nothing is done to a file that one of these opens: the data key, which
     /// stays the same, may be known to strangers.
     pub leaked: Vec<KeyId>,
@@ -52,7 +52,7 @@ pub struct Rewritten {
     /// Who was removed.
     pub removed: Vec<KeyId>,
     /// Who can open the file now.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<Stanza>,
     /// The header's generation now.
     pub generation: u64,
     /// Whether a slot that was torn or left behind is whole again.
@@ -75,7 +75,7 @@ pub struct Rewrite {
     links: u64,
     path: PathBuf,
     /// How the file was before it was read.
-    before: Moment,
+    before: FileVersion,
 }
 
 impl Rewrite {
@@ -96,7 +96,7 @@ impl Rewrite {
         leaked: &[KeyId],
         progress: &dyn Progress,
     ) -> Result<Self, ContainerError> {
-        let file = fs::turn(path, Access::Write, progress)?;
+        let file = fs::lock(path, Access::Write, progress)?;
         let metadata = file.metadata().map_err(FsError::io("read", path))?;
         let sealed = Sealed::of(path, file)?;
         if let Some(key) = leaked.iter().find(|id| sealed.header().has_recipient(id)) {
@@ -108,7 +108,7 @@ impl Rewrite {
             unlocked.plaintext_len().map_err(Fault::of(&unlocked.input().name))?;
             unlocked.payload_cipher()?;
         }
-        let (links, before) = (metadata.nlink(), Moment::of(&metadata));
+        let (links, before) = (metadata.nlink(), FileVersion::of(&metadata));
         Ok(Self { unlocked, links, path: path.to_owned(), before })
     }
 
@@ -129,8 +129,8 @@ impl Rewrite {
         };
         let header = rewrite.unlocked.header();
         let mut body = rewrite.body().clone();
-        let openers = keys.others().filter(|_| change.remove_openers);
-        let (added, removed) = rewrite.edit(&mut body, change, openers)?;
+        let identities = keys.others().filter(|_| change.remove_identities);
+        let (added, removed) = rewrite.edit(&mut body, change, identities)?;
         let whole = header.is_whole();
         let changed = !(added.is_empty() && removed.is_empty() && whole);
         let (recipients, links) = (body.recipients.clone(), rewrite.links);
@@ -142,7 +142,7 @@ impl Rewrite {
         };
         let healed = changed && !whole;
         let policy = SignaturePolicy::default();
-        let is_free = |new: &Recipient| added.contains(&new.key_id) && !policy.demands(new.kind);
+        let is_free = |new: &Stanza| added.contains(&new.key_id) && !policy.demands(new.kind);
         let of_unknown_origin = policy.demands(opened_by) && recipients.iter().any(is_free);
         Ok(Rewritten {
             changed,
@@ -165,11 +165,12 @@ impl Rewrite {
         change: &RecipientChange,
         progress: &dyn Progress,
     ) -> Result<Option<Rewritten>, ContainerError> {
-        let file = fs::turn(path, Access::Replace, progress)?;
+        let file = fs::lock(path, Access::Replace, progress)?;
         let links = file.metadata().map_err(FsError::io("read", path))?.nlink();
         let sealed = Sealed::of(path, file)?;
         let header = sealed.header();
-        let is_there = |wrapper: &Wrapper| header.recipients().iter().any(|one| wrapper.is_named_by(one));
+        let is_there =
+            |recipient: &Recipient| header.recipients().iter().any(|one| recipient.is_named_by(one));
         let all = !change.add.is_empty() && change.add.iter().all(is_there);
         let gone = !change.remove.iter().any(|id| header.has_recipient(id));
         Ok((all && gone && header.is_whole()).then(|| Rewritten {
@@ -211,47 +212,47 @@ impl Rewrite {
         &self,
         body: &mut Body,
         change: &RecipientChange,
-        openers: Option<&Others>,
+        identities: Option<&Others>,
     ) -> Result<(Vec<KeyId>, Vec<KeyId>), ContainerError> {
         let (preamble, data_key) = (self.unlocked.header().preamble(), self.unlocked.data_key());
         let name = &self.unlocked.input().name;
-        let opens = |wrapper: &Wrapper, recipient: &_| wrapper.opens(name, recipient, preamble, data_key);
+        let opens = |recipient: &Recipient, stanza: &_| recipient.opens(name, stanza, preamble, data_key);
         // Those who cannot open it yet. Trying a passphrase takes long: each is tried once.
         let mut new: Vec<_> = change.add.iter().collect();
         let (mut leaving, mut staying) = (Vec::new(), Vec::new());
-        for recipient in body.recipients.drain(..) {
-            let named = change.remove.contains(&recipient.key_id);
+        for stanza in body.recipients.drain(..) {
+            let named = change.remove.contains(&stanza.key_id);
             let leaves = named
-                || match openers.filter(|_| recipient.kind != RecipientKind::Key) {
-                    Some(openers) => openers.open(name, &recipient, preamble)?,
+                || match identities.filter(|_| stanza.kind != RecipientKind::Key) {
+                    Some(identities) => identities.open(name, &stanza, preamble)?,
                     None => false,
                 };
             let before = new.len();
-            new.retain(|wrapper| !opens(wrapper, &recipient));
+            new.retain(|recipient| !opens(recipient, &stanza));
             let again = new.len() < before;
             // What has the label of someone new makes room for what is theirs.
-            let replaced = change.add.iter().any(|wrapper| wrapper.key_id() == Some(recipient.key_id));
+            let replaced = change.add.iter().any(|recipient| recipient.key_id() == Some(stanza.key_id));
             let stays = again || !(leaves || replaced);
-            if stays { staying.push(recipient) } else { leaving.push(recipient) }
+            if stays { staying.push(stanza) } else { leaving.push(stanza) }
         }
         let mut added = Vec::new();
-        for wrapper in new {
+        for recipient in new {
             // Who is named twice is added once.
-            if wrapper.key_id().is_none_or(|id| !added.contains(&id)) {
-                let recipient = wrapper.wrap(preamble, data_key)?;
-                added.push(recipient.key_id);
-                staying.push(recipient);
+            if recipient.key_id().is_none_or(|id| !added.contains(&id)) {
+                let stanza = recipient.wrap(preamble, data_key)?;
+                added.push(stanza.key_id);
+                staying.push(stanza);
             }
         }
         if staying.is_empty() {
             return Err(ContainerError::LastRecipient { name: name.clone() });
         }
-        let phrase = staying.iter().any(|recipient| recipient.kind == RecipientKind::Passphrase);
+        let phrase = staying.iter().any(|stanza| stanza.kind == RecipientKind::Passphrase);
         if phrase && staying.len() > 1 {
             return Err(ContainerError::PassphraseWithOthers { name: name.clone() });
         }
         body.recipients = staying;
-        let leaving = leaving.into_iter().map(|recipient| recipient.key_id);
+        let leaving = leaving.into_iter().map(|stanza| stanza.key_id);
         let removed = leaving.filter(|id| !added.contains(id)).collect();
         Ok((added, removed))
     }

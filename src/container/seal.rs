@@ -2,17 +2,17 @@
 
 use std::io::Write;
 
-use super::body::{Body, SIGNATURE};
 use super::error::ContainerError;
-use super::metadata::{self, Metadata};
-use super::names::{ArtifactId, RecipientKind};
-use super::pipeline;
+use super::header::body::{Body, SIGNATURE};
+use super::header::metadata::{self, Metadata};
+use super::header::slot;
+use super::ids::{ArtifactId, RecipientKind};
+use super::payload::pipeline;
 use super::preamble::{MIN_SLOT, Preamble};
-use super::recipient::Recipient;
+use super::recipients::Recipient;
+use super::recipients::Stanza;
 use super::signature::{Signer, Statement};
-use super::slot;
 use super::stream::{Hashed, Input, Named};
-use super::wrapper::Wrapper;
 use crate::crypto::cobblestone::{CHUNK, Cipher};
 use crate::crypto::digest::{Digest, Sha256, sha256};
 use crate::crypto::random;
@@ -23,7 +23,7 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Copy)]
 pub struct SealSpec<'a> {
     /// Those who each can open it; at least one, none twice, a passphrase alone.
-    pub recipients: &'a [Wrapper],
+    pub recipients: &'a [Recipient],
     /// What the file says about the model. A `size` is checked against the bytes
     /// that come; a `sha256` is believed.
     pub metadata: &'a Metadata,
@@ -35,7 +35,7 @@ pub struct Summary {
     /// The new file's id.
     pub artifact_id: ArtifactId,
     /// Who can open it.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<Stanza>,
     /// Bytes that were read.
     pub plaintext_bytes: u64,
     /// Bytes that were written.
@@ -86,7 +86,7 @@ impl Head {
     /// key. It has room for the signatures of so many `signers`.
     pub(super) fn new(
         name: &str,
-        recipients: &[Wrapper],
+        recipients: &[Recipient],
         json: &[u8],
         detached: bool,
         signers: usize,
@@ -96,7 +96,7 @@ impl Head {
         let mut preamble =
             Preamble { artifact_id: ArtifactId(random::bytes()), slot_len: MIN_SLOT, detached };
         loop {
-            let wrap = |wrapper: &Wrapper| wrapper.wrap(&preamble, &data_key);
+            let wrap = |recipient: &Recipient| recipient.wrap(&preamble, &data_key);
             let body = Body {
                 generation: 1,
                 recipients: recipients.iter().map(wrap).collect::<Result<_, _>>()?,
@@ -170,14 +170,14 @@ impl Head {
     }
 }
 
-fn check_recipients(name: &str, recipients: &[Wrapper]) -> Result<(), ContainerError> {
+fn check_recipients(name: &str, recipients: &[Recipient]) -> Result<(), ContainerError> {
     if recipients.is_empty() {
         return Err(ContainerError::NoRecipient { name: name.to_owned() });
     }
     if recipients.len() > 1 && recipients.iter().any(|one| one.kind() == RecipientKind::Passphrase) {
         return Err(ContainerError::PassphraseNotAlone);
     }
-    let mut ids: Vec<_> = recipients.iter().filter_map(Wrapper::key_id).collect();
+    let mut ids: Vec<_> = recipients.iter().filter_map(Recipient::key_id).collect();
     ids.sort_unstable();
     match ids.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(ContainerError::DuplicateRecipient { key: pair[0] }),

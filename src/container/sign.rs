@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::error::ContainerError;
-use super::names::{ArtifactId, SignerId};
+use super::ids::{ArtifactId, SignerId};
 use super::open::Sealed;
-use super::openers::KeySource;
+use super::recipients::KeySource;
 use super::rewrite::Rewrite;
 use super::signature::Signer;
 use crate::progress::Progress;

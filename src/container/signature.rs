@@ -2,9 +2,9 @@
 //! metadata say and every byte of the payload, but not who the recipients are: so
 //! a header that is rewritten for other recipients stays signed.
 
-use super::body::SignatureRecord;
 use super::error::{ContainerError, Fault};
-use super::names::{RecipientKind, SignerId};
+use super::header::SignatureRecord;
+use super::ids::{RecipientKind, SignerId};
 use super::preamble::Preamble;
 use crate::crypto::digest::Digest;
 use crate::crypto::ed25519::{PublicKey, SigningKey};

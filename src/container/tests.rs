@@ -30,8 +30,8 @@ fn kek(byte: u8) -> Kek {
     Kek::new(Secret::from_fn(|key| key.fill(byte)))
 }
 
-fn wrappers(keys: &[Kek]) -> Vec<Wrapper> {
-    keys.iter().cloned().map(Wrapper::Key).collect()
+fn recipients(keys: &[Kek]) -> Vec<Recipient> {
+    keys.iter().cloned().map(Recipient::Key).collect()
 }
 
 fn metadata() -> Metadata {
@@ -52,7 +52,7 @@ fn plaintext(length: usize) -> Vec<u8> {
 
 fn sealed_with(plain: &[u8], keys: &[Kek], metadata: &Metadata) -> Vec<u8> {
     let mut out = Vec::new();
-    let spec = SealSpec { recipients: &wrappers(keys), metadata };
+    let spec = SealSpec { recipients: &recipients(keys), metadata };
     let summary = seal(Named::new("model", plain), Named::new("out", &mut out), &spec, &Silent).unwrap();
     assert_eq!(summary.sealed_bytes, out.len() as u64);
     assert_eq!(summary.plaintext_bytes, plain.len() as u64);

@@ -3,16 +3,16 @@
 use std::io::{Read, Write};
 use std::ops::Range;
 
-use super::batch;
 use super::error::{ContainerError, Fault};
+use super::header::Metadata;
 use super::header::{Header, Opening};
-use super::metadata::Metadata;
-use super::names::{KeyId, RecipientKind, SignerId};
+use super::ids::{KeyId, RecipientKind, SignerId};
 use super::open::Sealed;
-use super::openers::KeySource;
+use super::payload::random_access::Chunks;
+use super::payload::{batch, memory, pipeline, range};
+use super::recipients::KeySource;
 use super::signature::{SignaturePolicy, Statement};
 use super::stream::{Hashed, Input, Named, ReadAt, read_up_to};
-use super::{memory, pipeline, range};
 use crate::crypto::cobblestone::{self, Cipher, PREFIX, SEALED_CHUNK};
 use crate::crypto::digest::{Digest, Sha256};
 use crate::progress::Progress;
@@ -233,6 +233,13 @@ impl<S: ReadAt> Unlocked<S> {
         let input = &self.sealed.input;
         range::copy(input, self.chunks_offset(), length, range, &cipher, &mut output, progress)?;
         Ok(wanted)
+    }
+
+    /// The payload, of which pieces can be decrypted.
+    pub(super) fn chunks(&self) -> Result<Chunks<'_, S>, ContainerError> {
+        let length = self.length()?;
+        let (_, cipher) = self.prefix()?;
+        Ok(Chunks::new(&self.sealed.input, self.chunks_offset(), length, cipher))
     }
 
     /// The payload's cipher: proves that it was begun under this data key.

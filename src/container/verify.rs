@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::archive::{Manifest, Nowhere, TAR};
 use super::error::{ContainerError, Fault};
-use super::names::SignerId;
+use super::ids::SignerId;
 use super::signature::{self, SignaturePolicy, Statement, TrustedSigner};
 use super::stream::{Input, Named};
 use super::unlocked::Unlocked;

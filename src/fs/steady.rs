@@ -1,36 +1,10 @@
 //! Files that others may change while they are read: programs that keep to no lock.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, IoSliceMut, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{FsError, temporary};
-
-/// How a file was at one time: its length, and when it was last written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    length: u64,
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-impl Moment {
-    /// That of a file with these metadata.
-    pub fn of(metadata: &Metadata) -> Self {
-        Self { length: metadata.len(), seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() }
-    }
-
-    /// Fails where `file`, opened at `path`, is not as it was, or `path` leads to
-    /// another by now.
-    pub fn require_same(&self, path: &Path, file: &File) -> Result<(), FsError> {
-        let now = file.metadata().map_err(FsError::io("read", path))?;
-        if Self::of(&now) == *self && temporary::leads_to(path, file) {
-            return Ok(());
-        }
-        Err(FsError::Changed { path: path.to_owned() })
-    }
-}
+use super::{FileVersion, FsError};
 
 /// A file that is read from its beginning to its end. The end is an error where
 /// somebody wrote to it meanwhile: what was read may be a mixture.
@@ -39,14 +13,14 @@ pub struct Steady {
     file: File,
     path: PathBuf,
     /// None where it is no regular file.
-    before: Option<Moment>,
+    before: Option<FileVersion>,
 }
 
 impl Steady {
     /// Begins to read `file`, which was opened at `path`.
     pub fn new(file: File, path: &Path) -> Result<Self, FsError> {
         let metadata = file.metadata().map_err(FsError::io("read", path))?;
-        let before = metadata.is_file().then(|| Moment::of(&metadata));
+        let before = metadata.is_file().then(|| FileVersion::of(&metadata));
         Ok(Self { file, path: path.to_owned(), before })
     }
 
@@ -57,7 +31,7 @@ impl Steady {
 
     fn ended(&self) -> io::Result<()> {
         let Some(before) = self.before else { return Ok(()) };
-        if Moment::of(&self.file.metadata()?) == before {
+        if FileVersion::of(&self.file.metadata()?) == before {
             return Ok(());
         }
         Err(io::Error::other(FsError::Changed { path: self.path.clone() }))
@@ -119,16 +93,5 @@ mod tests {
         let mut all = Vec::new();
         Steady::new(File::open(&path).unwrap(), &path).unwrap().read_to_end(&mut all).unwrap();
         assert_eq!(all, [1; 1000]);
-    }
-
-    #[test]
-    fn a_file_in_anothers_place_is_not_the_same() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, file) = old_file(dir.path());
-        let moment = Moment::of(&file.metadata().unwrap());
-        moment.require_same(&path, &file).unwrap();
-        let (_, other) = old_file(dir.path());
-        assert_eq!(Moment::of(&other.metadata().unwrap()), moment);
-        assert!(matches!(moment.require_same(&path, &file), Err(FsError::Changed { .. })));
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::error::KeyringError;
 use super::format;
 use super::keys::Keyring;
+use super::rollback::RollbackGuard;
 use super::root::RootKey;
-use super::seen::Seen;
 use crate::crypto::random;
 use crate::fs::{self, Existing, FsError};
 use crate::secret::Secret;
@@ -20,15 +20,15 @@ pub struct Store {
     path: PathBuf,
     lock: PathBuf,
     /// The newest keyring that was ever read or written here.
-    seen: Seen,
+    rollback: RollbackGuard,
     root: RootKey,
 }
 
 impl Store {
     /// The keyring in `home`, to be opened with `root`.
     pub fn new(home: &Path, root: RootKey) -> Self {
-        let seen = Seen::new(home.join("state/keyring-seen"));
-        Self { path: home.join("keyring.json"), lock: home.join("keyring.lock"), seen, root }
+        let rollback = RollbackGuard::new(home.join("state/keyring-seen"));
+        Self { path: home.join("keyring.json"), lock: home.join("keyring.lock"), rollback, root }
     }
 
     /// Where the file is.
@@ -42,14 +42,14 @@ impl Store {
         &self,
         make: impl FnOnce() -> Result<(Keyring, T), E>,
     ) -> Result<T, E> {
-        let _turn = self.turn()?;
+        let _lock = self.lock()?;
         if self.path.symlink_metadata().is_ok() {
             return Err(KeyringError::Exists { path: self.path.clone() }.into());
         }
         let (keyring, answer) = make()?;
         let first = Keyring { generation: 1, ..keyring };
         // A home that is made anew has no history.
-        self.seen.forget()?;
+        self.rollback.forget()?;
         self.write(&first, &random::secret(), Existing::Refuse)?;
         Ok(answer)
     }
@@ -61,11 +61,11 @@ impl Store {
 
     /// Remembers `keyring`, if it is the newest, across restarts.
     pub fn remember(&self, keyring: &Keyring) -> Result<(), KeyringError> {
-        let _turn = self.turn()?;
-        match self.seen.read()? {
+        let _lock = self.lock()?;
+        match self.rollback.read()? {
             // A writer was faster; what it wrote is read next.
             Some(memory) if memory.generation >= keyring.generation => Ok(()),
-            _ => self.seen.write(keyring.generation, &keyring.mac),
+            _ => self.rollback.write(keyring.generation, &keyring.mac),
         }
     }
 
@@ -84,7 +84,7 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Keyring) -> Result<(T, bool), E>,
     ) -> Result<(T, u64), E> {
-        let _turn = self.turn()?;
+        let _lock = self.lock()?;
         let (mut keyring, data_key) = self.read_with_key()?;
         let (answer, changed) = change(&mut keyring)?;
         if changed {
@@ -105,7 +105,7 @@ impl Store {
     }
 
     /// Waits for the lock, which the kernel drops with the returned file.
-    fn turn(&self) -> Result<File, KeyringError> {
+    fn lock(&self) -> Result<File, KeyringError> {
         use std::os::unix::fs::OpenOptionsExt;
         let file = File::options()
             .write(true)
@@ -120,17 +120,17 @@ impl Store {
 
     fn read_with_key(&self) -> Result<(Keyring, Secret<32>), KeyringError> {
         let path = || self.path.clone();
-        let memory = self.seen.read()?;
+        let newest = self.rollback.read()?;
         let text = fs::read_own_secret(&self.path, LIMIT).map_err(|error| {
             if error.is_not_found() { KeyringError::Absent { path: path() } } else { error.into() }
         })?;
         let (keyring, data_key) = format::open(text.expose(), &self.root, &self.path)?;
-        match memory {
-            Some(memory) if !memory.allows(&keyring) => Err(KeyringError::RolledBack {
+        match newest {
+            Some(newest) if !newest.allows(&keyring) => Err(KeyringError::RolledBack {
                 path: path(),
-                seen: memory.generation,
+                seen: newest.generation,
                 found: keyring.generation,
-                memory: self.seen.path().to_owned(),
+                memory: self.rollback.path().to_owned(),
             }),
             _ => Ok((keyring, data_key)),
         }
@@ -146,7 +146,7 @@ impl Store {
         fs::write(&self.path, &text, fs::SECRET, existing)?;
         // Killed here, the memory is a generation behind, and no reader minds.
         let generation = keyring.generation;
-        self.seen
+        self.rollback
             .write(generation, &tag)
             .map_err(|source| KeyringError::NotRemembered { generation, source: Box::new(source) })
     }

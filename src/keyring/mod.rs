@@ -17,9 +17,9 @@ mod file;
 mod format;
 mod key;
 mod keys;
+mod rollback;
 mod root;
 mod rotation;
-mod seen;
 mod watch;
 
 pub use apikey::{ApiKey, Network, NoApiKey, Presented, is_meant};
@@ -30,4 +30,4 @@ pub use key::{Algorithm, Jwk, Key, KeyState, KeyUse};
 pub use keys::Keyring;
 pub use root::RootKey;
 pub use rotation::{Created, DEFAULT_MAX_TOKEN_LIFETIME, NewKey, Overlap, Revoked, Rotated};
-pub use watch::{Stamp, Watch};
+pub use watch::Watch;

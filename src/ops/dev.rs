@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::issue::{IssueRequest, issue};
-use super::{HomeError, Whole, read_certificates};
+use super::{HomeError, ModelFiles, read_certificates};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::config::Home;
 use crate::container::archive::TAR;
-use crate::container::{Input, Kek, Metadata, Named, ONNX, SealSpec, Wrapper, seal};
+use crate::container::{Input, Kek, Metadata, Named, ONNX, Recipient, SealSpec, seal};
 use crate::error::shell_word;
 use crate::fs::{self, Existing, FsError};
 use crate::keyring::{KeyUse, Keyring, KeyringError, NewKey, RootKey, Store};
@@ -135,9 +135,9 @@ impl DevHome {
         let keyring = self.store.read()?;
         let key = keyring.active(KeyUse::Model)?;
         let kek = Secret::from_slice(key.secret.expose()).map(Kek::new);
-        let whole = Whole::find(path, None)?;
-        let (input, size, media_type): (Box<dyn Input>, _, _) = if let Some(whole) = &whole {
-            let reader = whole.reader()?;
+        let model_files = ModelFiles::find(path, None)?;
+        let (input, size, media_type): (Box<dyn Input>, _, _) = if let Some(model_files) = &model_files {
+            let reader = model_files.reader()?;
             let size = reader.length();
             (Box::new(reader), size, TAR)
         } else {
@@ -153,7 +153,7 @@ impl DevHome {
             size: Some(size),
             sha256: None,
         };
-        let recipients: Vec<_> = kek.into_iter().map(Wrapper::Key).collect();
+        let recipients: Vec<_> = kek.into_iter().map(Recipient::Key).collect();
         let spec = SealSpec { recipients: &recipients, metadata: &metadata };
         let mut sealed = Vec::new();
         let input = Named::new(path.to_string_lossy(), input);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use super::Whole;
+use super::ModelFiles;
 use crate::config::is_model_name;
 use crate::fs::open_regular;
 use crate::runtime::ModelError;
@@ -41,9 +41,9 @@ pub fn doubt_model(path: &Path) -> Option<String> {
     }
 }
 
-/// The files of `whole` that stand for others which were not fetched.
-pub fn doubt_members(whole: &Whole) -> Vec<String> {
-    let pointers = whole.paths().filter_map(|path| {
+/// The files of `files` that stand for others which were not fetched.
+pub fn doubt_members(files: &ModelFiles) -> Vec<String> {
+    let pointers = files.paths().filter_map(|path| {
         let mut file = open_regular(&path).ok()?;
         let what = foreign(&head(&mut file)?)?;
         // What is empty or a page may be meant so, beside a model.

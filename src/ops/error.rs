@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::WholeError;
+use super::ModelFilesError;
 use crate::container::ContainerError;
 use crate::error::{Diagnose, Kind};
 use crate::fs::FsError;
@@ -31,7 +31,7 @@ pub enum HomeError {
     #[error("the home's authority signs nothing any more: its key '{key}' is {state}")]
     AuthorityEnded { key: String, state: KeyState },
     #[error(transparent)]
-    Whole(#[from] WholeError),
+    ModelFiles(#[from] ModelFilesError),
 }
 
 impl Diagnose for HomeError {
@@ -39,7 +39,7 @@ impl Diagnose for HomeError {
         match self {
             Self::Keyring(error) => error.kind(),
             Self::Pki(error) => error.kind(),
-            Self::Whole(error) => error.kind(),
+            Self::ModelFiles(error) => error.kind(),
             _ => Kind::Failed,
         }
     }
@@ -61,7 +61,7 @@ impl Diagnose for HomeError {
             Self::Pki(error) => error.hint(),
             Self::Token(error) => error.hint(),
             Self::Container(error) => error.hint(),
-            Self::Whole(error) => error.hint(),
+            Self::ModelFiles(error) => error.hint(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::HomeError;
-use super::staged::{Planned, stage};
+use super::file_set::{FileSet, Planned};
 use crate::clock::UnixSeconds;
 use crate::fs::{self, Existing};
 use crate::pki::{Authority, Entry, Holder, Inventory, Issued, Leaf, LeafRequest, Signer};
@@ -30,7 +30,7 @@ pub fn issue(request: &IssueRequest<'_>, now: UnixSeconds) -> Result<Leaf, HomeE
     let leaf = request.signer.issue(&request.leaf, now)?;
     let key = request.key.map(|path| -> Planned<'_> { (path, leaf.key.expose(), fs::SECRET) });
     let chain = request.certificate.map(|path| -> Planned<'_> { (path, leaf.chain.as_bytes(), fs::PUBLIC) });
-    let staged = stage(&key.into_iter().chain(chain).collect::<Vec<_>>(), request.existing)?;
+    let set = FileSet::write(&key.into_iter().chain(chain).collect::<Vec<_>>(), request.existing)?;
     if let Some(inventory) = request.inventory {
         let kind = match request.leaf.holder {
             Holder::Server(_) => Issued::Server,
@@ -38,7 +38,7 @@ pub fn issue(request: &IssueRequest<'_>, now: UnixSeconds) -> Result<Leaf, HomeE
         };
         inventory.add([Entry::new(kind, &leaf.certificate)])?;
     }
-    staged.commit()?;
+    set.commit()?;
     Ok(leaf)
 }
 
@@ -56,5 +56,5 @@ pub fn write_authority(directory: &Path, authority: &Authority) -> Result<(), Ho
         (&path("ca.pem"), root.as_bytes(), fs::PUBLIC),
         (&path("issuing.pem"), issuing.as_bytes(), fs::PUBLIC),
     ];
-    Ok(stage(&planned, Existing::Refuse)?.commit()?)
+    Ok(FileSet::write(&planned, Existing::Refuse)?.commit()?)
 }

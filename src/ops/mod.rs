@@ -5,14 +5,14 @@ mod authority;
 mod dev;
 mod doubts;
 mod error;
+mod file_set;
 mod files;
 mod init;
 mod issue;
+mod model_files;
 mod renew;
 mod rotate;
 mod send;
-mod staged;
-mod whole;
 
 pub use authority::{create_authority, inventory, open_authority, read_certificates};
 pub use dev::{DevHome, DevRequest, sample};
@@ -21,10 +21,7 @@ pub use error::HomeError;
 pub use files::{Found, find, sealed_for};
 pub use init::{InitReport, InitRequest, init};
 pub use issue::{IssueRequest, issue, write_authority};
+pub use model_files::{ModelFiles, ModelFilesError, restore};
 pub use renew::{Kept, kept};
 pub use rotate::{Item, Outcome, Part, Payloads, Reencrypted, reencrypt, rewrap, sign, total};
-pub use send::{
-    Identity, Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, Target, Trust,
-    send,
-};
-pub use whole::{Whole, WholeError, restore};
+pub use send::{Outgoing, Proof, SendError, SendReport, SendRequest, SignedOutgoing, Signer, send};

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::files::Found;
 use crate::container::{
-    ContainerError, KeyId, KeySource, Named, RecipientChange, Rewrite, Rewritten, Sealed, SignaturePolicy,
-    Signed, Signer, Summary, Unlocked, Wrapper, sign as sign_file,
+    ContainerError, KeyId, KeySource, Named, Recipient, RecipientChange, Rewrite, Rewritten, Sealed,
+    SignaturePolicy, Signed, Signer, Summary, Unlocked, sign as sign_file,
 };
-use crate::fs::{self, Access, AtomicFile, Existing, FsError, Moment};
+use crate::fs::{self, Access, AtomicFile, Existing, FileVersion, FsError};
 use crate::progress::Progress;
 
 /// What became of one file.
@@ -111,7 +111,7 @@ pub fn reencrypt(
     files: Vec<Found>,
     payloads: Option<Payloads<'_>>,
     keys: &(impl KeySource + ?Sized),
-    recipients: &[Wrapper],
+    recipients: &[Recipient],
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Vec<Item<Reencrypted>> {
@@ -161,13 +161,13 @@ fn reencrypt_one(
     path: &Path,
     payloads: Option<Payloads<'_>>,
     keys: &(impl KeySource + ?Sized),
-    recipients: &[Wrapper],
+    recipients: &[Recipient],
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Result<Reencrypted, ContainerError> {
-    let turn = fs::turn(path, Access::Replace, progress)?;
-    let metadata = turn.metadata().map_err(FsError::io("read", path))?;
-    let file = turn.try_clone().map_err(FsError::io("read", path))?;
+    let locked = fs::lock(path, Access::Replace, progress)?;
+    let metadata = locked.metadata().map_err(FsError::io("read", path))?;
+    let file = locked.try_clone().map_err(FsError::io("read", path))?;
     let sealed = Sealed::of(path, file)?;
     let old_payload = payloads.map(|payloads| fs::open_regular(payloads.old)).transpose()?;
     let sealed = match payloads.zip(old_payload.as_ref()) {
@@ -187,7 +187,7 @@ fn reencrypt_one(
     let mut report = Reencrypted {
         old_artifact_id: header.artifact_id().to_string(),
         artifact_id: None,
-        recipients: recipients.iter().filter_map(Wrapper::key_id).collect(),
+        recipients: recipients.iter().filter_map(Recipient::key_id).collect(),
         removed: header.recipients().iter().map(|recipient| recipient.key_id).collect(),
         signatures_dropped: header.signatures().len(),
         other_links: metadata.nlink().saturating_sub(1),
@@ -209,15 +209,15 @@ fn reencrypt_one(
     let summary = match payloads.zip(new_payload) {
         None => {
             let output = Named::new(path.to_string_lossy(), &mut new);
-            let summary = unlocked.reseal(output, recipients, progress)?;
+            let summary = unlocked.reencrypt(output, recipients, progress)?;
             report.owner_kept = new.take_after(&metadata)?;
             // Programs that keep to no lock may have put another file there meanwhile.
-            Moment::of(&metadata).require_same(path, &turn)?;
+            FileVersion::of(&metadata).require_same(path, &locked)?;
             new.commit()?;
             summary
         }
         Some((payloads, payload)) => {
-            let header = (new, path, &turn, &metadata);
+            let header = (new, path, &locked, &metadata);
             let (summary, owner_kept) =
                 replace_both(unlocked, header, payloads, payload, recipients, progress)?;
             report.owner_kept = owner_kept;
@@ -227,7 +227,7 @@ fn reencrypt_one(
             summary
         }
     };
-    drop(turn);
+    drop(locked);
     report.recipients = summary.recipients.iter().map(|recipient| recipient.key_id).collect();
     report.artifact_id = Some(summary.artifact_id.to_string());
     Ok(report)
@@ -245,13 +245,13 @@ fn remove_wholly(path: &Path, file: &File) -> bool {
 /// every instant the header that is there has its payload.
 fn replace_both(
     unlocked: Unlocked<File>,
-    (mut header, path, turn, old): (AtomicFile, &Path, &File, &Metadata),
+    (mut header, path, locked, old): (AtomicFile, &Path, &File, &Metadata),
     payloads: Payloads<'_>,
     mut payload: AtomicFile,
-    recipients: &[Wrapper],
+    recipients: &[Recipient],
     progress: &dyn Progress,
 ) -> Result<(Summary, bool), ContainerError> {
-    let summary = unlocked.reseal_detached(
+    let summary = unlocked.reencrypt_detached(
         Named::new(path.to_string_lossy(), &mut header),
         Named::new(payloads.new.to_string_lossy(), &mut payload),
         recipients,
@@ -259,7 +259,7 @@ fn replace_both(
     )?;
     let old_payload = payloads.old.metadata().map_err(FsError::io("read", payloads.old))?;
     let owner_kept = payload.take_after(&old_payload)? & header.take_after(old)?;
-    Moment::of(old).require_same(path, turn)?;
+    FileVersion::of(old).require_same(path, locked)?;
     payload.commit_before(header)?;
     Ok((summary, owner_kept))
 }

@@ -133,7 +133,7 @@ impl Inventory {
 
     /// Adds `entries`. They are on disk when this returns.
     pub fn add(&self, entries: impl IntoIterator<Item = Entry>) -> Result<(), PkiError> {
-        let _turn = self.turn()?;
+        let _lock = self.lock()?;
         let mut certificates = self.read()?;
         certificates.extend(entries);
         let document = Document { version: 1, certificates };
@@ -148,7 +148,7 @@ impl Inventory {
     }
 
     /// Waits for the lock, which the kernel drops with the returned file.
-    fn turn(&self) -> Result<File, FsError> {
+    fn lock(&self) -> Result<File, FsError> {
         use std::os::unix::fs::OpenOptionsExt;
         let mut options = File::options();
         options.write(true).create(true).truncate(false).mode(fs::SECRET);

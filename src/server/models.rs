@@ -8,7 +8,7 @@ use super::ServerError;
 use super::app::App;
 use crate::audit::{Event, RequestId, Verdict};
 use crate::clock::{Clock, UnixSeconds};
-use crate::container::{Kek, Openers, Others, SignaturePolicy, TrustedSigner};
+use crate::container::{Identities, Kek, Others, SignaturePolicy, TrustedSigner};
 use crate::keyring::{KeyUse, Keyring, Store};
 use crate::progress::Progress;
 use crate::runtime::Runtime;
@@ -28,16 +28,16 @@ impl Loader<'_> {
     /// served without it; anything else that keeps one from being opened is an error.
     pub(super) fn load(&self, models: Vec<ModelSpec>, others: Others) -> Result<Registry, ServerError> {
         let registry = Registry::default();
-        let mut openers = Openers { keys: Vec::new(), others };
+        let mut identities = Identities { keys: Vec::new(), others };
         let mut latest = self.store.read()?;
         for mut spec in models {
             let keyring = self.store.read()?;
             latest.require_not_newer_than(&keyring, self.store.path())?;
             latest = keyring;
             let now = self.clock.unix();
-            openers.keys = model_keys(&latest, now);
+            identities.keys = model_keys(&latest, now);
             let dropped = drop_revoked(&mut spec.signatures, &latest, now);
-            let model = match serving::load(self.runtime, &spec, &openers, self.progress) {
+            let model = match serving::load(self.runtime, &spec, &identities, self.progress) {
                 Err(error) => match withdraws(&error, &spec, &dropped, &latest, now) {
                     Some(refusal) => Model::withdrawn(&spec, refusal),
                     None => return Err(error.into()),

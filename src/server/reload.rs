@@ -63,14 +63,14 @@ impl KeyringReader {
     /// The keyring as it is now, and what follows from it.
     pub(super) fn read(&mut self) -> Result<(Keyring, Snapshot), ServerError> {
         // Looked at before it is read: a change in between is seen at the next look.
-        let stamp = self.watch.look().map_err(FsError::io("read", self.store.path()))?;
+        let version = self.watch.look().map_err(FsError::io("read", self.store.path()))?;
         let keyring = self.store.read()?;
         let snapshot = Snapshot {
             authenticator: Authenticator::new(&keyring, self.expected.clone())?,
             request_keys: RequestKeys::new(&keyring, self.window),
             keys: keyring.verifying_half(),
         };
-        self.watch.accept(stamp);
+        self.watch.accept(version);
         Ok((keyring, snapshot))
     }
 
@@ -113,8 +113,8 @@ pub(super) fn certificate(app: &App, table: &TlsTable) -> ! {
     let mut reported = false;
     loop {
         std::thread::sleep(INTERVAL);
-        let stamps = files.each_ref().map(|watch| watch.changed().ok().flatten());
-        if stamps.iter().all(Option::is_none) {
+        let versions = files.each_ref().map(|watch| watch.changed().ok().flatten());
+        if versions.iter().all(Option::is_none) {
             continue;
         }
         // Certificate and key are two files: between their changes they do not fit,
@@ -123,9 +123,9 @@ pub(super) fn certificate(app: &App, table: &TlsTable) -> ! {
             Ok(identity) => {
                 app.tls.store(identity);
                 reported = false;
-                for (watch, stamp) in files.iter_mut().zip(stamps) {
-                    if let Some(stamp) = stamp {
-                        watch.accept(stamp);
+                for (watch, version) in files.iter_mut().zip(versions) {
+                    if let Some(version) = version {
+                        watch.accept(version);
                     }
                 }
             }

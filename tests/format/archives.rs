@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sealserve::container::archive::{Manifest, Nowhere};
 use sealserve::container::{
-    ContainerError, Kek, Metadata, Named, SealSpec, Sealed, SignaturePolicy, Unlocked, Wrapper, seal,
+    ContainerError, Kek, Metadata, Named, Recipient, SealSpec, Sealed, SignaturePolicy, Unlocked, seal,
 };
 use sealserve::progress::Silent;
 use sealserve::secret::Secret;
@@ -31,7 +31,7 @@ fn sealed(tar: &[u8]) -> Vec<u8> {
         sha256: None,
     };
     let mut out = Vec::new();
-    let spec = SealSpec { recipients: &[Wrapper::Key(kek())], metadata: &metadata };
+    let spec = SealSpec { recipients: &[Recipient::Key(kek())], metadata: &metadata };
     seal(Named::new("tar", tar), Named::new("out", &mut out), &spec, &Silent).unwrap();
     out
 }

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use sealserve::command::Program;
 use sealserve::container::archive::ArchiveFault;
 use sealserve::container::{
-    ContainerError, External, Fault, Kek, Nobody, Openers, Passphrase, Person, TrustedSigner,
+    ContainerError, External, Fault, Identities, Kek, Nobody, Passphrase, Person, TrustedSigner,
 };
 use sealserve::secret::{Secret, SecretBytes};
 use serde_json::Value;
@@ -62,26 +62,26 @@ impl Index {
     }
 
     /// What the index calls `name`, a key-encryption key or another thing that opens files.
-    pub(crate) fn opener(&self, name: &Value) -> Openers {
+    pub(crate) fn identities(&self, name: &Value) -> Identities {
         let name = name.as_str().unwrap();
-        let mut openers = Openers::default();
+        let mut identities = Identities::default();
         let find = |kind: &str| self.index[kind].get(name).map(|value| value.as_str().unwrap());
         let bytes = |digits: &str| HEXLOWER.decode(digits.as_bytes()).unwrap();
         if let Some(digits) = find("keys") {
-            openers.keys.push(Kek::new(Secret::from_slice(&bytes(digits)).unwrap()));
+            identities.keys.push(Kek::new(Secret::from_slice(&bytes(digits)).unwrap()));
         } else if let Some(digits) = find("passphrases") {
             let phrase = Passphrase::parse(&SecretBytes::from(bytes(digits))).unwrap();
-            openers.others.passphrases.push(phrase);
+            identities.others.passphrases.push(phrase);
         } else if let Some(text) = find("identities") {
             let person: Arc<dyn Person> = Arc::new(Nobody);
-            openers.others.age.add_file(name, &SecretBytes::from(text.to_owned()), &person).unwrap();
+            identities.others.age.add_file(name, &SecretBytes::from(text.to_owned()), &person).unwrap();
         } else {
             assert!(self.vectors("commands").contains(&name.into()), "{name}");
             let program = Program::new(std::slice::from_ref(&self.double)).unwrap();
             let command = External::new(program, name, Duration::from_secs(60), |_| ()).unwrap();
-            openers.others.commands.push(command);
+            identities.others.commands.push(command);
         }
-        openers
+        identities
     }
 
     /// The signers that a vector names, if it asks for a signature.
@@ -149,7 +149,7 @@ fn archive_code(fault: &ArchiveFault) -> &'static str {
         }
         ArchiveFault::Name { .. } => "archive-name",
         ArchiveFault::Order { .. } => "archive-order",
-        ArchiveFault::Alike { .. } => "archive-alike",
+        ArchiveFault::Collision { .. } => "archive-alike",
         ArchiveFault::TooMany => "archive-members",
         ArchiveFault::TooLarge { .. } | ArchiveFault::Truncated => "archive-truncated",
         ArchiveFault::Trailing => "archive-trailing",

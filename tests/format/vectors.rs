@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use sealserve::container::{
-    ContainerError, Named, Openers, Sealed, SignaturePolicy, SlotState, TrustedSigner, Unlocked,
+    ContainerError, Identities, Named, Sealed, SignaturePolicy, SlotState, TrustedSigner, Unlocked,
 };
 use sealserve::crypto::digest::sha256;
 use sealserve::progress::Silent;
@@ -41,11 +41,11 @@ impl Bytes {
     }
 }
 
-type Way = fn(&Bytes, &Openers, Option<&[TrustedSigner]>) -> Result<Vec<u8>, ContainerError>;
+type Way = fn(&Bytes, &Identities, Option<&[TrustedSigner]>) -> Result<Vec<u8>, ContainerError>;
 
 fn into_memory(
     bytes: &Bytes,
-    openers: &Openers,
+    identities: &Identities,
     trusted: Option<&[TrustedSigner]>,
 ) -> Result<Vec<u8>, ContainerError> {
     let policy = SignaturePolicy {
@@ -53,7 +53,7 @@ fn into_memory(
         trusted: trusted.unwrap_or_default().into(),
         ..SignaturePolicy::default()
     };
-    let unlocked = bytes.in_memory()?.unlock(openers)?;
+    let unlocked = bytes.in_memory()?.unlock(identities)?;
     // A policy that demands nothing says so of a file for age, too.
     let plain = if trusted.is_some() {
         unlocked.read_signed_to_memory(&policy, &Silent)?.0
@@ -65,20 +65,20 @@ fn into_memory(
 
 fn as_stream(
     bytes: &Bytes,
-    openers: &Openers,
+    identities: &Identities,
     _: Option<&[TrustedSigner]>,
 ) -> Result<Vec<u8>, ContainerError> {
     let mut out = Vec::new();
-    bytes.stream()?.unlock(openers)?.decrypt(Named::new("out", &mut out), &Silent)?;
+    bytes.stream()?.unlock(identities)?.decrypt(Named::new("out", &mut out), &Silent)?;
     Ok(out)
 }
 
 fn verified(
     bytes: &Bytes,
-    openers: &Openers,
+    identities: &Identities,
     trusted: Option<&[TrustedSigner]>,
 ) -> Result<Vec<u8>, ContainerError> {
-    let unlocked = bytes.stream()?.unlock(openers)?;
+    let unlocked = bytes.stream()?.unlock(identities)?;
     match trusted {
         None => unlocked.verify(&Silent).map(drop)?,
         Some(trusted) => unlocked.verify_signed(trusted, &Silent).map(drop)?,
@@ -134,11 +134,11 @@ fn every_valid_vector_opens_as_its_index_says() {
     for vector in index.vectors("valid") {
         let (bytes, trusted) = (Bytes::of(vector), index.trusted(vector));
         for name in vector["opens_with"].as_array().unwrap() {
-            let opener = index.opener(name);
-            let unlocked = bytes.in_memory().and_then(|sealed| sealed.unlock(&opener));
+            let identity = index.identities(name);
+            let unlocked = bytes.in_memory().and_then(|sealed| sealed.unlock(&identity));
             says(vector, &index, unlocked.unwrap_or_else(|e| panic!("{vector}: {e:?}")));
             for way in [into_memory as Way, as_stream as Way] {
-                let plain = way(&bytes, &opener, trusted.as_deref()).unwrap();
+                let plain = way(&bytes, &identity, trusted.as_deref()).unwrap();
                 assert_eq!(vector["plaintext_sha256"], hex(&sha256(&[&plain])), "{vector}");
                 assert_eq!(vector["says"]["bytes"], plain.len(), "{vector}");
             }
@@ -153,7 +153,7 @@ fn every_invalid_vector_is_refused_for_its_reason() {
     for vector in index.vectors("invalid") {
         let (name, refused) = (&vector["file"], vector["refused"].as_str().unwrap());
         assert!(!vector["reason"].as_str().unwrap().is_empty(), "{name}");
-        let (opener, trusted) = (index.opener(&vector["key"]), index.trusted(vector));
+        let (identity, trusted) = (index.identities(&vector["key"]), index.trusted(vector));
         let mut ways = vec![("verify", verified as Way)];
         // What the digest is of is known when the plaintext has left.
         if refused != "digest" {
@@ -164,7 +164,7 @@ fn every_invalid_vector_is_refused_for_its_reason() {
             ways.push(("stream", as_stream as Way));
         }
         for (how, way) in ways {
-            match way(&Bytes::of(vector), &opener, trusted.as_deref()) {
+            match way(&Bytes::of(vector), &identity, trusted.as_deref()) {
                 Err(error) if code(&error) == refused => {}
                 Err(error) => wrong.push(format!("{how} {vector}: {error:?}")),
                 Ok(_) => wrong.push(format!("{how} accepts {vector}")),

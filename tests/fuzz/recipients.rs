@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use sealserve::container::{
-    AgeIdentities, AgeRecipient, ContainerError, Fault, Kek, Nobody, Openers, Others, Passphrase, Person,
+    AgeIdentities, AgeRecipient, ContainerError, Fault, Identities, Kek, Nobody, Others, Passphrase, Person,
     Sealed,
 };
 use sealserve::secret::SecretBytes;
@@ -35,12 +35,12 @@ fn nobody() -> Arc<dyn Person> {
     Arc::new(Nobody)
 }
 
-fn openers() -> &'static Openers {
-    static OPENERS: OnceLock<Openers> = OnceLock::new();
-    OPENERS.get_or_init(|| {
+fn identities() -> &'static Identities {
+    static IDENTITIES: OnceLock<Identities> = OnceLock::new();
+    IDENTITIES.get_or_init(|| {
         let mut age = AgeIdentities::default();
         age.add_file("identity", &SecretBytes::from(IDENTITY.to_owned()), &nobody()).unwrap();
-        Openers { keys: vec![forge::kek()], others: Others { age, ..Others::default() } }
+        Identities { keys: vec![forge::kek()], others: Others { age, ..Others::default() } }
     })
 }
 
@@ -59,7 +59,7 @@ fn sealed(kind: u16, blob: &[u8]) -> Option<Result<Sealed<std::io::Cursor<Vec<u8
 
 fn age_blob(blob: &[u8]) {
     let Some(sealed) = sealed(3, blob) else { return };
-    match sealed.unwrap().unlock(openers()) {
+    match sealed.unwrap().unlock(identities()) {
         Ok(unlocked) => assert_eq!(unlocked.metadata().name, "a"),
         // Another key than the header's, in a blob that is right.
         Err(ContainerError::Fault { fault: Fault::SlotForged(_), .. }) => {}
@@ -76,7 +76,7 @@ fn age_content(content: &[u8]) {
     let blob = age::encrypt(&recipient, content).unwrap();
     let Some(sealed) = sealed(3, &blob) else { return };
     let right = content == forge::bound_key(&bound());
-    assert_eq!(sealed.unwrap().unlock(openers()).is_ok(), right);
+    assert_eq!(sealed.unwrap().unlock(identities()).is_ok(), right);
 }
 
 fn passphrase_blob(blob: &[u8]) {
@@ -86,7 +86,7 @@ fn passphrase_blob(blob: &[u8]) {
         Ok(sealed) => {
             assert!(allowed);
             // Whoever has no passphrase derives nothing.
-            assert!(matches!(sealed.unlock(openers()), Err(ContainerError::NoKey { .. })));
+            assert!(matches!(sealed.unlock(identities()), Err(ContainerError::NoKey { .. })));
         }
         Err(ContainerError::Fault { fault, .. }) => {
             assert!(!allowed && matches!(fault, Fault::PassphraseLength | Fault::PassphraseCost { .. }));
@@ -98,7 +98,7 @@ fn passphrase_blob(blob: &[u8]) {
 fn external_blob(blob: &[u8]) {
     let Some(sealed) = sealed(4, blob) else { return };
     // No command is given, so none is run, whatever the file says.
-    assert!(matches!(sealed.unwrap().unlock(openers()), Err(ContainerError::NoKey { .. })));
+    assert!(matches!(sealed.unwrap().unlock(identities()), Err(ContainerError::NoKey { .. })));
 }
 
 fn key_blob(blob: &[u8]) {
@@ -106,7 +106,7 @@ fn key_blob(blob: &[u8]) {
     match sealed {
         Ok(sealed) => {
             assert_eq!(blob.len(), 104);
-            let error = sealed.unlock(openers()).unwrap_err();
+            let error = sealed.unlock(identities()).unwrap_err();
             assert!(matches!(error, ContainerError::Fault { fault: Fault::Wrapping(_), .. }));
         }
         Err(_) => assert_ne!(blob.len(), 104),

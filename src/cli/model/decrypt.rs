@@ -57,8 +57,8 @@ impl Decrypt {
         let destination = Destination::open(self.output.as_deref(), self.force)?;
         destination.require_other(self.payload.file().unwrap_or(&self.input))?;
         let sealed = self.payload.open(&self.input)?;
-        let openers = self.keys.to_decrypt(context, sealed.header())?;
-        let unlocked = sealed.unlock(&openers)?;
+        let identities = self.keys.to_decrypt(context, sealed.header())?;
+        let unlocked = sealed.unlock(&identities)?;
         let damaged = unlocked.header().damaged_slot().is_some();
         let directory = self.output.as_deref().filter(|path| !is_dash(path));
         let archived = unlocked.metadata().media_type == TAR && self.range.is_none();

@@ -19,7 +19,7 @@ use crate::container::{
 };
 use crate::error::Kind;
 use crate::fs::{self, Steady};
-use crate::ops::{self, Whole};
+use crate::ops::{self, ModelFiles};
 use crate::output::{Document, Failure, ShownPath};
 
 /// Encrypt a model: an ONNX file with the files that it names, or a directory
@@ -187,12 +187,13 @@ impl Encrypt {
     fn source(&self) -> Outcome<Source> {
         let media_type = self.media_type.as_deref();
         let opaque = is_dash(&self.input) || media_type.is_some_and(|media_type| media_type != ONNX);
-        let whole = if opaque { None } else { Whole::find(&self.input, self.model_file.as_deref())? };
-        if let Some(whole) = whole {
-            let reader = whole.reader()?;
+        let model_files =
+            if opaque { None } else { ModelFiles::find(&self.input, self.model_file.as_deref())? };
+        if let Some(model_files) = model_files {
+            let reader = model_files.reader()?;
             let size = Some(reader.length());
             let stream = Named::new(self.input.to_string_lossy(), Box::new(reader) as Box<dyn Input>);
-            let (files, doubts) = (Some(whole.count()), ops::doubt_members(&whole));
+            let (files, doubts) = (Some(model_files.count()), ops::doubt_members(&model_files));
             return Ok(Source { stream, size, media_type: TAR.to_owned(), files, doubts });
         }
         if self.model_file.is_some() {

@@ -11,7 +11,7 @@ use super::keys::Keys;
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::archive::{Manifest, Member, TAR};
-use crate::container::{Header, KeyId, KeySource, Metadata, Openers, RecipientKind, SignerId, SlotState};
+use crate::container::{Header, Identities, KeyId, KeySource, Metadata, RecipientKind, SignerId, SlotState};
 use crate::output::Document;
 
 /// Show what a file tells, and with a key also what it says about the model
@@ -155,18 +155,18 @@ impl Inspect {
         let asked = self.keys.are_named();
         // Without a key this must work where there is no home, too, and ask nobody.
         let passphrase = sealed.header().recipients().iter().any(|r| r.kind == RecipientKind::Passphrase);
-        let openers = if asked {
+        let identities = if asked {
             self.keys.to_decrypt(context, sealed.header())?
         } else if passphrase {
-            Openers::default()
+            Identities::default()
         } else {
             self.keys.to_decrypt(context, sealed.header()).unwrap_or_default()
         };
-        let known = sealed.header().recipients().iter().any(|r| openers.find(&r.key_id).is_some());
+        let known = sealed.header().recipients().iter().any(|r| identities.find(&r.key_id).is_some());
         if !known && !asked {
             return written(context.output.document(&InspectDocument::new(sealed.header(), None, None)));
         }
-        let unlocked = sealed.unlock(&openers)?;
+        let unlocked = sealed.unlock(&identities)?;
         let archived = unlocked.metadata().media_type == TAR && unlocked.has_payload();
         let archive = if archived { Some(unlocked.list()?) } else { None };
         let (header, metadata) = (unlocked.header(), unlocked.metadata());

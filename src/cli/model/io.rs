@@ -209,7 +209,7 @@ impl Destination {
         };
         if let Self::File(file) = self {
             finish(Named::new(file.path().to_string_lossy(), file.file()), &answer)?;
-            let _turn = turn(&file, progress);
+            let _lock = lock(&file, progress);
             file.commit()?;
         }
         Ok(answer)
@@ -223,11 +223,11 @@ fn named(file: &mut AtomicFile) -> Named<&mut (dyn Write + Send)> {
 
 /// Waits until nobody changes, header by header or as a whole, what `file` is to
 /// replace: what they do must not undo this.
-fn turn(file: &AtomicFile, progress: &dyn Progress) -> Option<File> {
+fn lock(file: &AtomicFile, progress: &dyn Progress) -> Option<File> {
     match file.existing() {
         Existing::Refuse => None,
-        // What is not there, a link, and what may not be read have nobody's turn.
-        Existing::Replace => fs::turn(file.path(), Access::Replace, progress).ok(),
+        // What is not there, a link, and what may not be read cannot be locked.
+        Existing::Replace => fs::lock(file.path(), Access::Replace, progress).ok(),
     }
 }
 
@@ -267,7 +267,7 @@ pub(super) fn fill_both<T>(
     match (header, payload) {
         (Destination::File(mut header), Destination::File(mut payload)) => {
             let answer = write(named(&mut header), named(&mut payload))?;
-            let _turn = turn(&header, progress);
+            let _lock = lock(&header, progress);
             payload.commit_before(header)?;
             Ok(answer)
         }

@@ -11,7 +11,7 @@ use crate::cli::secret::{self, Source};
 use crate::cli::{Outcome, Stop};
 use crate::command::Program;
 use crate::config::Span;
-use crate::container::{External, Header, Kek, Openers, Others, Passphrase, RecipientKind};
+use crate::container::{External, Header, Identities, Kek, Others, Passphrase, RecipientKind};
 use crate::error::Kind;
 use crate::keyring::{Key, KeyUse, Keyring, KeyringError};
 use crate::output::{self, Failure};
@@ -124,36 +124,42 @@ pub(super) struct OtherKeys {
 
 impl Keys {
     /// What may open the file of `header`.
-    pub(super) fn to_decrypt(&self, context: &Context, header: &Header) -> Outcome<Openers> {
+    pub(super) fn to_decrypt(&self, context: &Context, header: &Header) -> Outcome<Identities> {
         let mut each = self.for_each(context);
-        each.openers(header)?;
-        Ok(each.openers)
+        each.identities(header)?;
+        Ok(each.identities)
     }
 
-    /// Adds to `openers` what may open recipients of this `kind`, and where it is the
+    /// Adds to `identities` what may open recipients of this `kind`, and where it is the
     /// `first` also what is read whatever the kind.
-    fn add(&self, context: &Context, kind: RecipientKind, first: bool, openers: &mut Openers) -> Outcome {
+    fn add(
+        &self,
+        context: &Context,
+        kind: RecipientKind,
+        first: bool,
+        identities: &mut Identities,
+    ) -> Outcome {
         let named = self.are_named();
         if named && first {
-            openers.keys.extend(self.named.read(context)?);
+            identities.keys.extend(self.named.read(context)?);
         } else if !named && kind == RecipientKind::Key {
-            openers.keys.extend(home_keys(context)?);
+            identities.keys.extend(home_keys(context)?);
         }
         let others = self.others.read(context, |other| other == kind)?;
-        openers.others.passphrases.extend(others.passphrases);
-        openers.others.age.extend(others.age);
+        identities.others.passphrases.extend(others.passphrases);
+        identities.others.age.extend(others.age);
         if first {
-            openers.others.commands.extend(others.commands);
+            identities.others.commands.extend(others.commands);
         }
         if kind == RecipientKind::Passphrase && !named {
-            openers.others.passphrases.push(self.others.passphrase(context)?);
+            identities.others.passphrases.push(self.others.passphrase(context)?);
         }
         Ok(())
     }
 
     /// What may open one file after another.
     pub(super) fn for_each<'a>(&'a self, context: &'a Context) -> EachTime<'a> {
-        EachTime { keys: self, context, openers: Openers::default(), read: Vec::new() }
+        EachTime { keys: self, context, identities: Identities::default(), read: Vec::new() }
     }
 
     /// Whether an option names any.
@@ -163,9 +169,9 @@ impl Keys {
 
     /// What may open files of which nobody knows yet what they need. No passphrase is
     /// asked for that no option says.
-    pub(super) fn to_decrypt_any(&self, context: &Context) -> Outcome<Openers> {
+    pub(super) fn to_decrypt_any(&self, context: &Context) -> Outcome<Identities> {
         let keys = if self.are_named() { self.named.read(context)? } else { home_keys(context)? };
-        Ok(Openers { keys, others: self.others.read(context, |_| true)? })
+        Ok(Identities { keys, others: self.others.read(context, |_| true)? })
     }
 
     /// Whether they come from the keyring, or some of them.
@@ -184,21 +190,21 @@ impl Keys {
 pub(super) struct EachTime<'a> {
     keys: &'a Keys,
     context: &'a Context,
-    openers: Openers,
+    identities: Identities,
     /// Whatever kinds of recipients were met before.
     read: Vec<RecipientKind>,
 }
 
 impl EachTime<'_> {
     /// What may open the file of `header`.
-    pub(super) fn openers(&mut self, header: &Header) -> Outcome<&Openers> {
+    pub(super) fn identities(&mut self, header: &Header) -> Outcome<&Identities> {
         for kind in header.recipients().iter().map(|recipient| recipient.kind) {
             if !self.read.contains(&kind) {
-                self.keys.add(self.context, kind, self.read.is_empty(), &mut self.openers)?;
+                self.keys.add(self.context, kind, self.read.is_empty(), &mut self.identities)?;
                 self.read.push(kind);
             }
         }
-        Ok(&self.openers)
+        Ok(&self.identities)
     }
 }
 

@@ -11,8 +11,8 @@ mod recipient;
 mod recipients;
 mod reencrypt;
 mod rewrap;
+mod rewrap_keys;
 mod sign;
-mod turnover;
 mod verify;
 
 use clap::{Args, Subcommand};

@@ -11,11 +11,11 @@ use super::files::{Inputs, Rows};
 use super::io::{is_dash, no_stream, sealed};
 use super::keys::check_sources;
 use super::rewrap::RewrittenDocument;
-use super::turnover::{MoreKeys, OldKeys, UNKNOWN, key_id, warn_of_origin};
+use super::rewrap_keys::{MoreKeys, OldKeys, UNKNOWN, key_id, warn_of_origin};
 use super::verify::{answer, warn_of_stale};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, Stop, written};
-use crate::container::{ContainerError, KeyId, Openers, Recipient, RecipientChange, Sealed, Wrapper};
+use crate::container::{ContainerError, Identities, KeyId, Recipient, RecipientChange, Sealed, Stanza};
 use crate::keyring::KeyUse;
 use crate::ops::{self, Found};
 use crate::output::{Document, ShownPath, table};
@@ -122,19 +122,19 @@ impl Add {
         refuse_stream(&self.file)?;
         check_sources(self.keys.sources().chain(self.new.sources()), context, 0)?;
         let (old, add) = (self.keys.read(context)?, self.new.read(context, self.keys.command())?);
-        let there = add.first().and_then(Wrapper::key_id);
+        let there = add.first().and_then(Recipient::key_id);
         let change = RecipientChange { add, ..RecipientChange::default() };
         let progress = context.output.unmeasured();
-        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
+        let changed = rewrite(&self.file, &old.identities, &change, self.dry_run, &progress)?;
         // One that another run added, and that run was interrupted, was to be completed.
         if let Some(key) = there.filter(|_| !changed.changed) {
             let name = self.file.display().to_string();
             return Err(ContainerError::AlreadyRecipient { name, key }.into());
         }
         let would = if self.dry_run { "would let" } else { "let" };
-        let is_new = |recipient: &&Recipient| changed.added.contains(&recipient.key_id);
-        for recipient in changed.recipients.iter().filter(is_new) {
-            context.output.note(&format!("{would} {recipient} open '{}'", self.file.display()));
+        let is_new = |stanza: &&Stanza| changed.added.contains(&stanza.key_id);
+        for stanza in changed.recipients.iter().filter(is_new) {
+            context.output.note(&format!("{would} {stanza} open '{}'", self.file.display()));
         }
         tell_of_mending(context, &self.file, changed.healed, self.dry_run);
         let header: RewrittenDocument = changed.into();
@@ -159,13 +159,13 @@ impl Remove {
         let header = sealed.header();
         let all: Vec<_> = header.recipients().iter().chain(header.stale_recipients()).cloned().collect();
         let named = |id: &KeyId| {
-            let one = all.iter().find(|recipient| recipient.key_id == *id);
+            let one = all.iter().find(|stanza| stanza.key_id == *id);
             one.map_or_else(|| id.to_string(), ToString::to_string)
         };
         let old = self.keys.read(context)?;
         let change = RecipientChange { remove: remove.into_iter().collect(), ..RecipientChange::default() };
         let progress = context.output.unmeasured();
-        let changed = rewrite(&self.file, &old.openers, &change, self.dry_run, &progress)?;
+        let changed = rewrite(&self.file, &old.identities, &change, self.dry_run, &progress)?;
         let leaked = old.leaked.unwrap_or_else(|_| {
             context.output.warn(UNKNOWN);
             Vec::new()
@@ -204,12 +204,12 @@ fn refuse_stream(file: &Path) -> Outcome {
 /// Changes one file that was named itself, so that a link to it is followed.
 fn rewrite(
     file: &Path,
-    openers: &Openers,
+    identities: &Identities,
     change: &RecipientChange,
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Outcome<crate::container::Rewritten> {
-    let items = ops::rewrap(vec![Found::named(file)], openers, change, dry_run, progress);
+    let items = ops::rewrap(vec![Found::named(file)], identities, change, dry_run, progress);
     let outcome = items.into_iter().next().map(|item| item.outcome);
     match outcome {
         Some(ops::Outcome::Done(report) | ops::Outcome::Skipped(report)) => Ok(report),
@@ -295,12 +295,12 @@ impl List {
         // Where there is no home, the ids are all that is known.
         let keyring = context.store().and_then(|store| store.read().map_err(Stop::from)).ok();
         let now = context.now();
-        let row = |recipient: &Recipient, stale: bool| {
+        let row = |stanza: &Stanza, stale: bool| {
             let keys = keyring.iter().flat_map(|keyring| keyring.of(KeyUse::Model));
-            let key = keys.into_iter().find(|key| key.kid == recipient.key_id.to_string());
+            let key = keys.into_iter().find(|key| key.kid == stanza.key_id.to_string());
             Row {
-                kind: recipient.kind.name(),
-                key_id: recipient.key_id,
+                kind: stanza.kind.name(),
+                key_id: stanza.key_id,
                 name: key.map(|key| key.id.clone()),
                 state: key.map(|key| key.state_at(now).to_string()),
                 compromised: key.is_some_and(|key| key.compromised),

@@ -9,7 +9,7 @@ use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
 use crate::command::Program;
-use crate::container::{AgeRecipient, External, Passphrase, Recipient, RecipientKind, Wrapper};
+use crate::container::{AgeRecipient, External, Passphrase, Recipient, RecipientKind, Stanza};
 use crate::error::Kind;
 use crate::fs;
 use crate::output::Failure;
@@ -63,20 +63,20 @@ impl Public {
         &self,
         context: &Context,
         command: impl FnOnce(&Program) -> Outcome<External>,
-    ) -> Outcome<Vec<Wrapper>> {
+    ) -> Outcome<Vec<Recipient>> {
         let person = context.person();
         let mut all = Vec::new();
         for text in &self.age {
-            all.push(Wrapper::Age(AgeRecipient::parse(text, &person)?));
+            all.push(Recipient::Age(AgeRecipient::parse(text, &person)?));
         }
         for path in &self.age_files {
             let contents = fs::read(path, RECIPIENTS)?;
             let name = path.display().to_string();
             let recipients = AgeRecipient::parse_file(&name, contents.expose(), &person)?;
-            all.extend(recipients.into_iter().map(Wrapper::Age));
+            all.extend(recipients.into_iter().map(Recipient::Age));
         }
         if let Some(program) = &self.wrap_command {
-            all.push(Wrapper::External(command(program)?));
+            all.push(Recipient::External(command(program)?));
         }
         Ok(all)
     }
@@ -84,8 +84,8 @@ impl Public {
 
 impl Recipients {
     /// All of them.
-    pub(super) fn to_encrypt(&self, context: &Context) -> Outcome<Vec<Wrapper>> {
-        let mut all: Vec<Wrapper> = self.named.read(context)?.into_iter().map(Wrapper::Key).collect();
+    pub(super) fn to_encrypt(&self, context: &Context) -> Outcome<Vec<Recipient>> {
+        let mut all: Vec<Recipient> = self.named.read(context)?.into_iter().map(Recipient::Key).collect();
         all.extend(self.public.read(context, |program| self.command.command(program, "--wrap-command"))?);
         all.extend(new_passphrase(
             context,
@@ -95,7 +95,7 @@ impl Recipients {
         )?);
         let default = all.is_empty();
         if default {
-            all.push(Wrapper::Key(active_key(context, "--key-file FILE")?));
+            all.push(Recipient::Key(active_key(context, "--key-file FILE")?));
         }
         if default || self.named.are_in_home() {
             self.recovery.add(context, &mut all)?;
@@ -111,7 +111,7 @@ impl Recipients {
 
 impl Recovery {
     /// Adds the recovery recipients of the home, and says so.
-    pub(super) fn add(&self, context: &Context, all: &mut Vec<Wrapper>) -> Outcome {
+    pub(super) fn add(&self, context: &Context, all: &mut Vec<Recipient>) -> Outcome {
         let alone = all.iter().any(|one| one.kind() == RecipientKind::Passphrase);
         if self.no_recovery || alone || !context.home()?.config().exists() {
             return Ok(());
@@ -122,7 +122,7 @@ impl Recovery {
                 continue;
             }
             context.output.note(&format!("also for the recovery recipient {recipient}"));
-            all.push(Wrapper::Age(recipient));
+            all.push(Recipient::Age(recipient));
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ pub(super) fn new_passphrase(
     source: Option<&Source>,
     asked: bool,
     option: &str,
-) -> Outcome<Option<Wrapper>> {
+) -> Outcome<Option<Recipient>> {
     let contents = match source {
         Some(source) => source.read(PASSPHRASE)?,
         None if asked => {
@@ -147,13 +147,13 @@ pub(super) fn new_passphrase(
         }
         None => return Ok(None),
     };
-    Ok(Some(Wrapper::Passphrase(Passphrase::parse(&contents)?.require_strong()?)))
+    Ok(Some(Recipient::Passphrase(Passphrase::parse(&contents)?.require_strong()?)))
 }
 
 /// A key by its id alone, all else with its kind.
-pub(super) fn called(recipient: &Recipient) -> String {
-    match recipient.kind {
-        RecipientKind::Key => recipient.key_id.to_string(),
-        _ => recipient.to_string(),
+pub(super) fn called(stanza: &Stanza) -> String {
+    match stanza.kind {
+        RecipientKind::Key => stanza.key_id.to_string(),
+        _ => stanza.to_string(),
     }
 }

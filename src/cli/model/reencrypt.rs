@@ -10,7 +10,7 @@ use super::files::{Files, Rows};
 use super::io::{is_dash, no_stream, one_header, require_free};
 use super::keys::check_sources;
 use super::recipients::Recovery;
-use super::turnover::{NewKeys, NewRow, OldKeys, warn_of_origin};
+use super::rewrap_keys::{NewKeys, NewRow, OldKeys, warn_of_origin};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
 use crate::container::KeyId;
@@ -113,11 +113,11 @@ impl Reencrypt {
             self.recovery.add(context, &mut new)?;
         }
         // A rewrap may have come first.
-        let openers = old.or_done(&new);
+        let identities = old.or_done(&new);
         let payloads = self.payloads()?;
         let files = self.files.find("encrypted again in place")?;
         let progress = context.output.progress("encrypting again");
-        let items = ops::reencrypt(files, payloads, &openers, &new, self.dry_run, &progress);
+        let items = ops::reencrypt(files, payloads, &identities, &new, self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, ReencryptedDocument::from);
         let document = ReencryptDocument { new_recipients: new.iter().map(NewRow::from).collect(), rows };

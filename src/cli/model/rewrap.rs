@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::files::{Files, Rows};
 use super::keys::check_sources;
-use super::turnover::{self, NewKeys, NewRow, OldKeys};
+use super::rewrap_keys::{self, NewKeys, NewRow, OldKeys};
 use crate::cli::context::Context;
 use crate::cli::{Outcome, written};
-use crate::container::{Kek, KeyId, RecipientChange, Rewritten, Wrapper};
+use crate::container::{Kek, KeyId, Recipient, RecipientChange, Rewritten};
 use crate::ops;
 use crate::output::Document;
 
@@ -108,11 +108,11 @@ impl Rewrap {
         let (mut old, (new, _)) = (self.old.read(context)?, self.new.read(context, self.old.command())?);
         let leaked = std::mem::replace(&mut old.leaked, Ok(Vec::new()));
         let leaked = if self.leaked_too { Vec::new() } else { leaked? };
-        let change = self.change(&old.openers.keys, leaked, new)?;
-        let openers = old.or_done(&change.add);
+        let change = self.change(&old.identities.keys, leaked, new)?;
+        let identities = old.or_done(&change.add);
         let files = self.files.find("rewrapped")?;
         let progress = context.output.progress("rewrapping").of_files();
-        let items = ops::rewrap(files, &openers, &change, self.dry_run, &progress);
+        let items = ops::rewrap(files, &identities, &change, self.dry_run, &progress);
         drop(progress);
         let rows = Rows::new(items, self.dry_run, RewrittenDocument::from);
         let document = RewrapDocument { new_recipients: change.add.iter().map(NewRow::from).collect(), rows };
@@ -123,18 +123,18 @@ impl Rewrap {
                 .output
                 .note(&format!("skipped unopened: {told}; that they are done is what their headers say"));
         }
-        turnover::warn_of_origin(context, document.rows.those(|file| file.of_unknown_origin));
+        rewrap_keys::warn_of_origin(context, document.rows.those(|file| file.of_unknown_origin));
         document.rows.conclude(context, "rewrapped")?;
         written(said)
     }
 
-    fn change(&self, old: &[Kek], leaked: Vec<KeyId>, add: Vec<Wrapper>) -> Outcome<RecipientChange> {
+    fn change(&self, old: &[Kek], leaked: Vec<KeyId>, add: Vec<Recipient>) -> Outcome<RecipientChange> {
         let named = self.old.are_named();
         let stays = |id: &KeyId| add.iter().any(|new| new.key_id() == Some(*id));
         let remove: Vec<KeyId> = old.iter().map(Kek::id).filter(|id| !stays(id)).collect();
         match leaked.iter().find(|id| named && remove.contains(id)) {
-            Some(id) => Err(turnover::leaked(id).into()),
-            None => Ok(RecipientChange { add, remove, remove_openers: true, leaked }),
+            Some(id) => Err(rewrap_keys::leaked(id).into()),
+            None => Ok(RecipientChange { add, remove, remove_identities: true, leaked }),
         }
     }
 }

@@ -212,9 +212,9 @@ impl Sign {
         self.keys.check_stdin_with(context, readers)?;
         let files = self.files.find("signed in place")?;
         let signers = self.signers.or_active(context)?;
-        let openers = self.keys.to_decrypt_any(context)?;
+        let identities = self.keys.to_decrypt_any(context)?;
         let progress = context.output.progress("signing");
-        let items = ops::sign(files, &openers, &signers, payload, self.dry_run, &progress);
+        let items = ops::sign(files, &identities, &signers, payload, self.dry_run, &progress);
         drop(progress);
         let new_signers: Vec<_> = signers.iter().map(Signer::id).collect();
         let names: Vec<_> = new_signers.iter().map(ToString::to_string).collect();

@@ -114,15 +114,15 @@ impl Document for VerifiesDocument {
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let Some(file) = self.inputs.only().map(Path::to_owned) else { return self.run_many(context) };
-        answered::<VerifyDocument>(context, self.run_one(context, &file))
+        answered::<VerifyDocument>(context.output, self.run_one(context, &file))
     }
 
     fn run_one(self, context: &Context, file: &Path) -> Outcome {
         self.keys.check_stdin_with(context, self.payload.stdin_readers(file))?;
         let trusted = self.trusted.read(context, &self.keys)?;
-        let mut openers = self.keys.for_each(context);
+        let mut each = self.keys.for_each(context);
         let progress = context.output.progress("verifying");
-        let found = verify(file, &self.payload, &mut openers, &trusted, &progress)?;
+        let found = verify(file, &self.payload, &mut each, &trusted, &progress)?;
         drop(progress);
         warn_of_stale(context, file, found.stale_generation);
         written(context.output.document(&VerifyDocument { verified: true, found }))
@@ -135,12 +135,12 @@ impl Verify {
         let files = self.inputs.many();
         self.keys.check_stdin_with(context, files.stdin_readers())?;
         let trusted = self.trusted.read(context, &self.keys)?;
-        let mut openers = self.keys.for_each(context);
+        let mut each = self.keys.for_each(context);
         let files = files.find("verified with others")?;
         let progress = context.output.progress("verifying");
         progress.total(ops::total(&files));
         let part = Part(&progress);
-        let rows = Rows::answers(files, |path| verify(path, &self.payload, &mut openers, &trusted, &part))?;
+        let rows = Rows::answers(files, |path| verify(path, &self.payload, &mut each, &trusted, &part))?;
         drop(progress);
         let document = VerifiesDocument { rows };
         for (path, found) in document.rows.each() {
@@ -156,13 +156,13 @@ impl Verify {
 fn verify(
     path: &Path,
     payload: &Payload,
-    openers: &mut EachTime<'_>,
+    each: &mut EachTime<'_>,
     trusted: &[TrustedSigner],
     progress: &dyn Progress,
 ) -> Outcome<Found> {
     let sealed = payload.open(path).map_err(answer)?;
-    let openers = openers.openers(sealed.header())?;
-    let unlocked = sealed.unlock(openers).map_err(answer)?;
+    let identities = each.identities(sealed.header())?;
+    let unlocked = sealed.unlock(identities).map_err(answer)?;
     let (name, version) = (unlocked.metadata().name.clone(), unlocked.metadata().version.clone());
     let stale_generation = unlocked.header().stale_generation();
     let opened_by = OpenedBy { kind: unlocked.kind().name(), key_id: unlocked.key_id() };

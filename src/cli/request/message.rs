@@ -9,9 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::cli::Outcome;
 use crate::cli::secret::{FORMS, Source, refused};
+use crate::client::Target;
 use crate::error::Kind;
 use crate::fs;
-use crate::ops::{Outgoing, Target};
+use crate::ops::Outgoing;
 use crate::output::Failure;
 use crate::secret::SecretBytes;
 use crate::token;

@@ -13,11 +13,12 @@ use super::message::{Message, Purpose};
 use crate::cli::context::Context;
 use crate::cli::secret::{FORMS, Source};
 use crate::cli::{Outcome, Stop, written};
+use crate::client::{Identity, Trust};
 use crate::clock::SystemClock;
 use crate::config::Span;
 use crate::error::Kind;
 use crate::fs::{self, AtomicFile, Existing};
-use crate::ops::{self, Identity, Proof, SendReport, SendRequest, Signer, Trust};
+use crate::ops::{self, Proof, SendReport, SendRequest, Signer};
 use crate::output::{self, Document, Failure};
 
 const KEY_LIMIT: u64 = 64 << 10;

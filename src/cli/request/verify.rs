@@ -85,7 +85,7 @@ impl Document for VerifyDocument {
 
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        answered::<VerifyDocument>(context, self.judge(context))
+        answered::<VerifyDocument>(context.output, self.judge(context))
     }
 
     fn judge(self, context: &Context) -> Outcome {

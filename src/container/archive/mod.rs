@@ -9,8 +9,8 @@
 //! - Memory is constant, whatever the length of the members: what grows with their number
 //!   has a bound, by that and by the length and the parts of their names.
 
-mod alike;
 mod block;
+mod case_fold;
 mod list;
 mod manifest;
 mod memory;
@@ -48,7 +48,7 @@ pub enum ArchiveFault {
     #[error("archive member '{name}' is there twice, or not in order")]
     Order { name: String },
     #[error("archive members '{name}' and '{other}' could be one file")]
-    Alike { name: String, other: String },
+    Collision { name: String, other: String },
     #[error("the archive has more than {MAX_MEMBERS} members")]
     TooMany,
     #[error("archive member '{name}' is larger than what is left of the archive")]

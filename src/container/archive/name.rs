@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{ArchiveFault, MAX_MEMBERS, alike};
+use super::{ArchiveFault, MAX_MEMBERS, case_fold};
 
 /// Name of the last entry, which tells what is in the archive.
 pub const MANIFEST: &str = ".sealserve-manifest.json";
@@ -76,7 +76,7 @@ impl Names {
         let (mut directory, mut at) = (0, 0);
         for part in name.split('/') {
             let is_file = at + part.len() == name.len();
-            let lower = alike::folded(part);
+            let lower = case_fold::folded(part);
             let next = u32::try_from(self.taken.len() + 1).map_err(|_| ArchiveFault::TooMany)?;
             let taken = self.taken.entry((directory, lower.as_str().into())).or_insert_with(|| Taken {
                 directory: (!is_file).then_some(next),
@@ -86,7 +86,7 @@ impl Names {
             // A directory may be implied again, in the same spelling; nothing else may.
             if other != part || taken.directory.is_none() != is_file {
                 let other = format!("{}{other}", &name[..at]);
-                return Err(ArchiveFault::Alike { name: shown(name), other: shown(&other) });
+                return Err(ArchiveFault::Collision { name: shown(name), other: shown(&other) });
             }
             directory = taken.directory.unwrap_or_default();
             at += part.len() + 1;

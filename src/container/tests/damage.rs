@@ -1,6 +1,7 @@
 //! Files that were cut, flipped, mixed or extended by someone without a key.
 
 use super::*;
+use crate::container::payload::batch;
 use crate::error::Diagnose;
 
 fn flip(bytes: &[u8], at: usize) -> Vec<u8> {

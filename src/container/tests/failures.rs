@@ -11,7 +11,7 @@ use crate::error::{Diagnose, Kind};
 
 fn seal_fails(keys: &[Kek], metadata: &Metadata) -> ContainerError {
     let mut out = Vec::new();
-    let spec = SealSpec { recipients: &wrappers(keys), metadata };
+    let spec = SealSpec { recipients: &recipients(keys), metadata };
     let error = seal(Named::new("m", &b"model"[..]), Named::new("o", &mut out), &spec, &Silent).unwrap_err();
     if !matches!(error, ContainerError::Changed { .. }) {
         assert!(out.is_empty(), "nothing is written before the request is checked");

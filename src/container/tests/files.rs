@@ -29,7 +29,7 @@ fn file(before: &[u8], rest: &[u8]) -> File {
 }
 
 fn seal_to(input: impl Input, output: impl Write + Send) -> Result<Summary, ContainerError> {
-    let spec = SealSpec { recipients: &wrappers(&[kek(1)]), metadata: &metadata() };
+    let spec = SealSpec { recipients: &recipients(&[kek(1)]), metadata: &metadata() };
     seal(Named::new("m", input), Named::new("out", output), &spec, &Silent)
 }
 

@@ -2,11 +2,11 @@
 //! with none and a checksum made right again.
 
 use super::*;
-use crate::container::body::Body;
-use crate::container::body::tests::passphrase_blob;
+use crate::container::header::body::Body;
+use crate::container::header::body::tests::passphrase_blob;
+use crate::container::header::slot;
+use crate::container::header::slot::tests::checksum_again;
 use crate::container::preamble::Preamble;
-use crate::container::slot;
-use crate::container::slot::tests::checksum_again;
 use crate::crypto::digest::sha256;
 use crate::crypto::{cobblestone, kdf, mac};
 
@@ -26,7 +26,7 @@ pub(super) fn parts() -> Parts {
 pub(super) fn parts_of(bytes: Vec<u8>) -> Parts {
     let preamble = Preamble::parse(&bytes).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
-    let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
+    let data_key = kek(1).unwrap(&slot.body.recipients[0], &preamble).unwrap();
     Parts { bytes, preamble, body: slot.body, data_key }
 }
 
@@ -171,10 +171,10 @@ fn a_forged_generation_is_refused() {
 #[test]
 fn an_interrupted_rewrap_opens_with_the_newest_whole_slot() {
     let parts = parts();
-    let recipient = |parts: &Parts| Recipient::wrap(&kek(4), &parts.preamble, &parts.data_key);
+    let stanza = |parts: &Parts| kek(4).wrap(&parts.preamble, &parts.data_key);
     let second = parts.slot(|body| {
         body.generation = 2;
-        body.recipients = vec![recipient(&parts)];
+        body.recipients = vec![stanza(&parts)];
     });
     let mut torn = second.clone();
     torn[SLOT / 2..].fill(0);
@@ -198,8 +198,7 @@ fn an_interrupted_rewrap_opens_with_the_newest_whole_slot() {
 #[test]
 fn two_contents_of_one_generation_are_refused() {
     let parts = parts();
-    let other =
-        parts.slot(|body| body.recipients.push(Recipient::wrap(&kek(2), &parts.preamble, &parts.data_key)));
+    let other = parts.slot(|body| body.recipients.push(kek(2).wrap(&parts.preamble, &parts.data_key)));
     assert_fault(&parts.with_slots(parts.original(), &other), &Fault::SlotsDisagree(1));
     let mut other = parts.original().to_vec();
     let mac = 4 + parts.body.encode().unwrap().len();
@@ -218,13 +217,13 @@ fn metadata_of_another_file_are_refused() {
 #[test]
 fn other_recipients_are_listed_and_do_not_disturb() {
     let parts = parts();
-    let recipient = |kind: RecipientKind| {
+    let stanza = |kind: RecipientKind| {
         let key_id = KeyId([kind.number().to_be_bytes()[1]; 16]);
-        Recipient { kind, key_id, blob: b"opaque".to_vec() }
+        Stanza { kind, key_id, blob: b"opaque".to_vec() }
     };
     let mixed = parts.slot(|body| {
-        body.recipients.insert(0, recipient(RecipientKind::Age));
-        body.recipients.push(recipient(RecipientKind::External));
+        body.recipients.insert(0, stanza(RecipientKind::Age));
+        body.recipients.push(stanza(RecipientKind::External));
         let record = |byte| SignatureRecord { signer: SignerId([byte; 16]), signature: [9; 64] };
         body.signatures = vec![record(7), record(8)];
     });
@@ -237,7 +236,7 @@ fn other_recipients_are_listed_and_do_not_disturb() {
 
     for kind in [RecipientKind::Passphrase, RecipientKind::Age, RecipientKind::External] {
         let only = parts.slot(|body| {
-            body.recipients = vec![recipient(kind)];
+            body.recipients = vec![stanza(kind)];
             if kind == RecipientKind::Passphrase {
                 body.recipients[0].blob = passphrase_blob();
             }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use age::secrecy::SecretString;
 
 use super::headers::parts;
-use super::recipients::{PUBLIC_KEY, SECRET_KEY, age_opener, age_recipient, nobody};
+use super::recipients::{PUBLIC_KEY, SECRET_KEY, age_identity, age_recipient, nobody};
 use super::*;
 use crate::crypto::digest::sha256;
 use crate::secret::SecretBytes;
@@ -29,11 +29,11 @@ fn run_age(arguments: &[&str], input: &[u8]) -> Vec<u8> {
 #[ignore = "needs age"]
 fn age_opens_a_blob_of_ours() {
     let parts = parts();
-    let recipient = age_recipient(PUBLIC_KEY).wrap(&parts.preamble, &parts.data_key).unwrap();
+    let stanza = age_recipient(PUBLIC_KEY).wrap(&parts.preamble, &parts.data_key).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let identity = directory.path().join("id.txt");
     fs::write(&identity, SECRET_KEY).unwrap();
-    let opened = run_age(&["-d", "-i", identity.to_str().unwrap()], &recipient.blob);
+    let opened = run_age(&["-d", "-i", identity.to_str().unwrap()], &stanza.blob);
     assert_eq!(opened, [&parts.data_key.expose()[..], &sha256(&[&parts.preamble.bound()])].concat());
 }
 
@@ -43,10 +43,10 @@ fn a_blob_that_age_made_opens_a_file() {
     let parts = parts();
     let bound = [&parts.data_key.expose()[..], &sha256(&[&parts.preamble.bound()])].concat();
     let blob = run_age(&["-r", PUBLIC_KEY], &bound);
-    let recipient = Recipient { kind: RecipientKind::Age, key_id: KeyId([4; 16]), blob };
-    let slot = parts.slot(|body| body.recipients = vec![recipient]);
+    let stanza = Stanza { kind: RecipientKind::Age, key_id: KeyId([4; 16]), blob };
+    let slot = parts.slot(|body| body.recipients = vec![stanza]);
     let bytes = parts.with_slots(&slot, &slot);
-    let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&age_opener()).unwrap();
+    let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&age_identity()).unwrap();
     assert_eq!(unlocked.read_to_memory(&Silent).unwrap().expose(), plaintext(100));
 }
 
@@ -89,8 +89,8 @@ fn an_identity_file_may_be_encrypted_with_a_passphrase() {
     identities.add_file("'id.age'", &file, &(Arc::clone(&parrot) as Arc<dyn Person>)).unwrap();
     assert_eq!((identities.len(), parrot.1.lock().unwrap().len()), (1, 1));
     let parts = parts();
-    let recipient = age_recipient(PUBLIC_KEY).wrap(&parts.preamble, &parts.data_key).unwrap();
-    let opened = identities.unwrap("f", &recipient, &parts.preamble).unwrap();
+    let stanza = age_recipient(PUBLIC_KEY).wrap(&parts.preamble, &parts.data_key).unwrap();
+    let opened = identities.unwrap("f", &stanza, &parts.preamble).unwrap();
     assert_eq!(opened, Some(parts.data_key.clone()));
 
     let wrong: Arc<dyn Person> = Arc::new(Parrot("wrong", Mutex::default()));
@@ -190,17 +190,17 @@ fn a_plugin_wraps_and_unwraps() {
     let person: Arc<dyn Person> = Arc::clone(&parrot) as _;
     let parts = parts();
     let recipient = AgeRecipient::parse(&bech32("age1test"), &person).unwrap();
-    let wrapped = Wrapper::Age(recipient).wrap(&parts.preamble, &parts.data_key);
+    let wrapped = Recipient::Age(recipient).wrap(&parts.preamble, &parts.data_key);
     // What no reader takes is not written.
     if more == "31" {
         assert!(matches!(wrapped, Err(ContainerError::AgeWrap { .. })), "{wrapped:?}");
         return;
     }
-    let recipient = wrapped.unwrap();
+    let stanza = wrapped.unwrap();
     let mut identities = AgeIdentities::default();
     let identity = SecretBytes::from(bech32("age-plugin-test-").to_uppercase());
     identities.add_file("'id'", &identity, &person).unwrap();
-    let opened = identities.unwrap("f", &recipient, &parts.preamble).unwrap();
+    let opened = identities.unwrap("f", &stanza, &parts.preamble).unwrap();
     assert_eq!(opened, Some(parts.data_key.clone()));
     assert_eq!(*parrot.1.lock().unwrap(), ["touch the test key"]);
 }

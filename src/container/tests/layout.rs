@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::headers::{Parts, parts_of};
 use super::*;
-use crate::container::body::Body;
-use crate::container::recipient::KEY_BLOB;
-use crate::container::slot::tests::checksum_again;
+use crate::container::header::body::Body;
+use crate::container::header::slot::tests::checksum_again;
+use crate::container::recipients::stanza::KEY_BLOB;
 
 /// A field, and where it stands.
 type Field = (String, Range<usize>);
@@ -17,11 +17,7 @@ type Field = (String, Range<usize>);
 fn whole() -> Parts {
     let parts = parts_of(sealed_with(&plaintext(2 * CHUNK + 9), &[kek(1), kek(9)], &metadata()));
     let slot = parts.slot(|body| {
-        body.recipients.push(Recipient {
-            kind: RecipientKind::Age,
-            key_id: KeyId([6; 16]),
-            blob: vec![7; 200],
-        });
+        body.recipients.push(Stanza { kind: RecipientKind::Age, key_id: KeyId([6; 16]), blob: vec![7; 200] });
         body.signatures.push(SignatureRecord { signer: SignerId([4; 16]), signature: [5; 64] });
     });
     parts_of(parts.with_slots(&slot, &slot))
@@ -44,11 +40,11 @@ impl Layout {
         self.field(format!("{name}: length of the body"), 4);
         self.field(format!("{name}: generation"), 8);
         self.field(format!("{name}: number of recipients"), 2);
-        for (i, recipient) in body.recipients.iter().enumerate() {
+        for (i, stanza) in body.recipients.iter().enumerate() {
             self.field(format!("{name}: type of recipient {i}"), 2);
             self.field(format!("{name}: key id of recipient {i}"), 16);
             self.field(format!("{name}: length of recipient {i}"), 2);
-            self.field(format!("{name}: blob of recipient {i}"), recipient.blob.len());
+            self.field(format!("{name}: blob of recipient {i}"), stanza.blob.len());
         }
         self.field(format!("{name}: length of the metadata"), 2);
         self.field(format!("{name}: metadata"), body.metadata.len());
@@ -257,7 +253,7 @@ fn the_newer_of_two_slots_counts_wherever_they_stand() {
     let parts = whole();
     let newer = parts.slot(|body| {
         body.generation = 2;
-        body.recipients.retain(|recipient| recipient.key_id == kek(9).id());
+        body.recipients.retain(|stanza| stanza.key_id == kek(9).id());
     });
     let older = &parts.bytes[SLOT_A..SLOT_B];
     for bytes in [parts.with_slots(older, &newer), parts.with_slots(&newer, older)] {

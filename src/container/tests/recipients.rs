@@ -8,10 +8,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::command::{CommandError, Program};
-use crate::container::body::Body;
+use crate::container::header::body::Body;
+use crate::container::header::slot;
+use crate::container::header::slot::tests::checksum_again;
 use crate::container::preamble::Preamble;
-use crate::container::slot::tests::checksum_again;
-use crate::container::{age_key, passphrase, slot};
+use crate::container::recipients::{age, passphrase};
 use crate::crypto::argon2id::Cost;
 use crate::error::{Diagnose, Kind};
 use crate::secret::SecretBytes;
@@ -25,23 +26,26 @@ pub(super) fn nobody() -> Arc<dyn Person> {
     Arc::new(Nobody)
 }
 
-pub(super) fn age_recipient(text: &str) -> Wrapper {
-    Wrapper::Age(AgeRecipient::parse(text, &nobody()).unwrap())
+pub(super) fn age_recipient(text: &str) -> Recipient {
+    Recipient::Age(AgeRecipient::parse(text, &nobody()).unwrap())
 }
 
-pub(super) fn age_opener() -> Openers {
-    let mut openers = Openers::default();
+pub(super) fn age_identity() -> Identities {
+    let mut identities = Identities::default();
     let file = SecretBytes::from(format!("# created: today\n{SECRET_KEY}\n"));
-    openers.others.age.add_file("'id'", &file, &nobody()).unwrap();
-    openers
+    identities.others.age.add_file("'id'", &file, &nobody()).unwrap();
+    identities
 }
 
 fn passphrase(text: &str) -> Passphrase {
     Passphrase::parse(&SecretBytes::from(text.to_owned())).unwrap()
 }
 
-fn passphrase_opener(text: &str) -> Openers {
-    Openers { keys: Vec::new(), others: Others { passphrases: vec![passphrase(text)], ..Others::default() } }
+fn passphrase_identity(text: &str) -> Identities {
+    Identities {
+        keys: Vec::new(),
+        others: Others { passphrases: vec![passphrase(text)], ..Others::default() },
+    }
 }
 
 /// A command that is a line for the shell.
@@ -54,11 +58,14 @@ fn command(name: &str, line: &str) -> External {
 const WRAP: &str = "base64 | tr A-Za-z N-ZA-Mn-za-m";
 const UNWRAP: &str = "tr A-Za-z N-ZA-Mn-za-m | base64 -d";
 
-fn command_opener(name: &str, line: &str) -> Openers {
-    Openers { keys: Vec::new(), others: Others { commands: vec![command(name, line)], ..Others::default() } }
+fn command_identity(name: &str, line: &str) -> Identities {
+    Identities {
+        keys: Vec::new(),
+        others: Others { commands: vec![command(name, line)], ..Others::default() },
+    }
 }
 
-fn sealed_for(recipients: &[Wrapper]) -> Result<Vec<u8>, ContainerError> {
+fn sealed_for(recipients: &[Recipient]) -> Result<Vec<u8>, ContainerError> {
     let mut out = Vec::new();
     let spec = SealSpec { recipients, metadata: &metadata() };
     let summary = seal(Named::new("m", &b"model"[..]), Named::new("o", &mut out), &spec, &Silent)?;
@@ -67,18 +74,18 @@ fn sealed_for(recipients: &[Wrapper]) -> Result<Vec<u8>, ContainerError> {
     Ok(out)
 }
 
-fn open(bytes: &[u8], openers: &Openers) -> Result<RecipientKind, ContainerError> {
-    let unlocked = Sealed::from_bytes("f", bytes)?.unlock(openers)?;
+fn open(bytes: &[u8], identities: &Identities) -> Result<RecipientKind, ContainerError> {
+    let unlocked = Sealed::from_bytes("f", bytes)?.unlock(identities)?;
     assert_eq!(unlocked.read_to_memory(&Silent)?.expose(), b"model");
     Ok(unlocked.kind())
 }
 
-pub(super) fn recipients_of(bytes: &[u8]) -> Vec<Recipient> {
+pub(super) fn recipients_of(bytes: &[u8]) -> Vec<Stanza> {
     Sealed::from_bytes("f", bytes).unwrap().header().recipients().to_vec()
 }
 
 /// The file with other recipients, by somebody who has no key of it.
-fn forged(bytes: &[u8], recipients: Vec<Recipient>) -> Vec<u8> {
+fn forged(bytes: &[u8], recipients: Vec<Stanza>) -> Vec<u8> {
     let preamble = Preamble::parse(bytes).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
     let body = Body { recipients, ..slot.body };
@@ -89,34 +96,34 @@ fn forged(bytes: &[u8], recipients: Vec<Recipient>) -> Vec<u8> {
 
 #[test]
 fn each_kind_of_recipient_opens_what_was_made_for_it() {
-    let all = [kek(1).into(), age_recipient(PUBLIC_KEY), Wrapper::External(command("kms/a", WRAP))];
+    let all = [kek(1).into(), age_recipient(PUBLIC_KEY), Recipient::External(command("kms/a", WRAP))];
     let bytes = sealed_for(&all).unwrap();
-    let key = Openers { keys: vec![kek(1)], ..Openers::default() };
+    let key = Identities { keys: vec![kek(1)], ..Identities::default() };
     assert_eq!(open(&bytes, &key).unwrap(), RecipientKind::Key);
-    assert_eq!(open(&bytes, &age_opener()).unwrap(), RecipientKind::Age);
-    assert_eq!(open(&bytes, &command_opener("kms/a", UNWRAP)).unwrap(), RecipientKind::External);
+    assert_eq!(open(&bytes, &age_identity()).unwrap(), RecipientKind::Age);
+    assert_eq!(open(&bytes, &command_identity("kms/a", UNWRAP)).unwrap(), RecipientKind::External);
 
-    let bytes = sealed_for(&[Wrapper::Passphrase(passphrase("correct horse battery"))]).unwrap();
-    let kind = open(&bytes, &passphrase_opener("correct horse battery\n")).unwrap();
+    let bytes = sealed_for(&[Recipient::Passphrase(passphrase("correct horse battery"))]).unwrap();
+    let kind = open(&bytes, &passphrase_identity("correct horse battery\n")).unwrap();
     assert_eq!(kind, RecipientKind::Passphrase);
 }
 
 #[test]
 fn a_key_comes_before_a_command() {
-    let bytes = sealed_for(&[Wrapper::External(command("k", WRAP)), kek(1).into()]).unwrap();
-    let mut openers = command_opener("k", "exit 9");
-    assert!(matches!(open(&bytes, &openers), Err(ContainerError::Command { .. })));
-    openers.keys.push(kek(1));
-    assert_eq!(open(&bytes, &openers).unwrap(), RecipientKind::Key);
+    let bytes = sealed_for(&[Recipient::External(command("k", WRAP)), kek(1).into()]).unwrap();
+    let mut identities = command_identity("k", "exit 9");
+    assert!(matches!(open(&bytes, &identities), Err(ContainerError::Command { .. })));
+    identities.keys.push(kek(1));
+    assert_eq!(open(&bytes, &identities).unwrap(), RecipientKind::Key);
 }
 
 #[test]
-fn an_opener_that_fails_does_not_hide_one_that_works() {
-    let wrappers = ["a", "b"].map(|name| Wrapper::External(command(name, WRAP)));
-    let bytes = sealed_for(&wrappers).unwrap();
+fn an_identity_that_fails_does_not_hide_one_that_works() {
+    let recipients = ["a", "b"].map(|name| Recipient::External(command(name, WRAP)));
+    let bytes = sealed_for(&recipients).unwrap();
     let commands = |lines: [&str; 2]| {
         let commands = vec![command("a", lines[0]), command("b", lines[1])];
-        Openers { keys: Vec::new(), others: Others { commands, ..Others::default() } }
+        Identities { keys: Vec::new(), others: Others { commands, ..Others::default() } }
     };
     assert_eq!(open(&bytes, &commands(["exit 9", UNWRAP])).unwrap(), RecipientKind::External);
     // Where none works, the first one tells why; and damage is damage, whoever comes next.
@@ -129,13 +136,13 @@ fn an_opener_that_fails_does_not_hide_one_that_works() {
 /// Whoever can write a header must not have a command run as often as it has room for.
 #[test]
 fn a_forged_header_has_a_command_run_once_at_most() {
-    let bytes = sealed_for(&[Wrapper::External(command("a", WRAP))]).unwrap();
+    let bytes = sealed_for(&[Recipient::External(command("a", WRAP))]).unwrap();
     let first = &recipients_of(&bytes)[0];
     let directory = tempfile::tempdir().unwrap();
     let runs = directory.path().join("runs");
-    let opener = command_opener("a", &format!("echo >> '{}'; exit 1", runs.display()));
-    let copies = |count| (0..count).map(|i| Recipient { blob: vec![i; 8], ..first.clone() }).collect();
-    let error = |count| open(&forged(&bytes, copies(count)), &opener).unwrap_err();
+    let identity = command_identity("a", &format!("echo >> '{}'; exit 1", runs.display()));
+    let copies = |count| (0..count).map(|i| Stanza { blob: vec![i; 8], ..first.clone() }).collect();
+    let error = |count| open(&forged(&bytes, copies(count)), &identity).unwrap_err();
     assert!(matches!(error(1), ContainerError::Command { .. }));
     assert!(matches!(fault(error(50)), Fault::SlotMalformed { .. }));
     assert_eq!(std::fs::read(&runs).unwrap().len(), 1);
@@ -143,14 +150,14 @@ fn a_forged_header_has_a_command_run_once_at_most() {
 
 #[test]
 fn a_command_is_given_no_blob_that_none_made() {
-    let bytes = sealed_for(&[Wrapper::External(command("a", WRAP))]).unwrap();
+    let bytes = sealed_for(&[Recipient::External(command("a", WRAP))]).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let runs = directory.path().join("runs");
-    let opener = command_opener("a", &format!("echo >> '{}'; exit 1", runs.display()));
+    let identity = command_identity("a", &format!("echo >> '{}'; exit 1", runs.display()));
     let preamble = Preamble { slot_len: 65_536, ..Preamble::parse(&bytes).unwrap() };
     let opened = |length| {
-        let recipient = Recipient { blob: vec![1; length], ..recipients_of(&bytes)[0].clone() };
-        opener.others.unwrap("f", &recipient, &preamble).unwrap_err()
+        let stanza = Stanza { blob: vec![1; length], ..recipients_of(&bytes)[0].clone() };
+        identity.others.unwrap("f", &stanza, &preamble).unwrap_err()
     };
     for length in [0, 8193, 60_000] {
         assert!(matches!(fault(opened(length)), Fault::Wrapping(_)), "{length}");
@@ -166,7 +173,7 @@ fn a_command_is_given_no_blob_that_none_made() {
 fn the_header_of_an_age_blob_is_bounded_before_it_is_parsed() {
     let bounded = |stanzas: &str| {
         let blob = format!("age-encryption.org/v1\n{stanzas}--- {}\nnonce and payload", "m".repeat(43));
-        age_key::is_bounded(blob.as_bytes())
+        age::is_bounded(blob.as_bytes())
     };
     let rest = 22 + 48;
     assert!(bounded("-> x\n\n") && !bounded(&"-> x\n\n".repeat(33)) && bounded(&"-> x\n\n".repeat(32)));
@@ -174,20 +181,20 @@ fn the_header_of_an_age_blob_is_bounded_before_it_is_parsed() {
     assert!(!bounded(&format!("-> {}\n", "x".repeat(16_384 - rest - 3))));
     // Lines of a body count as bytes only; what does not end is too long.
     assert!(bounded(&format!("-> x\n{}", "abc\n".repeat(4000))) && !bounded(&"abc\n".repeat(4100)));
-    assert!(!age_key::is_bounded(b"age-encryption.org/v1\n-> x\n\n--- m"));
+    assert!(!age::is_bounded(b"age-encryption.org/v1\n-> x\n\n--- m"));
 }
 
 #[test]
 fn strangers_are_refused() {
-    let bytes = sealed_for(&[age_recipient(OTHER_KEY), Wrapper::External(command("a", WRAP))]).unwrap();
-    for openers in [
-        Openers::default(),
-        age_opener(),
-        command_opener("b", UNWRAP),
-        passphrase_opener("correct horse battery"),
-        Openers { keys: vec![kek(1)], ..Openers::default() },
+    let bytes = sealed_for(&[age_recipient(OTHER_KEY), Recipient::External(command("a", WRAP))]).unwrap();
+    for identities in [
+        Identities::default(),
+        age_identity(),
+        command_identity("b", UNWRAP),
+        passphrase_identity("correct horse battery"),
+        Identities { keys: vec![kek(1)], ..Identities::default() },
     ] {
-        let error = open(&bytes, &openers).unwrap_err();
+        let error = open(&bytes, &identities).unwrap_err();
         assert!(matches!(error, ContainerError::NoKey { .. }), "{error}");
         assert_eq!(error.kind(), Kind::Credential);
         assert!(error.hint().unwrap().contains("--age-identity"));
@@ -198,10 +205,9 @@ fn strangers_are_refused() {
 fn a_header_does_not_fill_the_screen() {
     let bytes = sealed_for(&[age_recipient(PUBLIC_KEY)]).unwrap();
     let said = |count: u8| {
-        let recipient =
-            |id| Recipient { kind: RecipientKind::Age, key_id: KeyId([id; 16]), blob: Vec::new() };
-        let bytes = forged(&bytes, (0..count).map(recipient).collect());
-        open(&bytes, &Openers::default()).unwrap_err().to_string()
+        let stanza = |id| Stanza { kind: RecipientKind::Age, key_id: KeyId([id; 16]), blob: Vec::new() };
+        let bytes = forged(&bytes, (0..count).map(stanza).collect());
+        open(&bytes, &Identities::default()).unwrap_err().to_string()
     };
     assert!(said(8).contains(&format!("{}; none", KeyId([7; 16]))), "{}", said(8));
     assert!(said(100).contains(&format!("{} and 92 more; none", KeyId([7; 16]))), "{}", said(100));
@@ -211,9 +217,9 @@ fn a_header_does_not_fill_the_screen() {
 
 #[test]
 fn a_wrong_passphrase_is_a_refused_credential() {
-    let bytes = sealed_for(&[Wrapper::Passphrase(passphrase("correct horse battery"))]).unwrap();
+    let bytes = sealed_for(&[Recipient::Passphrase(passphrase("correct horse battery"))]).unwrap();
     for wrong in ["correct horse batterz", "correct horse battery ", "x"] {
-        let error = open(&bytes, &passphrase_opener(wrong)).unwrap_err();
+        let error = open(&bytes, &passphrase_identity(wrong)).unwrap_err();
         assert!(matches!(error, ContainerError::WrongPassphrase { .. }), "{error}");
         assert_eq!(error.kind(), Kind::Credential);
     }
@@ -221,7 +227,7 @@ fn a_wrong_passphrase_is_a_refused_credential() {
 
 #[test]
 fn a_passphrase_is_alone() {
-    let two = [Wrapper::Passphrase(passphrase("correct horse battery")), kek(1).into()];
+    let two = [Recipient::Passphrase(passphrase("correct horse battery")), kek(1).into()];
     let error = sealed_for(&two).unwrap_err();
     assert!(matches!(error, ContainerError::PassphraseNotAlone), "{error}");
     assert_eq!(error.kind(), Kind::Usage);
@@ -231,7 +237,7 @@ fn a_passphrase_is_alone() {
 fn nobody_is_a_recipient_twice() {
     for twice in [
         vec![age_recipient(PUBLIC_KEY), kek(1).into(), age_recipient(PUBLIC_KEY)],
-        vec![Wrapper::External(command("a", WRAP)), Wrapper::External(command("a", "false"))],
+        vec![Recipient::External(command("a", WRAP)), Recipient::External(command("a", "false"))],
     ] {
         assert!(matches!(sealed_for(&twice), Err(ContainerError::DuplicateRecipient { .. })));
     }
@@ -270,19 +276,19 @@ fn weak_passphrases_are_refused_and_what_is_no_passphrase() {
 
 #[test]
 fn a_wrapped_key_of_another_file_is_refused() {
-    let kinds: [(Wrapper, Openers); 3] = [
-        (age_recipient(PUBLIC_KEY), age_opener()),
-        (Wrapper::External(command("a", WRAP)), command_opener("a", UNWRAP)),
+    let kinds: [(Recipient, Identities); 3] = [
+        (age_recipient(PUBLIC_KEY), age_identity()),
+        (Recipient::External(command("a", WRAP)), command_identity("a", UNWRAP)),
         (
-            Wrapper::Passphrase(passphrase("correct horse battery")),
-            passphrase_opener("correct horse battery"),
+            Recipient::Passphrase(passphrase("correct horse battery")),
+            passphrase_identity("correct horse battery"),
         ),
     ];
-    for (wrapper, openers) in kinds {
-        let kind = wrapper.kind();
-        let make = || sealed_for(std::slice::from_ref(&wrapper)).unwrap();
+    for (recipient, identities) in kinds {
+        let kind = recipient.kind();
+        let make = || sealed_for(std::slice::from_ref(&recipient)).unwrap();
         let (one, other) = (make(), make());
-        match open(&forged(&other, recipients_of(&one)), &openers).unwrap_err() {
+        match open(&forged(&other, recipients_of(&one)), &identities).unwrap_err() {
             ContainerError::WrongPassphrase { .. } => assert_eq!(kind, RecipientKind::Passphrase),
             error => assert!(matches!(fault(error), Fault::Foreign(_)), "{kind:?}"),
         }
@@ -291,7 +297,7 @@ fn a_wrapped_key_of_another_file_is_refused() {
 
 #[test]
 fn a_file_cannot_demand_gigabytes_or_minutes() {
-    let bytes = sealed_for(&[Wrapper::Passphrase(passphrase("correct horse battery"))]).unwrap();
+    let bytes = sealed_for(&[Recipient::Passphrase(passphrase("correct horse battery"))]).unwrap();
     let preamble = Preamble::parse(&bytes).unwrap();
     // Body length, generation, number, type, key id, length.
     let blob = 4 + 8 + 2 + 2 + 16 + 2;
@@ -303,7 +309,7 @@ fn a_file_cannot_demand_gigabytes_or_minutes() {
         slot[blob..blob + 12].copy_from_slice(&[memory, passes, lanes].map(u32::to_be_bytes).concat());
         checksum_again(&preamble, &mut slot);
         let hostile = [&bytes[..SLOT_A], &slot, &slot, &bytes[PAYLOAD..]].concat();
-        let error = open(&hostile, &passphrase_opener("correct horse battery")).unwrap_err();
+        let error = open(&hostile, &passphrase_identity("correct horse battery")).unwrap_err();
         assert_eq!(fault(error), Fault::PassphraseCost { memory, passes, lanes });
     }
 }
@@ -313,11 +319,11 @@ fn an_external_key_is_told_by_its_name_and_is_not_passed_on_in_the_clear() {
     // SHA-256("sealserve/v1/external" 00 name), computed with Python's hashlib.
     assert_eq!(command("kms/a", "").key_id().to_string(), "30f10056c65cdf26476b47d77289c8e6");
     for not_wrapped in ["cat", "base64 -w0", "head -c 32 | od -An -tx1 | tr -d ' \\n'"] {
-        let error = sealed_for(&[Wrapper::External(command("a", not_wrapped))]).unwrap_err();
+        let error = sealed_for(&[Recipient::External(command("a", not_wrapped))]).unwrap_err();
         assert!(matches!(error, ContainerError::CommandAnswer { .. }), "{not_wrapped}: {error}");
     }
     assert!(matches!(
-        sealed_for(&[Wrapper::External(command("a", ":"))]),
+        sealed_for(&[Recipient::External(command("a", ":"))]),
         Err(ContainerError::CommandAnswer { .. })
     ));
     let program: Program = "true".parse().unwrap();
@@ -329,8 +335,8 @@ fn an_external_key_is_told_by_its_name_and_is_not_passed_on_in_the_clear() {
 
 #[test]
 fn what_a_command_does_wrong_is_told_apart() {
-    let bytes = sealed_for(&[Wrapper::External(command("a", WRAP))]).unwrap();
-    let error = |line: &str| open(&bytes, &command_opener("a", line)).unwrap_err();
+    let bytes = sealed_for(&[Recipient::External(command("a", WRAP))]).unwrap();
+    let error = |line: &str| open(&bytes, &command_identity("a", line)).unwrap_err();
     assert!(matches!(error("exit 3"), ContainerError::Command { source: CommandError::Failed { .. }, .. }));
     assert_eq!(error("exit 3").kind(), Kind::Credential);
     // An answer of another length says that the file is wrong, or that the command is.
@@ -348,8 +354,8 @@ fn a_command_learns_the_key_from_the_caller_and_the_file_only_from_its_input() {
     let told = r#"test "$SEALSERVE_KEY_NAME" = kms/a && test ${#SEALSERVE_KEY_ID} = 32 && test $# = 0"#;
     let wrap = format!("{told} && test $SEALSERVE_OPERATION = wrap && {WRAP}");
     let unwrap = format!("{told} && test $SEALSERVE_OPERATION = unwrap && {UNWRAP}");
-    let bytes = sealed_for(&[Wrapper::External(command("kms/a", &wrap))]).unwrap();
-    assert_eq!(open(&bytes, &command_opener("kms/a", &unwrap)).unwrap(), RecipientKind::External);
+    let bytes = sealed_for(&[Recipient::External(command("kms/a", &wrap))]).unwrap();
+    assert_eq!(open(&bytes, &command_identity("kms/a", &unwrap)).unwrap(), RecipientKind::External);
 }
 
 #[test]
@@ -385,8 +391,8 @@ proptest! {
     fn any_blob_of_age_is_unwrapped_without_panic(blob in vec(any::<u8>(), 0..600), prefix in any::<bool>()) {
         let blob = if prefix { [b"age-encryption.org/v1\n-> ", &blob[..]].concat() } else { blob };
         let preamble = Preamble { artifact_id: ArtifactId([5; 16]), slot_len: 8192, detached: false };
-        let recipient = Recipient { kind: RecipientKind::Age, key_id: KeyId([1; 16]), blob };
-        prop_assert!(!matches!(age_opener().others.unwrap("f", &recipient, &preamble), Ok(Some(_))));
+        let stanza = Stanza { kind: RecipientKind::Age, key_id: KeyId([1; 16]), blob };
+        prop_assert!(!matches!(age_identity().others.unwrap("f", &stanza, &preamble), Ok(Some(_))));
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::headers::parts_of;
-use super::recipients::{OTHER_KEY, PUBLIC_KEY, age_opener, age_recipient, recipients_of};
+use super::recipients::{OTHER_KEY, PUBLIC_KEY, age_identity, age_recipient, recipients_of};
 use super::*;
-use crate::container::body::Body;
+use crate::container::header::body::Body;
+use crate::container::header::slot;
 use crate::container::preamble::Preamble;
-use crate::container::{recipient, slot};
+use crate::container::recipients::stanza;
 use crate::fs::{Existing, SECRET};
 
 pub(super) fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
@@ -20,7 +21,7 @@ pub(super) fn put(dir: &Path, bytes: &[u8]) -> PathBuf {
 
 pub(super) fn from_to(old: u8, new: u8) -> RecipientChange {
     RecipientChange {
-        add: vec![Wrapper::Key(kek(new))],
+        add: vec![Recipient::Key(kek(new))],
         remove: vec![kek(old).id()],
         ..RecipientChange::default()
     }
@@ -42,11 +43,11 @@ fn what_nothing_opens_counts_as_done_only_where_its_header_says_so() {
     let age = age_recipient(PUBLIC_KEY);
     let blob = age.wrap(&parts.preamble, &parts.data_key).unwrap().blob;
     let named = |kind, blob: &[u8]| {
-        let recipient = Recipient { kind, key_id: age.key_id().unwrap(), blob: blob.to_vec() };
-        let slot = parts.slot(|body| body.recipients.push(recipient));
+        let stanza = Stanza { kind, key_id: age.key_id().unwrap(), blob: blob.to_vec() };
+        let slot = parts.slot(|body| body.recipients.push(stanza));
         put(dir.path(), &parts.with_slots(&slot, &slot))
     };
-    let stranger = |path: &Path, old: u8, add: Vec<Wrapper>| {
+    let stranger = |path: &Path, old: u8, add: Vec<Recipient>| {
         let change = RecipientChange { add, ..from_to(old, 0) };
         Rewrite::recipients(path, &kek(9), &change, false, &Silent)
     };
@@ -77,11 +78,11 @@ fn who_is_named_is_only_believed_where_it_opens() {
     let key_id = kek(2).id();
     let age = || age_recipient(PUBLIC_KEY);
     let named = |kind, key_id, blob| {
-        let recipient = Recipient { kind, key_id, blob };
-        let slot = parts.slot(|body| body.recipients.push(recipient));
+        let stanza = Stanza { kind, key_id, blob };
+        let slot = parts.slot(|body| body.recipients.push(stanza));
         put(dir.path(), &parts.with_slots(&slot, &slot))
     };
-    let junk = vec![7; recipient::KEY_BLOB];
+    let junk = vec![7; stanza::KEY_BLOB];
     for (kind, blob) in [
         (RecipientKind::Key, junk.clone()),
         (RecipientKind::Age, b"age-encryption.org/v1".to_vec()),
@@ -95,7 +96,7 @@ fn who_is_named_is_only_believed_where_it_opens() {
         assert_eq!(recipients_of(&after).len(), 1, "{kind:?}");
     }
     // A right blob of another data key opens nothing either.
-    let other = Recipient::wrap(&kek(2), &parts.preamble, &crate::crypto::random::secret());
+    let other = kek(2).wrap(&parts.preamble, &crate::crypto::random::secret());
     let path = named(RecipientKind::Key, key_id, other.blob);
     assert_eq!(rewrite(&path, &from_to(1, 2)).unwrap().added, [key_id]);
     assert_eq!(opens(&std::fs::read(&path).unwrap(), 2).unwrap(), plaintext(10));
@@ -108,7 +109,7 @@ fn who_is_named_is_only_believed_where_it_opens() {
         assert_eq!(rewrite(&path, &to_age).unwrap().added, [id]);
         let after = std::fs::read(&path).unwrap();
         assert_eq!(recipients_of(&after).len(), 1);
-        assert!(Sealed::from_bytes("f", &after).unwrap().unlock(&age_opener()).is_ok());
+        assert!(Sealed::from_bytes("f", &after).unwrap().unlock(&age_identity()).is_ok());
     }
 }
 
@@ -117,27 +118,27 @@ fn who_is_named_is_only_believed_where_it_opens() {
 fn a_file_that_anyone_could_have_made_is_named_when_it_gets_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let both = || {
-        let mut openers = age_opener();
-        openers.keys.push(kek(1));
-        openers
+        let mut identities = age_identity();
+        identities.keys.push(kek(1));
+        identities
     };
-    let key = || Wrapper::Key(kek(2));
+    let key = || Recipient::Key(kek(2));
     let age = || age_recipient(PUBLIC_KEY);
-    let told = |sealed_for: &[Wrapper], openers: Openers, add: Wrapper, dry_run| {
+    let told = |sealed_for: &[Recipient], identities: Identities, add: Recipient, dry_run| {
         let mut out = Vec::new();
         let spec = SealSpec { recipients: sealed_for, metadata: &metadata() };
         seal(Named::new("m", &b"model"[..]), Named::new("o", &mut out), &spec, &Silent).unwrap();
         let change = RecipientChange { add: vec![add], ..RecipientChange::default() };
         let path = put(dir.path(), &out);
-        let rewritten = Rewrite::recipients(&path, &openers, &change, dry_run, &Silent).unwrap();
+        let rewritten = Rewrite::recipients(&path, &identities, &change, dry_run, &Silent).unwrap();
         assert_eq!(rewritten.added.len(), 1);
         rewritten.of_unknown_origin
     };
     for dry_run in [true, false] {
-        assert!(told(&[age()], age_opener(), key(), dry_run));
+        assert!(told(&[age()], age_identity(), key(), dry_run));
     }
     // It stays in need of a signature, or a holder of a key made it.
-    assert!(!told(&[age()], age_opener(), age(), false));
+    assert!(!told(&[age()], age_identity(), age(), false));
     assert!(!told(&[age(), kek(1).into()], both(), key(), false));
     assert!(!told(&[kek(1).into()], both(), age(), false));
 }
@@ -249,7 +250,7 @@ fn impossible_changes_are_refused() {
     assert!(matches!(error, ContainerError::Leaked { key, .. } if key == kek(1).id()));
     assert!(crate::error::Diagnose::hint(&error).unwrap().contains("model reencrypt"));
 
-    let many = (10..100).map(kek).map(Wrapper::Key).collect();
+    let many = (10..100).map(kek).map(Recipient::Key).collect();
     let crowd = RecipientChange { add: many, ..RecipientChange::default() };
     let error = rewrite(&path, &crowd).unwrap_err();
     assert!(matches!(error, ContainerError::NoRoom { .. }));
@@ -262,7 +263,7 @@ fn with_body(change: impl FnOnce(&mut Body)) -> Vec<u8> {
     let bytes = sealed(10);
     let preamble = Preamble::parse(&bytes).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &bytes[SLOT_A..SLOT_B]).unwrap().unwrap();
-    let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
+    let data_key = kek(1).unwrap(&slot.body.recipients[0], &preamble).unwrap();
     let mut body = slot.body;
     change(&mut body);
     let slot = slot::write(&preamble, &body.encode().unwrap(), &data_key).unwrap();
@@ -284,7 +285,7 @@ fn a_terabyte_is_rewrapped_like_a_kilobyte() {
 fn signatures_and_other_recipients_stay() {
     let dir = tempfile::tempdir().unwrap();
     let record = SignatureRecord { signer: SignerId([4; 16]), signature: [5; 64] };
-    let age = Recipient { kind: RecipientKind::Age, key_id: KeyId([6; 16]), blob: vec![7; 300] };
+    let age = Stanza { kind: RecipientKind::Age, key_id: KeyId([6; 16]), blob: vec![7; 300] };
     let bytes = with_body(|body| {
         body.signatures.push(record.clone());
         body.recipients.insert(0, age.clone());
@@ -310,7 +311,7 @@ fn the_last_generation_is_not_counted_over() {
 fn writers_take_turns_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = put(dir.path(), &sealed(10));
-    let add = |key| RecipientChange { add: vec![Wrapper::Key(kek(key))], ..RecipientChange::default() };
+    let add = |key| RecipientChange { add: vec![Recipient::Key(kek(key))], ..RecipientChange::default() };
     std::thread::scope(|scope| {
         for key in 2..12 {
             let (path, change) = (&path, add(key));
@@ -330,7 +331,8 @@ fn what_is_encrypted_again_has_nothing_in_common_but_its_content() {
         let old = sealed_with(&plain, &[kek(1), kek(9)], &given);
         let mut new = Vec::new();
         let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
-        let summary = unlocked.reseal(Named::new("out", &mut new), &[Wrapper::Key(kek(2))], &Silent).unwrap();
+        let summary =
+            unlocked.reencrypt(Named::new("out", &mut new), &[Recipient::Key(kek(2))], &Silent).unwrap();
         assert_eq!((summary.plaintext_bytes, summary.sealed_bytes), (length as u64, new.len() as u64));
         assert_eq!(new.len(), old.len());
         assert_ne!(new[16..32], old[16..32], "artifact id");
@@ -353,7 +355,7 @@ fn metadata_of_a_later_version_are_carried_over() {
     let old = with_body(|_| ());
     let preamble = Preamble::parse(&old).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &old[SLOT_A..SLOT_B]).unwrap().unwrap();
-    let data_key = slot.body.recipients[0].unwrap(&kek(1), &preamble).unwrap();
+    let data_key = kek(1).unwrap(&slot.body.recipients[0], &preamble).unwrap();
     let later = crate::crypto::cobblestone::seal(&data_key, &preamble.context("meta"), json);
     let body = Body { metadata: later, ..slot.body };
     let slot = slot::write(&preamble, &body.encode().unwrap(), &data_key).unwrap();
@@ -361,10 +363,10 @@ fn metadata_of_a_later_version_are_carried_over() {
 
     let mut new = Vec::new();
     let unlocked = Sealed::from_bytes("f", &old).unwrap().unlock(&kek(1)).unwrap();
-    unlocked.reseal(Named::new("out", &mut new), &[Wrapper::Key(kek(2))], &Silent).unwrap();
+    unlocked.reencrypt(Named::new("out", &mut new), &[Recipient::Key(kek(2))], &Silent).unwrap();
     let preamble = Preamble::parse(&new).unwrap();
     let slot = slot::Slot::parse(&preamble, SlotName::A, &new[SLOT_A..SLOT_B]).unwrap().unwrap();
-    let data_key = slot.body.recipients[0].unwrap(&kek(2), &preamble).unwrap();
+    let data_key = kek(2).unwrap(&slot.body.recipients[0], &preamble).unwrap();
     let carried = crate::crypto::cobblestone::open(&data_key, &preamble.context("meta"), &slot.body.metadata);
     assert_eq!(carried.unwrap().expose(), json);
 }
@@ -378,14 +380,18 @@ fn damage_is_not_encrypted_again() {
         (bytes.len() - 1, Fault::LastChunk(70)),
         (PAYLOAD + 3, Fault::Commitment),
     ];
-    let reseal = |bytes: &[u8]| {
+    let reencrypt = |bytes: &[u8]| {
         let unlocked = Sealed::from_bytes("f", bytes).unwrap().unlock(&kek(1)).unwrap();
-        fault(unlocked.reseal(Named::new("out", io::sink()), &[Wrapper::Key(kek(2))], &Silent).unwrap_err())
+        fault(
+            unlocked
+                .reencrypt(Named::new("out", io::sink()), &[Recipient::Key(kek(2))], &Silent)
+                .unwrap_err(),
+        )
     };
     for (at, expected) in cases {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
-        assert_eq!(reseal(&bytes), expected);
+        assert_eq!(reencrypt(&bytes), expected);
     }
-    assert_eq!(reseal(&bytes[..bytes.len() - TAG]), Fault::LastChunkMissing(69));
+    assert_eq!(reencrypt(&bytes[..bytes.len() - TAG]), Fault::LastChunkMissing(69));
 }

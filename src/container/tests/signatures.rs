@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::headers::parts_of;
 use super::*;
 use crate::command::Program;
+use crate::container::header::metadata as sealed_metadata;
+use crate::container::sign;
 use crate::container::signature::Statement;
-use crate::container::{metadata as sealed_metadata, sign};
 use crate::crypto::cobblestone;
 
 /// A signed file of two chunks, for keys 1 and 2.
@@ -200,7 +201,7 @@ fn a_rewritten_header_stays_signed() {
     let slot = parts.slot(|body| {
         body.generation += 1;
         body.recipients.remove(1);
-        body.recipients.push(Recipient::wrap(&kek(7), &parts.preamble, &parts.data_key));
+        body.recipients.push(kek(7).wrap(&parts.preamble, &parts.data_key));
         body.metadata = sealed_metadata::seal(&json, &parts.preamble, &parts.data_key);
     });
     let bytes = parts.with_slots(&slot, &slot);
@@ -214,15 +215,15 @@ fn the_policy_asks_where_anyone_could_have_made_the_file() {
     let nobody: Arc<dyn Person> = Arc::new(Nobody);
     let age = || {
         let recipient = "age1wk5cm2tjvspkfjvf2ldcq5nhn0lf5al28060vuv68hcehu9nypms5vykag";
-        Wrapper::Age(AgeRecipient::parse(recipient, &nobody).unwrap())
+        Recipient::Age(AgeRecipient::parse(recipient, &nobody).unwrap())
     };
     let mut others = Others::default();
     others
         .age
         .add_file("i", &crate::secret::SecretBytes::from(IDENTITY.as_bytes().to_vec()), &nobody)
         .unwrap();
-    let identity = Openers { keys: Vec::new(), others };
-    let file = |recipients: &[Wrapper]| {
+    let identity = Identities { keys: Vec::new(), others };
+    let file = |recipients: &[Recipient]| {
         let mut out = Vec::new();
         let spec = SealSpec { recipients, metadata: &metadata() };
         seal(Named::new("m", &b"model"[..]), Named::new("f", &mut out), &spec, &Silent).unwrap();
@@ -234,7 +235,7 @@ fn the_policy_asks_where_anyone_could_have_made_the_file() {
     };
     let lax = SignaturePolicy::default();
     let strict = SignaturePolicy { required: true, trusted: case.trusted(), ..lax.clone() };
-    let both = file(&[Wrapper::Key(kek(1)), age()]);
+    let both = file(&[Recipient::Key(kek(1)), age()]);
     // Only who has the key can have wrapped the data key for it.
     assert_eq!(load(&both, &kek(1), &lax), Ok(()));
     assert_eq!(load(&both, &identity, &lax), Err(Fault::Unsigned));
@@ -254,17 +255,18 @@ fn the_policy_asks_where_anyone_could_have_made_the_file() {
         let program = Program::new(&["sh".into(), "-c".into(), line.into()]).unwrap();
         External::new(program, "k", Duration::from_secs(60), |_| ()).unwrap()
     };
-    let wrap = Wrapper::External(command("base64 -w0 | tr A-Za-z N-ZA-Mn-za-m"));
-    let opener = command("tr A-Za-z N-ZA-Mn-za-m | base64 -d");
-    let opener = Openers { keys: Vec::new(), others: Others { commands: vec![opener], ..Others::default() } };
+    let wrap = Recipient::External(command("base64 -w0 | tr A-Za-z N-ZA-Mn-za-m"));
+    let unwrap = command("tr A-Za-z N-ZA-Mn-za-m | base64 -d");
+    let with_command =
+        Identities { keys: Vec::new(), others: Others { commands: vec![unwrap], ..Others::default() } };
     let vouched = SignaturePolicy { command_authenticates: true, ..lax.clone() };
     let by_command = file(std::slice::from_ref(&wrap));
-    assert_eq!(load(&by_command, &opener, &lax), Err(Fault::Unsigned));
-    assert_eq!(load(&by_command, &opener, &vouched), Ok(()));
+    assert_eq!(load(&by_command, &with_command, &lax), Err(Fault::Unsigned));
+    assert_eq!(load(&by_command, &with_command, &vouched), Ok(()));
     assert_eq!(load(&file(&[age()]), &identity, &vouched), Err(Fault::Unsigned));
     let strict = SignaturePolicy { command_authenticates: true, ..strict };
-    assert_eq!(load(&by_command, &opener, &strict), Err(Fault::Unsigned));
-    assert_eq!(load(&file(&[wrap, Wrapper::Key(kek(1))]), &kek(1), &lax), Ok(()));
+    assert_eq!(load(&by_command, &with_command, &strict), Err(Fault::Unsigned));
+    assert_eq!(load(&file(&[wrap, Recipient::Key(kek(1))]), &kek(1), &lax), Ok(()));
 }
 
 /// A signature is of the very bytes that are decrypted, of an archive too, and of one
@@ -275,7 +277,7 @@ fn archives_are_read_only_if_they_are_signed_as_the_policy_demands() {
     let tar = || archive::Writer::new("m.onnx", vec![("m.onnx".into(), 5)], open).unwrap();
     let metadata = Metadata { media_type: archive::TAR.into(), size: None, sha256: None, ..metadata() };
     let (signer, other) = (Signer::generate(), Signer::generate());
-    let recipients = wrappers(&[kek(1)]);
+    let recipients = recipients(&[kek(1)]);
     let spec = SealSpec { recipients: &recipients, metadata: &metadata };
     let mut bytes = Vec::new();
     let (_, head) = seal_signed(

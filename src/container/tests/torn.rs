@@ -84,7 +84,7 @@ fn rewrap() -> Change {
 }
 
 fn changes() -> [Change; 4] {
-    let add = RecipientChange { add: vec![Wrapper::Key(kek(2))], ..RecipientChange::default() };
+    let add = RecipientChange { add: vec![Recipient::Key(kek(2))], ..RecipientChange::default() };
     let remove = RecipientChange { remove: vec![kek(1).id()], ..RecipientChange::default() };
     let signer = Signer::generate();
     [

@@ -146,7 +146,7 @@ fn edit(store: &Store, change: impl FnOnce(&mut Body)) {
     let tag = mac::tag(&kdf::expand(&data_key, &[MAC_INFO]), &[envelope.keyring.get().as_bytes()]);
     envelope.mac = HEXLOWER.encode(&tag);
     std::fs::write(&store.path, serde_json::to_vec(&envelope).unwrap()).unwrap();
-    store.seen.forget().unwrap();
+    store.rollback.forget().unwrap();
 }
 
 #[test]

@@ -1,32 +1,18 @@
 //! One request to a server, with all its proofs: client certificate, token, API
-//! key, signature; and the check that the answer is the answer to it.
-//!
-//! Written over hyper's connection, one for each attempt: what is signed is what
-//! is sent, byte for byte, and there are no redirects, proxies, cookies or pools
-//! that would have to be switched off.
+//! key, signature; and the check that the answer is the answer to it. Each attempt is
+//! signed anew and has a connection of its own.
 
-mod connect;
-mod early;
 mod error;
-mod target;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
-use connect::{Connected, Connector};
-pub use connect::{Identity, Trust};
-use early::Early;
 pub use error::SendError;
-pub use target::Target;
 
+use crate::client::{self, Connector, Identity, Target, Trust};
 use crate::clock::Clock;
 use crate::crypto::{digest, random};
 use crate::signing::{
@@ -159,7 +145,8 @@ pub struct SendReport {
 
 /// Sends a request and returns the answer, if it is a good one.
 pub fn send(request: &SendRequest<'_>) -> Result<SendReport, SendError> {
-    let connector = Connector::new(request)?;
+    let (target, identity) = (&request.outgoing.target, request.identity.as_ref());
+    let connector = Connector::new(target, &request.trust, identity, request.insecure)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -187,29 +174,16 @@ pub fn send(request: &SendRequest<'_>) -> Result<SendReport, SendError> {
 
 /// Connects, signs, sends, and judges what comes back.
 async fn attempt(request: &SendRequest<'_>, connector: &Connector) -> Result<SendReport, SendError> {
-    let authority = || request.outgoing.target.authority().to_owned();
-    let limit = request.timeout;
-    let begun = tokio::time::Instant::now();
-    let connected = tokio::time::timeout(limit, connector.connect(&request.outgoing.target))
-        .await
-        .map_err(|_| SendError::ConnectTimeout { authority: authority(), limit })??;
+    let outgoing = &request.outgoing;
+    let connection = connector.connect(&outgoing.target, request.timeout).await?;
     // Signed when the connection stands, so that its validity begins with the request.
     let signed = match &request.signer {
-        Some(signer) => Some(request.outgoing.sign(&signer.key, signer.window, request.clock)?),
+        Some(signer) => Some(outgoing.sign(&signer.key, signer.window, request.clock)?),
         None => None,
     };
-    let headers = signed.as_ref().map_or(&request.outgoing.headers, |signed| &signed.headers);
-    let message = message(&request.outgoing, headers)?;
-    let exchange = async {
-        match connected {
-            Connected::Tls(stream) => exchange(*stream, message, &authority(), request.response_limit).await,
-            Connected::Plain(stream) => exchange(stream, message, &authority(), request.response_limit).await,
-        }
-    };
-    let left = limit.saturating_sub(begun.elapsed());
-    let (head, body) = tokio::time::timeout(left, exchange)
-        .await
-        .map_err(|_| SendError::Timeout { authority: authority(), limit })??;
+    let headers = signed.as_ref().map_or(&outgoing.headers, |signed| &signed.headers);
+    let message = client::message(&outgoing.target, &outgoing.method, headers, outgoing.body.clone())?;
+    let (head, body) = client::exchange(connection, message, request.response_limit).await?;
 
     let proof = match (&request.signer, &signed) {
         (Some(by), Some(signed)) => prove(by, &signed.binding, &head, &body),
@@ -227,47 +201,6 @@ async fn attempt(request: &SendRequest<'_>, connector: &Connector) -> Result<Sen
         return Err(SendError::refused(head.status, retry_after(&head.headers), &body, proven));
     }
     Ok(SendReport { status: head.status, headers: head.headers, body, proof: proof?, attempts: 1 })
-}
-
-/// The request in hyper's form. Content-Length comes from the body.
-fn message(outgoing: &Outgoing, headers: &HeaderMap) -> Result<http::Request<Full<Bytes>>, SendError> {
-    let unfit = || SendError::Url { detail: "it holds what a request cannot carry".into() };
-    let mut message = http::Request::new(Full::new(outgoing.body.clone()));
-    *message.method_mut() = outgoing.method.clone();
-    *message.uri_mut() = outgoing.target.path_and_query().parse().map_err(|_| unfit())?;
-    *message.headers_mut() = headers.clone();
-    let host = HeaderValue::from_str(outgoing.target.authority()).map_err(|_| unfit())?;
-    message.headers_mut().insert(HOST, host);
-    let agent = HeaderValue::from_static(concat!("sealserve/", env!("CARGO_PKG_VERSION")));
-    message.headers_mut().entry(USER_AGENT).or_insert(agent);
-    Ok(message)
-}
-
-/// Sends `message` over `stream` and takes in the whole answer.
-async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    message: http::Request<Full<Bytes>>,
-    authority: &str,
-    limit: usize,
-) -> Result<(http::response::Parts, Bytes), SendError> {
-    let closed = Arc::new(AtomicBool::new(false));
-    let failed = |source| SendError::exchange(authority, source, closed.load(Ordering::Relaxed));
-    let stream = Early::new(stream, Arc::clone(&closed));
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    // It ends with the connection; what it could say, the answer says too.
-    tokio::spawn(connection);
-    let (head, body) = sender.send_request(message).await.map_err(failed)?.into_parts();
-    let body = Limited::new(body, limit).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            return SendError::ResponseTooLarge { limit };
-        }
-        match error.downcast::<hyper::Error>() {
-            Ok(error) => failed(*error),
-            Err(_) => SendError::Cut { authority: authority.to_owned() },
-        }
-    })?;
-    Ok((head, body.to_bytes()))
 }
 
 /// Checks that an answer is the server's to this very request, body and all.

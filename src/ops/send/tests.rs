@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
 use super::*;
+use crate::client::ClientError;
 use crate::clock::SystemClock;
 
 /// A server that gives each of `answers` to one connection, in turn, and returns
@@ -85,10 +86,13 @@ fn an_answer_beyond_the_limit_is_not_taken_in() {
             .concat()
     };
     assert_eq!(once(body(1000)).unwrap().body.len(), 1000);
-    assert!(matches!(once(body(1001)), Err(SendError::ResponseTooLarge { limit: 1000 })));
+    assert!(matches!(
+        once(body(1001)),
+        Err(SendError::Client(ClientError::ResponseTooLarge { limit: 1000 }))
+    ));
     // Nor one that says nothing of its length.
     let endless = [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[b'a'; 2000]].concat();
-    assert!(matches!(once(endless), Err(SendError::ResponseTooLarge { .. })));
+    assert!(matches!(once(endless), Err(SendError::Client(ClientError::ResponseTooLarge { .. }))));
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn an_answer_that_is_broken_off_is_none_and_nothing_is_sent_again() {
     ] {
         // With a second attempt, nobody would answer it and the test would not end.
         let error = once(answer).err().unwrap();
-        assert!(matches!(error, SendError::Exchange { .. }), "{answer:?}: {error}");
+        assert!(matches!(error, SendError::Client(ClientError::Exchange { .. })), "{answer:?}: {error}");
     }
 }
 
@@ -186,7 +190,7 @@ fn a_connection_that_ends_in_its_handshake_is_made_again() {
     let mut request = request(&url, 2);
     request.trust = Trust::File(pki.join("ca.pem"));
     let error = send(&request).err().unwrap();
-    assert!(matches!(error, SendError::Handshake { .. }), "{error}");
+    assert!(matches!(error, SendError::Client(ClientError::Handshake { .. })), "{error}");
     server.join().unwrap();
 }
 
@@ -225,5 +229,5 @@ fn an_answer_that_comes_before_everything_is_sent_is_read() {
 #[test]
 fn a_server_that_closes_without_a_word_is_told_from_one_that_answers() {
     let refused = send_too_much_to(b"");
-    assert!(matches!(refused, Err(SendError::Unanswered { .. })), "{:?}", refused.err());
+    assert!(matches!(refused, Err(SendError::Client(ClientError::Unanswered { .. }))), "{:?}", refused.err());
 }
