@@ -1,5 +1,6 @@
 //! The only door through which time enters.
 
+use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970-01-01T00:00:00Z.
@@ -28,6 +29,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// Time since some moment before the process began, a few milliseconds late at most. It never
+/// goes back, and costs a fraction of what a precise clock does: for time limits of seconds.
+pub fn coarse() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    // Neither is negative.
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// `seconds` in RFC 3339, UTC.
 pub fn rfc3339(seconds: UnixSeconds) -> String {
     rfc3339_signed(i64::try_from(seconds).unwrap_or(i64::MAX))
@@ -45,17 +54,49 @@ pub fn parse(text: &str) -> Option<UnixSeconds> {
     seconds.or_else(|| text.parse::<jiff::Timestamp>().ok()?.as_second().try_into().ok())
 }
 
-/// `time` in RFC 3339, UTC, to the millisecond.
-pub fn rfc3339_millis(time: Duration) -> String {
-    i64::try_from(time.as_millis())
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .map_or_else(|| "beyond year 9999".to_owned(), |t| format!("{t:.3}"))
+/// Writes times in RFC 3339, UTC, to the millisecond. Times of one second in a row cost
+/// little: its text is kept.
+#[derive(Debug, Default)]
+pub struct Rfc3339Millis {
+    second: Option<u64>,
+    text: String,
+}
+
+impl Rfc3339Millis {
+    /// The text of `time`.
+    pub fn format(&mut self, time: Duration) -> &str {
+        let second = time.as_secs();
+        if self.second.replace(second) != Some(second) {
+            self.text = rfc3339(second);
+        }
+        // "2027-01-15T08:00:00Z", or what was made of it before.
+        if self.text.ends_with('Z') {
+            self.text.truncate("2027-01-15T08:00:00".len());
+            let _ = write!(self.text, ".{:03}Z", time.subsec_millis());
+        }
+        &self.text
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn milliseconds_are_written_whatever_was_written_before() {
+        let mut format = Rfc3339Millis::default();
+        let base = 1_800_000_000_000;
+        for (millis, text) in [
+            (base, "2027-01-15T08:00:00.000Z"),
+            (base + 7, "2027-01-15T08:00:00.007Z"),
+            (base + 1999, "2027-01-15T08:00:01.999Z"),
+            (base, "2027-01-15T08:00:00.000Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+            (u64::MAX, "beyond year 9999"),
+        ] {
+            assert_eq!(format.format(Duration::from_millis(millis)), text);
+        }
+    }
 
     #[test]
     fn a_time_is_rfc_3339_or_seconds_and_never_before_1970() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 
 use super::Event;
-use crate::clock::{Clock, rfc3339_millis};
+use crate::clock::{Clock, Rfc3339Millis};
 use crate::crypto::digest;
 use crate::error::Diagnose;
 
@@ -86,7 +86,14 @@ impl Log {
         end_last_line(&mut file).map_err(open_error)?;
         let shared = Arc::new(Shared::default());
         let (queue, entries) = sync_channel(QUEUE);
-        let writer = Writer { file, clock, shared: Arc::clone(&shared), previous: [0; 32], sequence: 0 };
+        let writer = Writer {
+            file,
+            clock,
+            format: Rfc3339Millis::default(),
+            shared: Arc::clone(&shared),
+            previous: [0; 32],
+            sequence: 0,
+        };
         std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writer.run(&entries))
@@ -155,6 +162,7 @@ fn end_last_line(file: &mut File) -> io::Result<()> {
 struct Writer {
     file: File,
     clock: Arc<dyn Clock>,
+    format: Rfc3339Millis,
     shared: Arc<Shared>,
     previous: digest::Digest,
     sequence: u64,
@@ -202,8 +210,8 @@ impl Writer {
 
     fn append(&mut self, text: &mut Vec<u8>, event: &Event) {
         let start = text.len();
-        let (time, previous) = (rfc3339_millis(self.clock.now()), HEXLOWER.encode(&self.previous));
-        let line = event.line(&time, self.sequence, &previous);
+        let previous = HEXLOWER.encode(&self.previous);
+        let line = event.line(self.format.format(self.clock.now()), self.sequence, &previous);
         if serde_json::to_writer(&mut *text, &line).is_err() {
             // Every field has a JSON form, so this is out of reach; lose the line, not the log.
             text.truncate(start);

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::{ApiError, Refresh};
 use crate::auth::{Authenticator, RequestKeys};
+use crate::clock;
 use crate::keyring::Keyring;
 
 /// Everything that follows from one generation of the keyring. A request takes
@@ -55,7 +56,7 @@ impl KeyringState {
 /// Whether the snapshot is still to be trusted. Silence is no proof of health: what
 /// counts is the last look that succeeded, so a reader that hangs or dies is noticed.
 pub struct KeyringHealth {
-    start: Instant,
+    start: Duration,
     max_stale: Duration,
     /// Milliseconds from `start` to the last look that succeeded.
     succeeded: AtomicU64,
@@ -69,12 +70,12 @@ impl KeyringHealth {
     /// Trusts a keyring that cannot be read for at most `max_stale`.
     pub fn new(max_stale: Duration) -> Self {
         let (succeeded, failing) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { start: Instant::now(), max_stale, succeeded, failing }
+        Self { start: clock::coarse(), max_stale, succeeded, failing }
     }
 
     /// The file was read, or has not changed.
     pub fn succeeded(&self) {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.succeeded.store(now, Ordering::Release);
         self.failing.store(false, Ordering::Release);
     }
@@ -84,9 +85,13 @@ impl KeyringHealth {
         self.failing.store(true, Ordering::Release);
     }
 
+    fn elapsed(&self) -> Duration {
+        clock::coarse().saturating_sub(self.start)
+    }
+
     /// Time since the last look that succeeded.
     fn age(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_millis(self.succeeded.load(Ordering::Acquire)))
+        self.elapsed().saturating_sub(Duration::from_millis(self.succeeded.load(Ordering::Acquire)))
     }
 
     /// For how long the keyring could not be read, if it cannot.

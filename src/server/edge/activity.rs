@@ -2,14 +2,15 @@
 //! requests and answers counts: a client that sends PING, or a header section byte by
 //! byte, is idle.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock;
 
 /// Progress of one connection, shared by all that serves it.
 pub(in crate::server) struct Activity {
-    start: Instant,
+    start: Duration,
     /// Requests whose response has not begun.
     busy: AtomicUsize,
     /// Milliseconds from `start` to the last progress.
@@ -17,8 +18,8 @@ pub(in crate::server) struct Activity {
     /// Milliseconds from `start` to where an unfinished HTTP/2 header block began, plus one;
     /// 0 when there is none.
     header_block: AtomicU64,
-    /// Responses under way, and when each last made progress.
-    answers: Mutex<HashMap<u64, u64>>,
+    /// Responses under way by their numbers, and when each last made progress. They are few.
+    answers: Mutex<Vec<(u64, u64)>>,
     next_answer: AtomicU64,
 }
 
@@ -41,7 +42,7 @@ impl Patience {
 impl Activity {
     pub(in crate::server) fn new() -> Arc<Self> {
         Arc::new(Self {
-            start: Instant::now(),
+            start: clock::coarse(),
             busy: AtomicUsize::new(0),
             last: AtomicU64::new(0),
             header_block: AtomicU64::new(0),
@@ -59,7 +60,7 @@ impl Activity {
     pub(in crate::server) fn wrote(&self) {
         let now = self.now();
         self.last.store(now, Ordering::Relaxed);
-        self.answers().values_mut().for_each(|last| *last = now);
+        self.answers().iter_mut().for_each(|(_, last)| *last = now);
     }
 
     /// A header block has begun and is not finished.
@@ -88,18 +89,22 @@ impl Activity {
             let busy = self.busy.load(Ordering::Acquire) > 0;
             return !busy && self.since(self.last.load(Ordering::Relaxed)) >= patience.idle;
         }
-        answers.values().any(|last| self.since(*last) >= patience.answer)
+        answers.iter().any(|(_, last)| self.since(*last) >= patience.answer)
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn elapsed(&self) -> Duration {
+        clock::coarse().saturating_sub(self.start)
     }
 
     fn since(&self, milliseconds: u64) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_millis(milliseconds))
+        self.elapsed().saturating_sub(Duration::from_millis(milliseconds))
     }
 
-    fn answers(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+    fn answers(&self) -> MutexGuard<'_, Vec<(u64, u64)>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -131,23 +136,26 @@ pub(in crate::server) struct Answering {
 impl Answering {
     pub(in crate::server) fn new(activity: &Arc<Activity>) -> Self {
         let number = activity.next_answer.fetch_add(1, Ordering::Relaxed);
-        let answering = Self { activity: Arc::clone(activity), number };
-        answering.progress();
-        answering
+        activity.answers().push((number, activity.now()));
+        activity.progress();
+        Self { activity: Arc::clone(activity), number }
     }
 
     /// A piece of it has gone.
     pub(in crate::server) fn progress(&self) {
         let now = self.activity.now();
         self.activity.last.store(now, Ordering::Relaxed);
-        self.activity.answers().insert(self.number, now);
+        let mut answers = self.activity.answers();
+        if let Some((_, last)) = answers.iter_mut().find(|(number, _)| *number == self.number) {
+            *last = now;
+        }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
         self.activity.progress();
-        self.activity.answers().remove(&self.number);
+        self.activity.answers().retain(|(number, _)| *number != self.number);
     }
 }
 
