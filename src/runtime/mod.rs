@@ -33,43 +33,22 @@
 //!   one; the environment holds another only while the session opens.
 //! - *The environment* and the library itself are never unloaded.
 
-mod arena;
 mod data_type;
 mod device;
-mod dimensions;
-pub mod engine;
 mod error;
-pub mod external;
-pub mod graph;
-mod idle;
-mod inline;
-pub mod install;
-mod lend;
-mod library;
-mod onnx;
-mod opener;
-pub mod pins;
-mod raw;
-pub mod search;
+pub mod library;
+pub mod model;
 pub mod session;
-mod steady;
 mod tensor;
-mod wheel;
-mod wire;
 
-#[cfg(test)]
-mod aliased;
 #[cfg(test)]
 mod testing;
 
 pub use data_type::DataType;
 pub use device::{Device, Placement};
-pub use engine::Runtime;
-pub use error::{InstallError, ModelError, RunError, RuntimeError};
-pub use idle::release_idle_memory;
-pub use library::Library;
-pub use opener::{Model, Opener};
-pub use raw::NotElements;
-pub use session::{Interrupt, Session, SessionOptions, TensorSpec};
+pub use error::{ModelError, RunError};
+pub use library::{InstallError, Library, Runtime, RuntimeError, environment, install, pins, search};
+pub use model::{Loader, Model, external, graph};
+pub use session::{Interrupt, Session, SessionOptions, TensorSpec, release_idle_memory};
 pub(crate) use tensor::of_type;
-pub use tensor::{Allowance, Tensor, TensorData};
+pub use tensor::{Allowance, NotElements, Tensor, TensorData};

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::device::{Device, Placement};
-use super::engine::Runtime;
 use super::error::{ModelError, RunError};
-use super::install::{self, InstallRequest};
 use super::library::Library;
-use super::opener::Model;
-use super::pins::Flavor;
+use super::library::Runtime;
+use super::library::install::{self, InstallRequest};
+use super::library::pins::Flavor;
+use super::model::Model;
 use super::session::{Session, SessionOptions};
 use super::tensor::{Allowance, Tensor};
 use crate::progress::Silent;

@@ -50,7 +50,7 @@ struct Shared {
     /// Opens it; none once that was tried.
     open_spare: Mutex<Option<OpenSpare>>,
     jobs: Mutex<Receiver<Job>>,
-    is_steady: bool,
+    has_static_cost: bool,
     /// Shapes of inputs with which the last run was quick, as hashes; 0: none.
     quick: [AtomicU64; 8],
     hasher: RandomState,
@@ -113,7 +113,7 @@ impl Pool {
         let (inputs, outputs) = (specs(Session::inputs), specs(Session::outputs));
         let shared = Arc::new(Shared {
             name: name.to_owned(),
-            is_steady: sessions.iter().all(Session::is_steady),
+            has_static_cost: sessions.iter().all(Session::has_static_cost),
             slots: sessions.into_iter().map(Slot::new).collect(),
             spare: OnceLock::new(),
             open_spare: Mutex::new(open_spare),
@@ -219,7 +219,7 @@ impl Shared {
     /// how long they take, and only of the very shapes that were quick before.
     fn at_once(&self, inputs: &Tensors, interrupt: &Interrupt) -> Option<Used<'_>> {
         let (slot, shapes) = self.shapes(inputs);
-        let known = self.is_steady && slot.load(Ordering::Relaxed) == shapes;
+        let known = self.has_static_cost && slot.load(Ordering::Relaxed) == shapes;
         // Who waits already goes first.
         let waits = self.counters.waiting.load(Ordering::Relaxed) > 0;
         if !known || waits || *self.withdrawn.borrow() {

@@ -2,8 +2,8 @@
 //! they should. The models and the rule of their outputs' names: `testdata/make_aliased.py`,
 //! which also compares them with Python's onnxruntime.
 
-use super::testing::{model, open_with, run};
-use super::{DataType, Tensor, TensorData};
+use crate::runtime::testing::{model, open_with, run};
+use crate::runtime::{DataType, Tensor, TensorData};
 
 /// The models of `testdata/models/aliased`.
 pub(super) fn names() -> Vec<String> {
@@ -89,7 +89,7 @@ fn outputs_that_share_memory_show_nothing_of_other_runs() {
 #[test]
 #[ignore = "needs valgrind"]
 fn no_freed_memory_is_read() {
-    let test = "runtime::aliased::outputs_that_share_memory_hold_what_they_should";
+    let test = "runtime::session::aliased::outputs_that_share_memory_hold_what_they_should";
     let suppressions = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/valgrind.supp");
     let output = std::process::Command::new("valgrind")
         .arg(format!("--suppressions={suppressions}"))

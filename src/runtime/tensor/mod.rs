@@ -1,6 +1,8 @@
 //! Tensors as requests and answers carry them: typed and owned, so that a body
 //! is parsed into the very memory that ONNX Runtime then reads.
 
+mod tensor_bytes;
+
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -8,8 +10,10 @@ use half::{bf16, f16};
 use ort::AsPointer;
 use ort::value::{DynValue, TensorElementType, ValueType};
 
-use super::data_type::DataType;
-use super::error::RunError;
+use crate::runtime::data_type::DataType;
+use crate::runtime::error::RunError;
+
+pub use tensor_bytes::NotElements;
 
 /// The elements of a tensor, the last dimension running fastest.
 #[derive(Debug, Clone, PartialEq)]
@@ -355,8 +359,8 @@ impl Answer for bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data_type::UnknownDataType;
     use super::*;
+    use crate::runtime::data_type::UnknownDataType;
 
     #[test]
     fn names_are_read_back() {

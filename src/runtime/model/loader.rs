@@ -4,14 +4,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::arena;
-use super::engine::Runtime;
-use super::error::ModelError;
 use super::graph;
-use super::idle::OpenSession;
-use super::inline::{Slim, slim};
-use super::lend::{self, Lender, Weight};
-use super::session::{Session, SessionOptions};
+use super::model_rewrite::{Slim, slim};
+use super::zero_copy::{self, Lender, Weight};
+use crate::runtime::error::ModelError;
+use crate::runtime::library::Runtime;
+use crate::runtime::session::{Session, SessionOptions};
 use crate::secret::{SecretBytes, SecretPages};
 
 /// A model in the clear, every byte of it authenticated.
@@ -28,7 +26,7 @@ pub struct Model {
 impl Runtime {
     /// Prepares a model for so many `sessions`. Its graph is walked first, always. What
     /// no session will need of its plaintext is wiped here.
-    pub fn prepare(self, mut model: Model, sessions: usize) -> Result<Opener, ModelError> {
+    pub fn prepare(self, mut model: Model, sessions: usize) -> Result<Loader, ModelError> {
         let bytes = model.plaintext.expose();
         let members: HashMap<&str, &Range<usize>> =
             model.members.iter().map(|(name, range)| (name.as_str(), range)).collect();
@@ -47,7 +45,14 @@ impl Runtime {
             .collect();
         align(model.plaintext.expose_mut(), &model.onnx, &mut weights);
         let lender = Lender::new(model.plaintext, &weights);
-        Ok(Opener { runtime: self, is_unsteady: graph.is_unsteady, onnx, weights, lender, left: sessions })
+        Ok(Loader {
+            runtime: self,
+            has_dynamic_cost: graph.has_dynamic_cost,
+            onnx,
+            weights,
+            lender,
+            left: sessions,
+        })
     }
 }
 
@@ -56,7 +61,7 @@ impl Runtime {
 /// are at least eight. Those in other files are lent only where they lie so already.
 fn align(bytes: &mut [u8], onnx: &Range<usize>, weights: &mut [Weight]) {
     for weight in weights.iter_mut().filter(|weight| onnx.contains(&weight.range.start)) {
-        let over = weight.range.start % lend::alignment(weight.data_type).unwrap_or(1);
+        let over = weight.range.start % zero_copy::alignment(weight.data_type).unwrap_or(1);
         if over > 0 {
             bytes.copy_within(weight.range.clone(), weight.range.start - over);
             weight.range = weight.range.start - over..weight.range.end - over;
@@ -65,45 +70,38 @@ fn align(bytes: &mut [u8], onnx: &Range<usize>, weights: &mut [Weight]) {
 }
 
 /// Opens a model as often as was said.
-pub struct Opener {
+pub struct Loader {
     runtime: Runtime,
     onnx: SecretBytes,
     weights: Vec<Weight>,
     lender: Lender,
-    is_unsteady: bool,
+    has_dynamic_cost: bool,
     /// Sessions that are still to be opened.
     left: usize,
 }
 
-impl Opener {
+impl Loader {
     /// Opens it once more. With the last time, all that the library has copied is gone
     /// from our memory when this returns.
     pub fn open(&mut self, options: &SessionOptions) -> Result<Session, ModelError> {
         self.left = self.left.saturating_sub(1);
-        let open = || {
+        let last = self.left == 0;
+        let create = || {
             let builder = self.runtime.builder(options.placement, options.intra_threads)?;
-            let builder = builder.with_env_allocators()?;
-            self.lender.open(builder, self.onnx.expose(), &self.weights, self.left == 0)
+            self.lender.open(builder.with_env_allocators()?, self.onnx.expose(), &self.weights, last)
         };
+        let initializers = self.weights.iter().map(|weight| weight.name.as_str()).collect();
+        let guard = Box::new(self.lender.guard());
         let limit = options.run_memory;
-        let (session, arena) = arena::with_arena(self.runtime.environment(), limit, open)
-            .map_err(|error| ModelError::Refused { message: error.message().to_owned() })?;
-        // The library does not compare what it reserves with the limit, and takes a limit
-        // that is passed already for none.
-        let taken = arena.held().map_or(0, |held| held.total);
-        if let Some(limit) = limit.filter(|limit| taken >= *limit as u64) {
-            return Err(ModelError::RunMemory { limit, taken });
-        }
-        let open = OpenSession::new(session, arena, self.lender.guard());
-        Session::new(open, &self.weights, self.is_unsteady)
+        Session::open(self.runtime, limit, create, &initializers, guard, !self.has_dynamic_cost)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::model::protobuf::put_varint;
     use crate::runtime::testing::{CPU, model, model_of, open_with, run, runtime};
-    use crate::runtime::wire::put_varint;
     use crate::runtime::{Tensor, TensorData};
 
     #[test]
@@ -178,13 +176,13 @@ mod tests {
             let inside = model_of(&dense(op, &raw), &[]);
             let outside = model_of(&dense(op, &location), &[("w", &ones), ("unused", &ones)]);
             for (model, sessions) in [(inside, 1), (outside, 3)] {
-                let mut opener = runtime().prepare(model, sessions).unwrap();
-                assert_eq!(opener.lender.held(), BYTES, "what is not lent is gone");
+                let mut loader = runtime().prepare(model, sessions).unwrap();
+                assert_eq!(loader.lender.held(), BYTES, "what is not lent is gone");
                 let mut open = Vec::new();
                 for left in (0..sessions).rev() {
-                    open.push(opener.open(&CPU).unwrap());
+                    open.push(loader.open(&CPU).unwrap());
                     let expected = if left > 0 { BYTES } else { kept };
-                    assert_eq!(opener.lender.held(), expected, "{op} {left}");
+                    assert_eq!(loader.lender.held(), expected, "{op} {left}");
                 }
                 for session in &mut open {
                     let x = Tensor::new("x", vec![128, 128], TensorData::Fp32(vec![1.0; 128 * 128]));
@@ -192,7 +190,7 @@ mod tests {
                     assert_eq!(answer[0].data(), &TensorData::Fp32(vec![y; 128 * 128]), "{op}");
                 }
                 drop(open);
-                assert_eq!(opener.lender.held(), 0, "{op}");
+                assert_eq!(loader.lender.held(), 0, "{op}");
             }
         }
     }
@@ -220,9 +218,9 @@ mod tests {
         const ELEMENTS: usize = 256 * 512;
         for data_type in [21, 22] {
             let model = model_of(&quantized(data_type, &[0x11; ELEMENTS / 2]), &[]);
-            let mut opener = runtime().prepare(model, 1).unwrap();
-            assert_eq!(opener.lender.held(), ELEMENTS / 2);
-            let mut session = opener.open(&CPU).unwrap();
+            let mut loader = runtime().prepare(model, 1).unwrap();
+            assert_eq!(loader.lender.held(), ELEMENTS / 2);
+            let mut session = loader.open(&CPU).unwrap();
             assert_eq!(session.inputs().len(), 1);
             let x = Tensor::new("x", vec![256, 512], TensorData::Fp32(vec![1.0; ELEMENTS])).unwrap();
             let y = run(&mut session, vec![x], &[]).unwrap();

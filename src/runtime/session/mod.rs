@@ -1,5 +1,11 @@
 //! Models in memory, ready to run.
 
+#[cfg(test)]
+mod aliased;
+mod arena;
+mod dimensions;
+mod idle;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
@@ -9,12 +15,14 @@ use std::time::{Duration, Instant};
 use ort::session::{RunOptions, SessionInputs, SessionOutputs};
 use ort::value::{DynValue, Outlet, ValueType};
 
+use self::arena::with_arena;
+use self::idle::{Keeper, OpenSession, Weights};
 use super::device::Placement;
-use super::engine::Runtime;
 use super::error::{ModelError, RunError};
-use super::idle::{Keeper, OpenSession};
-use super::lend::Weight;
-use super::{Allowance, DataType, Tensor, dimensions};
+use super::library::Runtime;
+use super::{Allowance, DataType, Tensor};
+
+pub use idle::release_idle_memory;
 
 /// How a model runs.
 #[derive(Debug, Clone, Copy)]
@@ -135,32 +143,47 @@ pub struct Session {
     keeper: Arc<Keeper>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    is_steady: bool,
+    has_static_cost: bool,
 }
 
 impl Session {
-    /// A session of the library whose `lent` weights were inputs.
-    pub(super) fn new(open: OpenSession, lent: &[Weight], is_unsteady: bool) -> Result<Self, ModelError> {
-        let inner = &open.session;
-        // It still tells what it was before they were lent, also where no request could
-        // send the like.
-        let lent: HashSet<&str> = lent.iter().map(|weight| weight.name.as_str()).collect();
-        let own = inner.inputs().iter().filter(|input| !lent.contains(input.name()));
+    /// The session that `create` makes, with an arena of its own. `initializers` were inputs
+    /// of its model, and are none any more; `weights` is kept until the session is gone.
+    pub(super) fn open(
+        runtime: Runtime,
+        limit: Option<usize>,
+        create: impl FnOnce() -> ort::Result<ort::session::Session>,
+        initializers: &HashSet<&str>,
+        weights: Weights,
+        has_static_cost: bool,
+    ) -> Result<Self, ModelError> {
+        let (session, arena) = with_arena(runtime.environment(), limit, create)
+            .map_err(|error| ModelError::Refused { message: error.message().to_owned() })?;
+        // The library does not compare what it reserves with the limit, and takes a limit
+        // that is passed already for none.
+        let taken = arena.held().map_or(0, |held| held.total);
+        if let Some(limit) = limit.filter(|limit| taken >= *limit as u64) {
+            return Err(ModelError::RunMemory { limit, taken });
+        }
+        // The session still lists the initializers as inputs, also those of types that no
+        // request can send.
+        let own = session.inputs().iter().filter(|input| !initializers.contains(input.name()));
         let inputs = own.map(|input| TensorSpec::of("input", input)).collect::<Result<Vec<_>, _>>()?;
-        let outputs = inner.outputs().iter().map(|output| TensorSpec::of("output", output));
+        let outputs = session.outputs().iter().map(|output| TensorSpec::of("output", output));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         let strings = inputs.iter().any(|spec| spec.data_type == DataType::Bytes);
-        Ok(Self { inputs, outputs, is_steady: !is_unsteady && !strings, keeper: Keeper::new(open) })
+        let keeper = Keeper::new(OpenSession::new(session, arena, weights));
+        Ok(Self { keeper, inputs, outputs, has_static_cost: has_static_cost && !strings })
     }
 
     #[cfg(test)]
-    pub(super) fn keeper(&self) -> &Keeper {
+    fn keeper(&self) -> &Keeper {
         &self.keeper
     }
 
-    /// Whether the shapes of its inputs alone decide how long it takes.
-    pub fn is_steady(&self) -> bool {
-        self.is_steady
+    /// Whether the cost of a run follows from the shapes of its inputs alone.
+    pub fn has_static_cost(&self) -> bool {
+        self.has_static_cost
     }
 
     /// What it takes.

@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 
-use super::error::ModelError;
 use super::external::{External, size};
-use super::lend::{self, Weight};
 use super::onnx::{Message, is_initializer, text};
-use super::wire::{Field, Fields, Malformed, Value, fields_with_bytes, put_varint, varint};
+use super::protobuf::{Field, Fields, Malformed, Value, fields_with_bytes, put_varint, varint};
+use super::zero_copy::{self, Weight};
+use crate::runtime::error::ModelError;
 use crate::secret::SecretBytes;
 
 /// Fields of a `TensorProto`.
@@ -115,7 +115,7 @@ fn weight<'a>(tensor: &'a [u8], members: &Members<'a>) -> Result<Option<(Weight,
     };
     let whole = size(tensor).map_err(|_| Malformed)? == Some(data.len() as u64);
     // Within the model it is moved to where it may lie; a member stays where it is.
-    let aligned = lend::alignment(data_type)
+    let aligned = zero_copy::alignment(data_type)
         .is_some_and(|multiple| raw.is_some() || data.as_ptr().addr().is_multiple_of(multiple));
     let name = std::str::from_utf8(text(tensor, 8)?).ok();
     let Some(name) = name.filter(|name| !name.is_empty() && !name.contains('\0')) else { return Ok(None) };
