@@ -75,3 +75,20 @@ pub(super) fn run(
 ) -> Result<Vec<Tensor>, RunError> {
     session.run(inputs, wanted, &Allowance::of(usize::MAX), &runtime().interrupt().unwrap())
 }
+
+/// A field of a protobuf message that holds bytes.
+pub(super) fn framed(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length > 0x7f {
+        out.push(length.to_le_bytes()[0] | 0x80);
+        length >>= 7;
+    }
+    out.push(length.to_le_bytes()[0]);
+    [out, bytes.to_vec()].concat()
+}
+
+/// A node of a graph with two inputs and one output.
+pub(super) fn node(op: &str, inputs: [&[u8]; 2], output: &[u8]) -> Vec<u8> {
+    [framed(1, inputs[0]), framed(1, inputs[1]), framed(2, output), framed(4, op.as_bytes())].concat()
+}

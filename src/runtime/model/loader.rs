@@ -1,12 +1,12 @@
-//! From a model's plaintext to sessions: what the library shall read is found, moved to
-//! where it can be read, and lent; all else is wiped.
+//! From a model's plaintext to sessions: finds the weights that the library can read where
+//! they are, moves them where alignment needs it, and wipes everything else.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::graph;
-use super::model_rewrite::{Slim, slim};
-use super::zero_copy::{self, Lender, Weight};
+use super::model_rewrite::{Rewritten, rewrite};
+use super::zero_copy::{self, Weight, ZeroCopyWeights};
 use crate::runtime::error::ModelError;
 use crate::runtime::library::Runtime;
 use crate::runtime::session::{Session, SessionOptions};
@@ -33,7 +33,7 @@ impl Runtime {
         let member = |name: &str| bytes.get((*members.get(name)?).clone());
         let onnx = bytes.get(model.onnx.clone()).ok_or(ModelError::NotOnnx)?;
         let graph = graph::inspect(onnx, &|name| member(name).map(|data| data.len() as u64))?;
-        let Slim { onnx, weights } = slim(onnx, &member)?;
+        let Rewritten { onnx, weights } = rewrite(onnx, &member)?;
         let start = bytes.as_ptr().addr();
         let mut weights: Vec<_> = weights
             .into_iter()
@@ -44,13 +44,13 @@ impl Runtime {
             })
             .collect();
         align(model.plaintext.expose_mut(), &model.onnx, &mut weights);
-        let lender = Lender::new(model.plaintext, &weights);
+        let zero_copy_weights = ZeroCopyWeights::new(model.plaintext, &weights);
         Ok(Loader {
             runtime: self,
             has_dynamic_cost: graph.has_dynamic_cost,
             onnx,
             weights,
-            lender,
+            zero_copy_weights,
             left: sessions,
         })
     }
@@ -58,7 +58,7 @@ impl Runtime {
 
 /// Weights within the ONNX file lie wherever their fields begin: moves each to where
 /// numbers of its type may be read, into the bytes of its own field before it, which
-/// are at least eight. Those in other files are lent only where they lie so already.
+/// are at least eight. Those in other files stay where they are.
 fn align(bytes: &mut [u8], onnx: &Range<usize>, weights: &mut [Weight]) {
     for weight in weights.iter_mut().filter(|weight| onnx.contains(&weight.range.start)) {
         let over = weight.range.start % zero_copy::alignment(weight.data_type).unwrap_or(1);
@@ -74,7 +74,7 @@ pub struct Loader {
     runtime: Runtime,
     onnx: SecretBytes,
     weights: Vec<Weight>,
-    lender: Lender,
+    zero_copy_weights: ZeroCopyWeights,
     has_dynamic_cost: bool,
     /// Sessions that are still to be opened.
     left: usize,
@@ -88,10 +88,15 @@ impl Loader {
         let last = self.left == 0;
         let create = || {
             let builder = self.runtime.builder(options.placement, options.intra_threads)?;
-            self.lender.open(builder.with_env_allocators()?, self.onnx.expose(), &self.weights, last)
+            self.zero_copy_weights.open(
+                builder.with_env_allocators()?,
+                self.onnx.expose(),
+                &self.weights,
+                last,
+            )
         };
         let initializers = self.weights.iter().map(|weight| weight.name.as_str()).collect();
-        let guard = Box::new(self.lender.guard());
+        let guard = Box::new(self.zero_copy_weights.guard());
         let limit = options.run_memory;
         Session::open(self.runtime, limit, create, &initializers, guard, !self.has_dynamic_cost)
     }
@@ -100,8 +105,7 @@ impl Loader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::model::protobuf::put_varint;
-    use crate::runtime::testing::{CPU, model, model_of, open_with, run, runtime};
+    use crate::runtime::testing::{CPU, framed, model, model_of, node, open_with, run, runtime};
     use crate::runtime::{Tensor, TensorData};
 
     #[test]
@@ -135,21 +139,10 @@ mod tests {
         assert_eq!(y[0].data(), &TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0]));
     }
 
-    fn framed(number: u8, bytes: &[u8]) -> Vec<u8> {
-        let mut out = vec![number << 3 | 2];
-        put_varint(&mut out, bytes.len() as u64);
-        [out, bytes.to_vec()].concat()
-    }
-
     /// A graph's input or output: FP32, of these dimensions, each as a number on the wire.
     fn matrix(name: &[u8], dimensions: [[u8; 2]; 2]) -> Vec<u8> {
         let shape = dimensions.map(|[low, high]| framed(1, &[8, low, high])).concat();
         [framed(1, name), framed(2, &framed(1, &[&[8, 1][..], &framed(2, &shape)].concat()))].concat()
-    }
-
-    /// A node with two inputs and one output.
-    fn node(op: &str, inputs: [&[u8]; 2], output: &[u8]) -> Vec<u8> {
-        [framed(1, inputs[0]), framed(1, inputs[1]), framed(2, output), framed(4, op.as_bytes())].concat()
     }
 
     /// `y = x op w`, FP32, with `w` = `data` of 128 x 128.
@@ -167,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_lent_and_wiped_once_they_are_repacked() {
+    fn weights_are_read_in_place_and_wiped_once_they_are_repacked() {
         const BYTES: usize = 4 * 128 * 128;
         let ones = 1_f32.to_le_bytes().repeat(128 * 128);
         let raw = [&[9 << 3 | 2, 0x80, 0x80, 4][..], &ones].concat();
@@ -177,12 +170,12 @@ mod tests {
             let outside = model_of(&dense(op, &location), &[("w", &ones), ("unused", &ones)]);
             for (model, sessions) in [(inside, 1), (outside, 3)] {
                 let mut loader = runtime().prepare(model, sessions).unwrap();
-                assert_eq!(loader.lender.held(), BYTES, "what is not lent is gone");
+                assert_eq!(loader.zero_copy_weights.held(), BYTES, "everything else is wiped");
                 let mut open = Vec::new();
                 for left in (0..sessions).rev() {
                     open.push(loader.open(&CPU).unwrap());
                     let expected = if left > 0 { BYTES } else { kept };
-                    assert_eq!(loader.lender.held(), expected, "{op} {left}");
+                    assert_eq!(loader.zero_copy_weights.held(), expected, "{op} {left}");
                 }
                 for session in &mut open {
                     let x = Tensor::new("x", vec![128, 128], TensorData::Fp32(vec![1.0; 128 * 128]));
@@ -190,7 +183,7 @@ mod tests {
                     assert_eq!(answer[0].data(), &TensorData::Fp32(vec![y; 128 * 128]), "{op}");
                 }
                 drop(open);
-                assert_eq!(loader.lender.held(), 0, "{op}");
+                assert_eq!(loader.zero_copy_weights.held(), 0, "{op}");
             }
         }
     }
@@ -214,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn weights_of_types_that_no_request_sends_are_lent_too() {
+    fn weights_of_types_that_no_request_sends_are_read_in_place_too() {
         const ELEMENTS: usize = 256 * 512;
         for data_type in [21, 22] {
             let model = model_of(&quantized(data_type, &[0x11; ELEMENTS / 2]), &[]);
             let mut loader = runtime().prepare(model, 1).unwrap();
-            assert_eq!(loader.lender.held(), ELEMENTS / 2);
+            assert_eq!(loader.zero_copy_weights.held(), ELEMENTS / 2);
             let mut session = loader.open(&CPU).unwrap();
             assert_eq!(session.inputs().len(), 1);
             let x = Tensor::new("x", vec![256, 512], TensorData::Fp32(vec![1.0; ELEMENTS])).unwrap();
