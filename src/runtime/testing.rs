@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::device::{Device, Placement};
-use super::engine::Runtime;
 use super::error::{ModelError, RunError};
-use super::install::{self, InstallRequest};
 use super::library::Library;
-use super::opener::Model;
-use super::pins::Flavor;
+use super::library::Runtime;
+use super::library::install::{self, InstallRequest};
+use super::library::pins::Flavor;
+use super::model::Model;
 use super::session::{Session, SessionOptions};
 use super::tensor::{Allowance, Tensor};
 use crate::progress::Silent;
@@ -74,4 +74,21 @@ pub(super) fn run(
     wanted: &[&str],
 ) -> Result<Vec<Tensor>, RunError> {
     session.run(inputs, wanted, &Allowance::of(usize::MAX), &runtime().interrupt().unwrap())
+}
+
+/// A field of a protobuf message that holds bytes.
+pub(super) fn framed(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length > 0x7f {
+        out.push(length.to_le_bytes()[0] | 0x80);
+        length >>= 7;
+    }
+    out.push(length.to_le_bytes()[0]);
+    [out, bytes.to_vec()].concat()
+}
+
+/// A node of a graph with two inputs and one output.
+pub(super) fn node(op: &str, inputs: [&[u8]; 2], output: &[u8]) -> Vec<u8> {
+    [framed(1, inputs[0]), framed(1, inputs[1]), framed(2, output), framed(4, op.as_bytes())].concat()
 }

@@ -42,16 +42,16 @@ pub fn load(
     let refused = |source| LoadError::Model { model: spec.name.clone(), source };
     let has_spare = plain.plaintext.len() <= SPARE;
     let count = spec.sessions.unwrap_or_else(|| default_sessions(spec.placement, plain.plaintext.len()));
-    let mut opener = runtime.prepare(plain, count + usize::from(has_spare)).map_err(refused)?;
+    let mut loader = runtime.prepare(plain, count + usize::from(has_spare)).map_err(refused)?;
     let sessions = (0..count).map(|_| {
-        let session = opener.open(&options);
+        let session = loader.open(&options);
         // What the library copied on the way goes back to the system: it is not
         // wiped, and would not be used again.
         process::release_freed_memory();
         session
     });
     let sessions = sessions.collect::<Result<Vec<_>, _>>().map_err(refused)?;
-    let open_spare: Option<OpenSpare> = has_spare.then(|| Box::new(move || opener.open(&options)) as _);
+    let open_spare: Option<OpenSpare> = has_spare.then(|| Box::new(move || loader.open(&options)) as _);
     let scheduler = Scheduler::start(runtime, &spec.name, sessions, open_spare, spec.queue)
         .map_err(|source| LoadError::Thread { model: spec.name.clone(), source })?;
     tracing::info!(

@@ -101,7 +101,7 @@ impl Scheduler {
         let (queue, jobs) = async_channel::bounded(queue);
         let specs = |of: fn(&Session) -> &[TensorSpec]| sessions.first().map(of).unwrap_or_default().to_vec();
         let (inputs, outputs) = (specs(Session::inputs), specs(Session::outputs));
-        let quick = QuickShapes::new(sessions.iter().all(Session::is_steady));
+        let quick = QuickShapes::new(sessions.iter().all(Session::has_static_cost));
         let count = sessions.len();
         let shared = Arc::new(Shared {
             name: name.to_owned(),

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::device::Device;
 use super::error::RuntimeError;
 use super::pins::{self, Flavor, Release};
+use crate::runtime::device::Device;
 
 const NAME: &str = "libonnxruntime.so";
 

@@ -1,14 +1,14 @@
-//! Writes the model anew for ONNX Runtime: large weights of the main graph go out of
-//! it, to be lent where they lie, and all other external data comes into it, where the
-//! library would look for it on a disk. What is left is small.
+//! Rewrites the model for ONNX Runtime. Large weights of the main graph leave it; the
+//! library reads them where they were decrypted. All other external data comes into it,
+//! because the library would look for it on a disk. What is left is small.
 
 use std::collections::HashMap;
 
-use super::error::ModelError;
 use super::external::{External, size};
-use super::lend::{self, Weight};
 use super::onnx::{Message, is_initializer, text};
-use super::wire::{Field, Fields, Malformed, Value, fields_with_bytes, put_varint, varint};
+use super::protobuf::{Field, Fields, Malformed, Value, fields_with_bytes, put_varint, varint};
+use super::zero_copy::{self, Weight};
+use crate::runtime::error::ModelError;
 use crate::secret::SecretBytes;
 
 /// Fields of a `TensorProto`.
@@ -30,15 +30,15 @@ const LEAST: usize = 64 << 10;
 /// Finds the bytes of a member.
 pub(super) type Members<'a> = dyn Fn(&str) -> Option<&'a [u8]> + 'a;
 
-/// A model without its large weights, and these: each with where its data is now.
-pub(super) struct Slim<'a> {
+/// A model without its large weights, and those weights with their data.
+pub(super) struct Rewritten<'a> {
     pub(super) onnx: SecretBytes,
     pub(super) weights: Vec<(Weight, &'a [u8])>,
 }
 
 /// Takes the large weights out of the walked model `onnx`, and puts all other external
 /// data in. The range of each weight is left to who knows where the plaintext begins.
-pub(super) fn slim<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<Slim<'a>, ModelError> {
+pub(super) fn rewrite<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<Rewritten<'a>, ModelError> {
     let weights = weights(onnx, members)?;
     let outside = weights.iter().map(|(tensor, weight, _)| (tensor.as_ptr(), input(weight))).collect();
     let rewrite = Rewrite { members, outside };
@@ -49,10 +49,13 @@ pub(super) fn slim<'a>(onnx: &'a [u8], members: &'a Members<'a>) -> Result<Slim<
     // It never grows beyond that, so no copy is left behind.
     let mut out = SecretBytes::with_capacity(length);
     rewrite.write(Message::Model, false, onnx, out.expose_mut())?;
-    Ok(Slim { onnx: out, weights: weights.into_iter().map(|(_, weight, data)| (weight, data)).collect() })
+    Ok(Rewritten {
+        onnx: out,
+        weights: weights.into_iter().map(|(_, weight, data)| (weight, data)).collect(),
+    })
 }
 
-/// A weight that can be lent: the tensor, what it is, and its data.
+/// A weight that need not be copied: the tensor, what it is, and its data.
 type Found<'a> = (&'a [u8], Weight, &'a [u8]);
 
 fn weights<'a>(onnx: &'a [u8], members: &Members<'a>) -> Result<Vec<Found<'a>>, Malformed> {
@@ -76,8 +79,8 @@ fn weights<'a>(onnx: &'a [u8], members: &Members<'a>) -> Result<Vec<Found<'a>>, 
             }
         }
     }
-    // To lend, all inputs must be said again: the library would take a list that is empty
-    // for none at all, and an input without a shape for a scalar.
+    // The editor sets all inputs anew. It takes an empty list for no change, and an input
+    // without a shape for a scalar.
     if inputs == 0 || !shaped {
         return Ok(Vec::new());
     }
@@ -87,7 +90,7 @@ fn weights<'a>(onnx: &'a [u8], members: &Members<'a>) -> Result<Vec<Found<'a>>, 
     Ok(found)
 }
 
-/// What `tensor` is, and its data, if it can be lent.
+/// What `tensor` is, and its data, if the library can read it where it is.
 fn weight<'a>(tensor: &'a [u8], members: &Members<'a>) -> Result<Option<(Weight, &'a [u8])>, Malformed> {
     let (mut raw, mut data_type, mut shape, mut plain) = (None, 0, Vec::new(), true);
     for field in Fields::of(tensor) {
@@ -115,7 +118,7 @@ fn weight<'a>(tensor: &'a [u8], members: &Members<'a>) -> Result<Option<(Weight,
     };
     let whole = size(tensor).map_err(|_| Malformed)? == Some(data.len() as u64);
     // Within the model it is moved to where it may lie; a member stays where it is.
-    let aligned = lend::alignment(data_type)
+    let aligned = zero_copy::alignment(data_type)
         .is_some_and(|multiple| raw.is_some() || data.as_ptr().addr().is_multiple_of(multiple));
     let name = std::str::from_utf8(text(tensor, 8)?).ok();
     let Some(name) = name.filter(|name| !name.is_empty() && !name.contains('\0')) else { return Ok(None) };
@@ -132,36 +135,36 @@ struct Rewrite<'a> {
 }
 
 /// What becomes of a field.
-enum Fate<'a> {
-    Stays,
-    Message(Message, &'a [u8]),
-    /// A tensor whose data comes inside.
-    Tensor(&'a [u8], &'a [u8]),
-    /// A tensor that goes outside; an input takes its place.
-    Lent(*const u8),
+enum FieldAction<'a> {
+    Keep,
+    Descend(Message, &'a [u8]),
+    /// A tensor whose external data comes into the model.
+    Inline(&'a [u8], &'a [u8]),
+    /// A weight that leaves the model; an input takes its place.
+    ToInput(*const u8),
 }
 
 impl<'a> Rewrite<'a> {
-    fn fate(&self, kind: Message, in_model: bool, field: Field<'a>) -> Result<Fate<'a>, Malformed> {
+    fn action(&self, kind: Message, in_model: bool, field: Field<'a>) -> Result<FieldAction<'a>, Malformed> {
         let (Some(child), Value::Bytes(inner)) = (kind.child(field.number), field.value) else {
-            return Ok(Fate::Stays);
+            return Ok(FieldAction::Keep);
         };
         match child {
             Message::Tensor
                 if is_initializer(kind, in_model, field.number)
                     && self.outside.contains_key(&inner.as_ptr()) =>
             {
-                Ok(Fate::Lent(inner.as_ptr()))
+                Ok(FieldAction::ToInput(inner.as_ptr()))
             }
             Message::Tensor => match External::of(inner).map_err(|_| Malformed)? {
-                None => Ok(Fate::Stays),
+                None => Ok(FieldAction::Keep),
                 Some(external) => {
                     let data = (self.members)(&external.location).ok_or(Malformed)?;
                     let data = data.get(external.range().ok_or(Malformed)?).ok_or(Malformed)?;
-                    Ok(Fate::Tensor(inner, data))
+                    Ok(FieldAction::Inline(inner, data))
                 }
             },
-            _ => Ok(Fate::Message(child, inner)),
+            _ => Ok(FieldAction::Descend(child, inner)),
         }
     }
 
@@ -169,13 +172,13 @@ impl<'a> Rewrite<'a> {
         let mut sum = 0_usize;
         for field in fields_with_bytes(bytes) {
             let (field, whole) = field?;
-            let bytes = match self.fate(kind, in_model, field)? {
-                Fate::Stays => whole.len(),
-                Fate::Message(child, inner) => {
+            let bytes = match self.action(kind, in_model, field)? {
+                FieldAction::Keep => whole.len(),
+                FieldAction::Descend(child, inner) => {
                     framed(field.number, self.length(child, kind == Message::Model, inner)?)
                 }
-                Fate::Tensor(inner, data) => framed(field.number, tensor_length(inner, data)?),
-                Fate::Lent(tensor) => framed(INPUT, self.outside.get(&tensor).map_or(0, Vec::len)),
+                FieldAction::Inline(inner, data) => framed(field.number, tensor_length(inner, data)?),
+                FieldAction::ToInput(tensor) => framed(INPUT, self.outside.get(&tensor).map_or(0, Vec::len)),
             };
             sum = sum.saturating_add(bytes);
         }
@@ -191,13 +194,13 @@ impl<'a> Rewrite<'a> {
     ) -> Result<(), Malformed> {
         for field in fields_with_bytes(bytes) {
             let (field, whole) = field?;
-            match self.fate(kind, in_model, field)? {
-                Fate::Stays => out.extend_from_slice(whole),
-                Fate::Message(child, inner) => {
+            match self.action(kind, in_model, field)? {
+                FieldAction::Keep => out.extend_from_slice(whole),
+                FieldAction::Descend(child, inner) => {
                     put_frame(out, field.number, self.length(child, kind == Message::Model, inner)?);
                     self.write(child, kind == Message::Model, inner, out)?;
                 }
-                Fate::Tensor(inner, data) => {
+                FieldAction::Inline(inner, data) => {
                     put_frame(out, field.number, tensor_length(inner, data)?);
                     for kept in kept(inner) {
                         out.extend_from_slice(kept?);
@@ -205,7 +208,7 @@ impl<'a> Rewrite<'a> {
                     put_frame(out, RAW_DATA, data.len());
                     out.extend_from_slice(data);
                 }
-                Fate::Lent(tensor) => {
+                FieldAction::ToInput(tensor) => {
                     let input = self.outside.get(&tensor).map_or(&[][..], Vec::as_slice);
                     put_frame(out, INPUT, input.len());
                     out.extend_from_slice(input);
@@ -271,7 +274,7 @@ mod tests {
     #[test]
     fn what_a_subgraph_names_comes_inside_and_the_rest_stays() {
         let data: Vec<u8> = (0..64).collect();
-        let inside = |onnx: &[u8]| slim(onnx, &|_| Some(&data)).map(|slim| slim.onnx).unwrap();
+        let inside = |onnx: &[u8]| rewrite(onnx, &|_| Some(&data)).map(|rewrite| rewrite.onnx).unwrap();
         let branches = inside(&model("models/external-subgraph.onnx"));
         let walked = graph::inspect(branches.expose(), &|_| None).unwrap();
         assert!(walked.needed_members.is_empty());
@@ -333,20 +336,20 @@ mod tests {
             "odd_1" => Some(&member[1..]),
             _ => None,
         };
-        let slim = slim(&onnx, &there).unwrap();
-        let names: Vec<_> = slim.weights.iter().map(|(weight, _)| weight.name.as_str()).collect();
+        let rewrite = rewrite(&onnx, &there).unwrap();
+        let names: Vec<_> = rewrite.weights.iter().map(|(weight, _)| weight.name.as_str()).collect();
         assert_eq!(names, [raw.as_str(), "member"]);
-        assert_eq!(slim.weights[0].1, large);
-        assert_eq!(slim.weights[1].1, &member[..4 * n]);
-        assert_eq!(slim.weights[0].0.shape, [i64::try_from(n).unwrap()]);
+        assert_eq!(rewrite.weights[0].1, large);
+        assert_eq!(rewrite.weights[1].1, &member[..4 * n]);
+        assert_eq!(rewrite.weights[0].0.shape, [i64::try_from(n).unwrap()]);
         let fields = |model| Fields::of(text(model, 7).unwrap()).map(Result::unwrap).collect::<Vec<_>>();
-        let (before, left) = (fields(&onnx), fields(slim.onnx.expose()));
+        let (before, left) = (fields(&onnx), fields(rewrite.onnx.expose()));
         for (at, field) in left.iter().enumerate() {
-            let lent = slim.weights.iter().map(|(weight, _)| input(weight));
-            match lent.zip([0, 7]).find(|(_, lent)| *lent == at) {
+            let removed = rewrite.weights.iter().map(|(weight, _)| input(weight));
+            match removed.zip([0, 7]).find(|(_, input)| *input == at) {
                 Some((input, _)) => {
                     assert_eq!((field.number, field.value), (INPUT, Value::Bytes(&input)));
-                    assert_eq!(text(&input, 1), Ok(slim.weights[at / 7].0.name.as_bytes()));
+                    assert_eq!(text(&input, 1), Ok(rewrite.weights[at / 7].0.name.as_bytes()));
                 }
                 // Where numbers of its type may not lie, data of a member comes inside.
                 None if at == 8 => {
@@ -371,8 +374,8 @@ mod tests {
                     let at = if byte % 4 > 0 { at % 64 } else { at };
                     bytes[at] = *byte;
                 }
-                if let Ok(slim) = slim(&bytes, &|_| Some(&data)) {
-                    for (weight, data) in slim.weights {
+                if let Ok(rewrite) = rewrite(&bytes, &|_| Some(&data)) {
+                    for (weight, data) in rewrite.weights {
                         prop_assert_eq!(weight.range, 0..data.len());
                     }
                 }
@@ -401,9 +404,9 @@ mod tests {
         }
         let node = message(&[(5, &message(&[(5, &tensor)]))]);
         let model = |nodes| message(&[(7, &message(&vec![(1, &node[..]); nodes]))]);
-        assert!(slim(&model(1), &|_| Some(&data)).unwrap().onnx.len() > data.len());
+        assert!(rewrite(&model(1), &|_| Some(&data)).unwrap().onnx.len() > data.len());
         for nodes in [32, 1000] {
-            let refused = slim(&model(nodes), &|_| Some(&data)).err();
+            let refused = rewrite(&model(nodes), &|_| Some(&data)).err();
             assert!(matches!(refused, Some(ModelError::TooLargeInside)), "{nodes}");
         }
     }

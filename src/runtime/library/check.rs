@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
-use super::device::Device;
 use super::error::RuntimeError;
 use super::pins::{self, Flavor, Release};
 use crate::crypto::digest::{Digest, Sha256};
 use crate::fs::open_regular;
+use crate::runtime::device::Device;
 
 /// Longer than any library in the table.
 const MAX_LIBRARY: u64 = 1 << 30;

@@ -1,17 +1,15 @@
-//! From a model's plaintext to sessions: what the library shall read is found, moved to
-//! where it can be read, and lent; all else is wiped.
+//! From a model's plaintext to sessions: finds the weights that the library can read where
+//! they are, moves them where alignment needs it, and wipes everything else.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::arena;
-use super::engine::Runtime;
-use super::error::ModelError;
 use super::graph;
-use super::idle::OpenSession;
-use super::inline::{Slim, slim};
-use super::lend::{self, Lender, Weight};
-use super::session::{Session, SessionOptions};
+use super::model_rewrite::{Rewritten, rewrite};
+use super::zero_copy::{self, Weight, ZeroCopyWeights};
+use crate::runtime::error::ModelError;
+use crate::runtime::library::Runtime;
+use crate::runtime::session::{Session, SessionOptions};
 use crate::secret::{SecretBytes, SecretPages};
 
 /// A model in the clear, every byte of it authenticated.
@@ -28,14 +26,14 @@ pub struct Model {
 impl Runtime {
     /// Prepares a model for so many `sessions`. Its graph is walked first, always. What
     /// no session will need of its plaintext is wiped here.
-    pub fn prepare(self, mut model: Model, sessions: usize) -> Result<Opener, ModelError> {
+    pub fn prepare(self, mut model: Model, sessions: usize) -> Result<Loader, ModelError> {
         let bytes = model.plaintext.expose();
         let members: HashMap<&str, &Range<usize>> =
             model.members.iter().map(|(name, range)| (name.as_str(), range)).collect();
         let member = |name: &str| bytes.get((*members.get(name)?).clone());
         let onnx = bytes.get(model.onnx.clone()).ok_or(ModelError::NotOnnx)?;
         let graph = graph::inspect(onnx, &|name| member(name).map(|data| data.len() as u64))?;
-        let Slim { onnx, weights } = slim(onnx, &member)?;
+        let Rewritten { onnx, weights } = rewrite(onnx, &member)?;
         let start = bytes.as_ptr().addr();
         let mut weights: Vec<_> = weights
             .into_iter()
@@ -46,17 +44,24 @@ impl Runtime {
             })
             .collect();
         align(model.plaintext.expose_mut(), &model.onnx, &mut weights);
-        let lender = Lender::new(model.plaintext, &weights);
-        Ok(Opener { runtime: self, is_unsteady: graph.is_unsteady, onnx, weights, lender, left: sessions })
+        let zero_copy_weights = ZeroCopyWeights::new(model.plaintext, &weights);
+        Ok(Loader {
+            runtime: self,
+            has_dynamic_cost: graph.has_dynamic_cost,
+            onnx,
+            weights,
+            zero_copy_weights,
+            left: sessions,
+        })
     }
 }
 
 /// Weights within the ONNX file lie wherever their fields begin: moves each to where
 /// numbers of its type may be read, into the bytes of its own field before it, which
-/// are at least eight. Those in other files are lent only where they lie so already.
+/// are at least eight. Those in other files stay where they are.
 fn align(bytes: &mut [u8], onnx: &Range<usize>, weights: &mut [Weight]) {
     for weight in weights.iter_mut().filter(|weight| onnx.contains(&weight.range.start)) {
-        let over = weight.range.start % lend::alignment(weight.data_type).unwrap_or(1);
+        let over = weight.range.start % zero_copy::alignment(weight.data_type).unwrap_or(1);
         if over > 0 {
             bytes.copy_within(weight.range.clone(), weight.range.start - over);
             weight.range = weight.range.start - over..weight.range.end - over;
@@ -65,45 +70,42 @@ fn align(bytes: &mut [u8], onnx: &Range<usize>, weights: &mut [Weight]) {
 }
 
 /// Opens a model as often as was said.
-pub struct Opener {
+pub struct Loader {
     runtime: Runtime,
     onnx: SecretBytes,
     weights: Vec<Weight>,
-    lender: Lender,
-    is_unsteady: bool,
+    zero_copy_weights: ZeroCopyWeights,
+    has_dynamic_cost: bool,
     /// Sessions that are still to be opened.
     left: usize,
 }
 
-impl Opener {
+impl Loader {
     /// Opens it once more. With the last time, all that the library has copied is gone
     /// from our memory when this returns.
     pub fn open(&mut self, options: &SessionOptions) -> Result<Session, ModelError> {
         self.left = self.left.saturating_sub(1);
-        let open = || {
+        let last = self.left == 0;
+        let create = || {
             let builder = self.runtime.builder(options.placement, options.intra_threads)?;
-            let builder = builder.with_env_allocators()?;
-            self.lender.open(builder, self.onnx.expose(), &self.weights, self.left == 0)
+            self.zero_copy_weights.open(
+                builder.with_env_allocators()?,
+                self.onnx.expose(),
+                &self.weights,
+                last,
+            )
         };
+        let initializers = self.weights.iter().map(|weight| weight.name.as_str()).collect();
+        let guard = Box::new(self.zero_copy_weights.guard());
         let limit = options.run_memory;
-        let (session, arena) = arena::with_arena(self.runtime.environment(), limit, open)
-            .map_err(|error| ModelError::Refused { message: error.message().to_owned() })?;
-        // The library does not compare what it reserves with the limit, and takes a limit
-        // that is passed already for none.
-        let taken = arena.held().map_or(0, |held| held.total);
-        if let Some(limit) = limit.filter(|limit| taken >= *limit as u64) {
-            return Err(ModelError::RunMemory { limit, taken });
-        }
-        let open = OpenSession::new(session, arena, self.lender.guard());
-        Session::new(open, &self.weights, self.is_unsteady)
+        Session::open(self.runtime, limit, create, &initializers, guard, !self.has_dynamic_cost)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::testing::{CPU, model, model_of, open_with, run, runtime};
-    use crate::runtime::wire::put_varint;
+    use crate::runtime::testing::{CPU, framed, model, model_of, node, open_with, run, runtime};
     use crate::runtime::{Tensor, TensorData};
 
     #[test]
@@ -137,21 +139,10 @@ mod tests {
         assert_eq!(y[0].data(), &TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0]));
     }
 
-    fn framed(number: u8, bytes: &[u8]) -> Vec<u8> {
-        let mut out = vec![number << 3 | 2];
-        put_varint(&mut out, bytes.len() as u64);
-        [out, bytes.to_vec()].concat()
-    }
-
     /// A graph's input or output: FP32, of these dimensions, each as a number on the wire.
     fn matrix(name: &[u8], dimensions: [[u8; 2]; 2]) -> Vec<u8> {
         let shape = dimensions.map(|[low, high]| framed(1, &[8, low, high])).concat();
         [framed(1, name), framed(2, &framed(1, &[&[8, 1][..], &framed(2, &shape)].concat()))].concat()
-    }
-
-    /// A node with two inputs and one output.
-    fn node(op: &str, inputs: [&[u8]; 2], output: &[u8]) -> Vec<u8> {
-        [framed(1, inputs[0]), framed(1, inputs[1]), framed(2, output), framed(4, op.as_bytes())].concat()
     }
 
     /// `y = x op w`, FP32, with `w` = `data` of 128 x 128.
@@ -169,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_lent_and_wiped_once_they_are_repacked() {
+    fn weights_are_read_in_place_and_wiped_once_they_are_repacked() {
         const BYTES: usize = 4 * 128 * 128;
         let ones = 1_f32.to_le_bytes().repeat(128 * 128);
         let raw = [&[9 << 3 | 2, 0x80, 0x80, 4][..], &ones].concat();
@@ -178,13 +169,13 @@ mod tests {
             let inside = model_of(&dense(op, &raw), &[]);
             let outside = model_of(&dense(op, &location), &[("w", &ones), ("unused", &ones)]);
             for (model, sessions) in [(inside, 1), (outside, 3)] {
-                let mut opener = runtime().prepare(model, sessions).unwrap();
-                assert_eq!(opener.lender.held(), BYTES, "what is not lent is gone");
+                let mut loader = runtime().prepare(model, sessions).unwrap();
+                assert_eq!(loader.zero_copy_weights.held(), BYTES, "everything else is wiped");
                 let mut open = Vec::new();
                 for left in (0..sessions).rev() {
-                    open.push(opener.open(&CPU).unwrap());
+                    open.push(loader.open(&CPU).unwrap());
                     let expected = if left > 0 { BYTES } else { kept };
-                    assert_eq!(opener.lender.held(), expected, "{op} {left}");
+                    assert_eq!(loader.zero_copy_weights.held(), expected, "{op} {left}");
                 }
                 for session in &mut open {
                     let x = Tensor::new("x", vec![128, 128], TensorData::Fp32(vec![1.0; 128 * 128]));
@@ -192,7 +183,7 @@ mod tests {
                     assert_eq!(answer[0].data(), &TensorData::Fp32(vec![y; 128 * 128]), "{op}");
                 }
                 drop(open);
-                assert_eq!(opener.lender.held(), 0, "{op}");
+                assert_eq!(loader.zero_copy_weights.held(), 0, "{op}");
             }
         }
     }
@@ -216,13 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn weights_of_types_that_no_request_sends_are_lent_too() {
+    fn weights_of_types_that_no_request_sends_are_read_in_place_too() {
         const ELEMENTS: usize = 256 * 512;
         for data_type in [21, 22] {
             let model = model_of(&quantized(data_type, &[0x11; ELEMENTS / 2]), &[]);
-            let mut opener = runtime().prepare(model, 1).unwrap();
-            assert_eq!(opener.lender.held(), ELEMENTS / 2);
-            let mut session = opener.open(&CPU).unwrap();
+            let mut loader = runtime().prepare(model, 1).unwrap();
+            assert_eq!(loader.zero_copy_weights.held(), ELEMENTS / 2);
+            let mut session = loader.open(&CPU).unwrap();
             assert_eq!(session.inputs().len(), 1);
             let x = Tensor::new("x", vec![256, 512], TensorData::Fp32(vec![1.0; ELEMENTS])).unwrap();
             let y = run(&mut session, vec![x], &[]).unwrap();

@@ -4,8 +4,8 @@
 
 use half::{bf16, f16};
 
-use super::data_type::DataType;
-use super::tensor::{TensorData, each_type, of_type};
+use super::{TensorData, each_type, of_type};
+use crate::runtime::data_type::DataType;
 
 /// Why bytes are not the elements of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! What `onnx.proto` says of the messages that can lead to a tensor, and the text
 //! within them.
 
-use super::wire::{Field, Fields, Malformed, Value};
+use super::protobuf::{Field, Fields, Malformed, Value};
 
 /// Messages within messages; protobuf itself stops at the same depth.
 pub(super) const MAX_DEPTH: u32 = 100;

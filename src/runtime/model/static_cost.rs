@@ -1,12 +1,12 @@
-//! Which models take a time, and give results of a size, that do not depend on the
-//! values of their inputs.
+//! Which operators have a static cost: the time that they take and the size of their
+//! results follow from the shapes of their inputs alone, not from the values.
 
 use super::onnx::text;
-use super::wire::Malformed;
+use super::protobuf::Malformed;
 
-/// Operators of ONNX whose cost follows from the shapes of their inputs. Those that
-/// read a size from a value (`Expand`, `Range`, `Tile`, `Resize`, …), loops and
-/// branches are not among them; one that is not known here is taken for such a one.
+/// Operators of ONNX with a static cost. Operators that read a size from a value
+/// (`Expand`, `Range`, `Tile`, `Resize`, …), loops and branches are not listed; an
+/// operator that is not listed counts as one with a dynamic cost.
 const OPERATORS: [&str; 62] = [
     "Abs",
     "Add",
@@ -72,8 +72,8 @@ const OPERATORS: [&str; 62] = [
     "Transpose",
 ];
 
-/// Whether `node` is one of those, in ONNX's own domain.
-pub(super) fn is_steady(node: &[u8]) -> Result<bool, Malformed> {
+/// Whether the operator of `node` is listed, and in ONNX's own domain.
+pub(super) fn has_static_cost(node: &[u8]) -> Result<bool, Malformed> {
     let (operator, domain) = (text(node, 4)?, text(node, 7)?);
     let own = domain.is_empty() || domain == b"ai.onnx";
     Ok(own && OPERATORS.iter().any(|known| known.as_bytes() == operator))

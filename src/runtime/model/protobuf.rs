@@ -1,9 +1,17 @@
 //! The wire format of Protocol Buffers, read in place and strictly: what has
 //! more than one reading, or none, is an error.
 
+use crate::runtime::error::ModelError;
+
 /// What is not a message in the wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
+
+impl From<Malformed> for ModelError {
+    fn from(Malformed: Malformed) -> Self {
+        Self::NotOnnx
+    }
+}
 
 /// One field of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,17 +5,20 @@
 //! back only while a session rests. A session that does not rest gives it back once a
 //! minute, since only some of its runs may be large.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::arena::Arena;
-use super::lend::Guard;
 
 /// So many calls of [`release_idle_memory`] may find a session busy.
 const BUSY: u32 = 6;
 
 /// The sessions that are open.
 static SESSIONS: Mutex<Vec<Weak<Keeper>>> = Mutex::new(Vec::new());
+
+/// What keeps the weights of a session alive.
+pub(super) type Weights = Box<dyn fmt::Debug + Send + Sync>;
 
 /// One session of the library, and all that belongs to it.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub(super) struct OpenSession {
     /// What its runs take memory from.
     arena: Arena,
     /// Weights that the library reads where they are; behind the session, so that it goes first.
-    _weights: Guard,
+    _weights: Weights,
 }
 
 /// Keeps one session open, and knows when it rests.
@@ -93,7 +96,7 @@ impl Keeper {
 }
 
 impl OpenSession {
-    pub(super) fn new(session: ort::session::Session, arena: Arena, weights: Guard) -> Self {
+    pub(super) fn new(session: ort::session::Session, arena: Arena, weights: Weights) -> Self {
         Self { session, arena, _weights: weights }
     }
 
@@ -106,8 +109,9 @@ impl OpenSession {
 mod tests {
     use super::*;
     use crate::runtime::session::Session;
+    use crate::runtime::session::aliased;
     use crate::runtime::testing::{model, open_with, run};
-    use crate::runtime::{Tensor, TensorData, aliased};
+    use crate::runtime::{Tensor, TensorData};
 
     const BYTES: u64 = 64 << 20;
 

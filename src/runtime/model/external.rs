@@ -3,9 +3,9 @@
 
 use std::io::{self, BufReader, Read, Seek};
 
-use super::error::ModelError;
 use super::onnx::{MAX_DEPTH, Message, name, shown, text};
-use super::wire::{Field, Fields, Value, put_varint};
+use super::protobuf::{Field, Fields, Value, put_varint};
+use crate::runtime::error::ModelError;
 
 /// ONNX Runtime's marker for "at this address in memory" begins so.
 const MEMORY_MARKER: &str = "*/_ORT_";
@@ -121,7 +121,7 @@ pub(super) fn size(tensor: &[u8]) -> Result<Option<u64>, ModelError> {
             Field { number: 1, value: Value::Bytes(packed) } => {
                 let mut rest = packed;
                 while !rest.is_empty() {
-                    elements = times(elements, super::wire::varint(&mut rest)?);
+                    elements = times(elements, super::protobuf::varint(&mut rest)?);
                 }
             }
             Field { number: 2, value: Value::Varint(code) } => bits = element_bits(code),

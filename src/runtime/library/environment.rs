@@ -8,10 +8,10 @@ use ort::ep::{self, ExecutionProvider};
 use ort::logging::LogLevel;
 use ort::session::builder::SessionBuilder;
 
-use super::device::{self, Device, Placement};
+use super::check::{CUDA_PROVIDER, Library};
 use super::error::RuntimeError;
-use super::library::{CUDA_PROVIDER, Library};
 use crate::crypto::digest::Digest;
+use crate::runtime::device::{self, Device, Placement};
 
 /// `y = x`, FP32 `[1]`: enough to find out whether a device works.
 const PROBE: &[u8] = b"\x08\x08:;\n\x10\n\x01x\x12\x01y\"\x08Identity\x12\x05probe\
@@ -164,13 +164,17 @@ impl Runtime {
     }
 
     /// What all sessions share.
-    pub(super) fn environment(self) -> &'static Environment {
+    pub(in crate::runtime) fn environment(self) -> &'static Environment {
         &self.0.environment
     }
 
     /// The options that every session has: nothing written, nothing spinning, and
     /// only ONNX accepted.
-    pub(super) fn builder(self, placement: Placement, threads: usize) -> ort::Result<SessionBuilder> {
+    pub(in crate::runtime) fn builder(
+        self,
+        placement: Placement,
+        threads: usize,
+    ) -> ort::Result<SessionBuilder> {
         let builder = ort::session::Session::builder(&self.0.environment)?
             .with_config_entry("session.load_model_format", "ONNX")?
             // What a model from memory names lies, for the library, in the working
@@ -351,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_probe_is_a_model() {
-        super::super::graph::inspect(PROBE, &|_| None).unwrap();
+        crate::runtime::graph::inspect(PROBE, &|_| None).unwrap();
         testing::runtime().builder(Placement::Cpu, 1).unwrap().commit_from_memory(PROBE).unwrap();
     }
 }

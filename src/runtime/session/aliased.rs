@@ -2,8 +2,8 @@
 //! they should. The models and the rule of their outputs' names: `testdata/make_aliased.py`,
 //! which also compares them with Python's onnxruntime.
 
-use super::testing::{model, open_with, run};
-use super::{DataType, Tensor, TensorData};
+use crate::runtime::testing::{model, open_with, run};
+use crate::runtime::{DataType, Tensor, TensorData};
 
 /// The models of `testdata/models/aliased`.
 pub(super) fn names() -> Vec<String> {
@@ -56,7 +56,7 @@ fn run_all(seed: usize) {
         for count in [0, 1, 5, 4096, 300_000, 5] {
             let (same, negated) = elements(data_type, count, seed);
             let input = Tensor::new("x", vec![same.len()], same.clone()).unwrap();
-            let answers = run(&mut session, vec![input], &[]).unwrap();
+            let answers = run(&mut session, vec![input.clone()], &[]).unwrap();
             assert_eq!(answers.len(), session.outputs().len());
             for answer in &answers {
                 let weights = || TensorData::Fp32((0..answer.data().len()).map(|n| n as f32).collect());
@@ -67,6 +67,9 @@ fn run_all(seed: usize) {
                 };
                 let agrees = bytes(answer.data()) == bytes(&expected);
                 assert!(agrees, "{name}, {count} elements: {} is not what it should be", answer.name());
+                let alone = run(&mut session, vec![input.clone()], &[answer.name()]).unwrap();
+                let agrees = bytes(alone[0].data()) == bytes(&expected);
+                assert!(agrees, "{name}, {count} elements: {} alone is not", answer.name());
             }
         }
     }
@@ -89,7 +92,7 @@ fn outputs_that_share_memory_show_nothing_of_other_runs() {
 #[test]
 #[ignore = "needs valgrind"]
 fn no_freed_memory_is_read() {
-    let test = "runtime::aliased::outputs_that_share_memory_hold_what_they_should";
+    let test = "runtime::session::aliased::outputs_that_share_memory_hold_what_they_should";
     let suppressions = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/valgrind.supp");
     let output = std::process::Command::new("valgrind")
         .arg(format!("--suppressions={suppressions}"))

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Seek;
 use std::path::{Path, PathBuf};
 
+use super::check;
 use super::error::InstallError;
-use super::library;
 use super::pins::{self, Flavor, Release};
 use super::wheel;
 use crate::crypto::random;
@@ -114,7 +114,7 @@ fn download_all(
 fn is_intact(release: &Release, directory: &Path) -> bool {
     release.members().all(|member| {
         let file = File::open(directory.join(member.name()));
-        file.and_then(|mut file| library::hash(&mut file)).is_ok_and(|found| found == member.sha256)
+        file.and_then(|mut file| check::hash(&mut file)).is_ok_and(|found| found == member.sha256)
     })
 }
 
@@ -129,7 +129,7 @@ struct Given<'a> {
 impl<'a> Given<'a> {
     fn open(path: &'a Path) -> Result<Self, InstallError> {
         let mut file = File::open(path).map_err(InstallError::io("read", path))?;
-        let sha256 = library::hash(&mut file).map_err(InstallError::io("read", path))?;
+        let sha256 = check::hash(&mut file).map_err(InstallError::io("read", path))?;
         file.rewind().map_err(InstallError::io("read", path))?;
         // Of the CUDA build one file is not enough.
         let single = || pins::RELEASES.iter().filter(|release| release.flavor == Flavor::Cpu);

@@ -10,21 +10,21 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::data_type::DataType;
-use super::error::ModelError;
 use super::external::External;
 use super::onnx::{MAX_DEPTH, Message, name, shown, text};
-use super::steady::is_steady;
-use super::wire::{Field, Fields, Malformed, Value};
+use super::protobuf::{Field, Fields, Malformed, Value};
+use super::static_cost::has_static_cost;
+use crate::runtime::data_type::DataType;
+use crate::runtime::error::ModelError;
 
 /// What a model says about itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Graph {
     /// Members of the archive that hold the data of its tensors.
     pub needed_members: BTreeSet<String>,
-    /// Whether some node is no steady one, so that how long the model takes, or
-    /// how large its results are, may depend on the values of its inputs.
-    pub is_unsteady: bool,
+    /// Whether the time that a run takes, or the size of its results, may depend on the
+    /// values of the inputs: some node has no static cost.
+    pub has_dynamic_cost: bool,
 }
 
 /// Walks `model`; external data may lie in the members whose lengths `member_len`
@@ -54,7 +54,7 @@ impl Walk<'_> {
         }
         match kind {
             Message::Tensor => self.tensor(bytes)?,
-            Message::Node => self.graph.is_unsteady |= !is_steady(bytes)?,
+            Message::Node => self.graph.has_dynamic_cost |= !has_static_cost(bytes)?,
             Message::ExternalData => return Ok(()),
             _ => {}
         }
@@ -190,16 +190,16 @@ mod tests {
         for name in ["digits.onnx", "models/echo.onnx", "models/bf16.onnx", "models/slow.onnx"] {
             let graph = alone(&model(name)).unwrap();
             assert!(graph.needed_members.is_empty(), "{name}");
-            assert_eq!(graph.is_unsteady, name == "models/slow.onnx", "{name}");
+            assert_eq!(graph.has_dynamic_cost, name == "models/slow.onnx", "{name}");
         }
     }
 
     #[test]
-    fn operators_that_read_sizes_from_values_are_unsteady() {
+    fn operators_that_read_sizes_from_values_have_a_dynamic_cost() {
         let node = |operator: &[u8], domain: &[u8]| {
             wrap(7, &wrap(1, &[wrap(4, operator), wrap(7, domain)].concat()))
         };
-        for (operator, domain, unsteady) in [
+        for (operator, domain, dynamic) in [
             (&b"MatMul"[..], &b""[..], false),
             (b"MatMul", b"ai.onnx", false),
             (b"MatMul", b"com.example", true),
@@ -208,7 +208,7 @@ mod tests {
             (b"Loop", b"", true),
             (b"", b"", true),
         ] {
-            assert_eq!(alone(&node(operator, domain)).unwrap().is_unsteady, unsteady, "{operator:?}");
+            assert_eq!(alone(&node(operator, domain)).unwrap().has_dynamic_cost, dynamic, "{operator:?}");
         }
     }
 

@@ -33,8 +33,8 @@ pub(super) struct Weight {
     pub(super) range: Range<usize>,
 }
 
-/// A model's plaintext, lent to the library piece by piece.
-pub(super) struct Lender(Arc<Shared>);
+/// A model's plaintext, of which the library reads single weights.
+pub(super) struct ZeroCopyWeights(Arc<Shared>);
 
 /// What the library knows by its first field.
 #[repr(C)]
@@ -46,15 +46,15 @@ struct Shared {
 
 struct State {
     plaintext: SecretPages,
-    /// Pieces that do not overlap, by where they begin, and how often each is lent.
+    /// Pieces that do not overlap, by where they begin, and how many tensors read each.
     pieces: BTreeMap<usize, (Range<usize>, usize)>,
     /// The piece of each weight, by the weight's address.
     piece_of: HashMap<usize, usize>,
-    /// Nobody will borrow any more: what comes back goes.
+    /// No further session will be opened: a piece that nothing reads any more is wiped.
     last: bool,
 }
 
-impl Lender {
+impl ZeroCopyWeights {
     /// Takes `plaintext`, of which nothing but `weights` is needed any more; all else is
     /// wiped here.
     pub(super) fn new(mut plaintext: SecretPages, weights: &[Weight]) -> Self {
@@ -77,7 +77,7 @@ impl Lender {
         let allocator = OrtAllocator {
             version: ort::sys::ORT_API_VERSION,
             Alloc: Some(refuse),
-            Free: Some(take_back),
+            Free: Some(release_tensor),
             Info: Some(place),
             Reserve: None,
         };
@@ -105,7 +105,7 @@ impl Lender {
         graph.set_inputs(inputs.map(|input| Outlet::new(input.name(), input.dtype().clone())))?;
         self.0.lock().last = last;
         for weight in weights {
-            self.lend(&mut graph, weight)?;
+            self.add_initializer(&mut graph, weight)?;
         }
         let mut additions = Model::new([])?;
         additions.set_graph(graph)?;
@@ -115,12 +115,12 @@ impl Lender {
         loaded.into_session()
     }
 
-    /// Keeps what is lent alive beside a session.
+    /// Keeps the weights alive beside a session.
     pub(super) fn guard(&self) -> Guard {
         Guard(Arc::clone(&self.0))
     }
 
-    fn lend(&self, graph: &mut Graph, weight: &Weight) -> ort::Result<()> {
+    fn add_initializer(&self, graph: &mut Graph, weight: &Weight) -> ort::Result<()> {
         let name = CString::new(weight.name.as_str()).map_err(|_| Error::new("a name holds a zero"))?;
         let data_type = tensor_type(weight.data_type).ok_or_else(|| Error::new("no type of a weight"))?;
         let at = {
@@ -130,18 +130,18 @@ impl Lender {
             // SAFETY: the range is within the plaintext.
             let at = within.then(|| unsafe { start.add(weight.range.start) });
             let at = at.ok_or_else(|| Error::new("a weight is not in the plaintext"))?;
-            state.borrow(at);
+            state.acquire(at);
             at
         };
         // One count for each tensor, taken back with it.
-        let lender = Arc::into_raw(Arc::clone(&self.0));
+        let shared = Arc::into_raw(Arc::clone(&self.0));
         let mut value: *mut OrtValue = ptr::null_mut();
         let (shape, size) = (&weight.shape, weight.range.len());
-        // SAFETY: `lender` begins with its allocator and lives until the tensor is gone;
+        // SAFETY: `shared` begins with its allocator and lives until the tensor is gone;
         // the data is the tensor's alone but for other readers until then.
         let made = unsafe {
             (api().CreateTensorWithDataAndDeleterAsOrtValue)(
-                lender.cast_mut().cast(),
+                shared.cast_mut().cast(),
                 at.as_ptr().cast(),
                 size,
                 shape.as_ptr(),
@@ -152,7 +152,7 @@ impl Lender {
         };
         if let Err(error) = check(made) {
             // SAFETY: no tensor was made that would give the count back.
-            unsafe { take_back(lender.cast_mut().cast(), at.as_ptr().cast()) };
+            unsafe { release_tensor(shared.cast_mut().cast(), at.as_ptr().cast()) };
             return Err(error);
         }
         // SAFETY: all of them live through the call, which takes the tensor over.
@@ -172,25 +172,25 @@ impl Shared {
 }
 
 impl State {
-    fn borrow(&mut self, at: NonNull<u8>) {
-        if let Some((_, lent)) =
+    fn acquire(&mut self, at: NonNull<u8>) {
+        if let Some((_, readers)) =
             self.piece_of.get(&(at.as_ptr() as usize)).and_then(|start| self.pieces.get_mut(start))
         {
-            *lent += 1;
+            *readers += 1;
         }
     }
 
-    fn give_back(&mut self, at: usize) {
+    fn release(&mut self, at: usize) {
         let Some(start) = self.piece_of.get(&at) else { return };
-        let Some((range, lent)) = self.pieces.get_mut(start) else { return };
-        *lent = lent.saturating_sub(1);
-        if *lent == 0 && self.last {
+        let Some((range, readers)) = self.pieces.get_mut(start) else { return };
+        *readers = readers.saturating_sub(1);
+        if *readers == 0 && self.last {
             self.plaintext.discard(range.clone());
         }
     }
 }
 
-/// Holds what was lent until the session beside it is gone.
+/// Keeps the weights alive until the session beside it is gone.
 pub(super) struct Guard(#[expect(dead_code, reason = "it is there to be dropped")] Arc<Shared>);
 
 impl std::fmt::Debug for Guard {
@@ -200,7 +200,7 @@ impl std::fmt::Debug for Guard {
 }
 
 #[cfg(test)]
-impl Lender {
+impl ZeroCopyWeights {
     /// Bytes of plaintext that are still there.
     pub(super) fn held(&self) -> usize {
         self.0.lock().plaintext.held()
@@ -228,10 +228,10 @@ unsafe extern "system" fn refuse(_: *mut OrtAllocator, _: usize) -> *mut c_void 
 }
 
 /// The library is done with the tensor whose data is `at`.
-unsafe extern "system" fn take_back(this: *mut OrtAllocator, at: *mut c_void) {
+unsafe extern "system" fn release_tensor(this: *mut OrtAllocator, at: *mut c_void) {
     // SAFETY: each tensor was made with a count of its own, which this takes.
-    let lender = unsafe { Arc::from_raw(this.cast_const().cast::<Shared>()) };
-    lender.lock().give_back(at as usize);
+    let shared = unsafe { Arc::from_raw(this.cast_const().cast::<Shared>()) };
+    shared.lock().release(at as usize);
 }
 
 unsafe extern "system" fn place(this: *const OrtAllocator) -> *const OrtMemoryInfo {
@@ -244,7 +244,7 @@ fn check(status: OrtStatusPtr) -> ort::Result<()> {
     unsafe { Error::result_from_status(status) }
 }
 
-/// The library's name of a `TensorProto.DataType` whose tensors can be lent: every byte of
+/// The library's name of a `TensorProto.DataType` whose tensors need no copy: every byte of
 /// their data means something. That is not so for BOOL (9): what is neither 0 nor 1 the
 /// library makes 1 when it loads a weight itself, and its kernels rely on that. They would
 /// count 255 elements where one is, and answer with memory that nobody wrote to.
@@ -268,7 +268,7 @@ fn tensor_type(code: u64) -> Option<Type> {
     })
 }
 
-/// Whether tensors of this `TensorProto.DataType` can be lent, and the multiple at
+/// Whether tensors of this `TensorProto.DataType` need no copy, and the multiple at
 /// which their data must lie.
 pub(super) fn alignment(code: u64) -> Option<usize> {
     tensor_type(code)?;
@@ -299,17 +299,17 @@ mod tests {
         crate::runtime::testing::runtime();
         let mut plaintext = SecretPages::zeroed(100).unwrap();
         plaintext.expose_mut().fill(7);
-        let lender = Lender::new(plaintext, &[weight(30..40), weight(35..50)]);
-        assert_eq!(lender.held(), 20);
-        let start = lender.0.lock().plaintext.start().as_ptr() as usize;
-        let mut state = lender.0.lock();
+        let weights = ZeroCopyWeights::new(plaintext, &[weight(30..40), weight(35..50)]);
+        assert_eq!(weights.held(), 20);
+        let start = weights.0.lock().plaintext.start().as_ptr() as usize;
+        let mut state = weights.0.lock();
         state.last = true;
         for at in [30, 35] {
-            state.borrow(NonNull::new((start + at) as *mut u8).unwrap());
+            state.acquire(NonNull::new((start + at) as *mut u8).unwrap());
         }
-        state.give_back(start + 30);
+        state.release(start + 30);
         assert_eq!(state.plaintext.held(), 20, "the other still reads it");
-        state.give_back(start + 35);
+        state.release(start + 35);
         assert_eq!(state.plaintext.held(), 0);
     }
 }

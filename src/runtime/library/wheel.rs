@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::check;
 use super::error::InstallError;
-use super::library;
 use super::pins::{self, Member, Wheel};
 use crate::fs::{self, AtomicFile, Existing};
 use crate::progress::Progress;
@@ -107,7 +107,7 @@ fn largest_file(directory: &Path) -> u64 {
 /// Opens the wheel at `path`, and fails unless it is the pinned one.
 pub(super) fn open(wheel: &Wheel, path: &Path) -> Result<File, InstallError> {
     let mut file = File::open(path).map_err(InstallError::io("read", path))?;
-    let found = library::hash(&mut file).map_err(InstallError::io("read", path))?;
+    let found = check::hash(&mut file).map_err(InstallError::io("read", path))?;
     if found != wheel.sha256 {
         return Err(wrong(path, &wheel.sha256, &found));
     }
@@ -141,7 +141,7 @@ pub(super) fn place(
     let path = into.join(member.name());
     let mut file = AtomicFile::create(&path, fs::PUBLIC, Existing::Replace)?;
     // One byte more than it should be long is enough to be wrong.
-    let found = library::copy(&mut source.take(member.size + 1), &mut file)
+    let found = check::copy(&mut source.take(member.size + 1), &mut file)
         .map_err(|source| InstallError::Unpack { path: from.to_owned(), member: member.path, source })?;
     if found != member.sha256 {
         return Err(wrong(from, &member.sha256, &found));

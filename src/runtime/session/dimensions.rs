@@ -1,8 +1,8 @@
 //! Dimensions that a model names: those of one name have one size in a request. ONNX
 //! Runtime does not compare them; it plans its memory as if they were equal.
 
-use super::error::RunError;
-use super::tensor::Tensor;
+use crate::runtime::error::RunError;
+use crate::runtime::tensor::Tensor;
 
 /// Whether all dimensions of one name have the same size in `inputs`. `named` tells the
 /// inputs that a model has, and the names of their dimensions.
