@@ -381,7 +381,7 @@ fn a_reader_never_takes_a_change_for_a_rollback() {
     let (_directory, store, _) = scratch();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Who remembers takes turns with the writer; who only reads does not.
+        // Whoever remembers waits for the lock of the writer; whoever only reads does not.
         for remembers in [false, false, false, true] {
             let (done, store) = (&done, &store);
             scope.spawn(move || {

@@ -7,9 +7,9 @@
 //! the header and leaves the payload alone, and the second copy of the header
 //! keeps the file readable if that is interrupted.
 //!
-//! The folders are the parts of the format: [`header`], with the wrapped data keys of
-//! [`recipients`], [`payload`], and [`archive`], which is the plaintext of a model of several
-//! files. Beside them stands what is done with a file: `seal`, `open` and `unlocked`, `verify`,
+//! The folders are the parts of the format: `header`, with the wrapped data keys of
+//! `recipients`, `payload`, and [`archive`], which is the plaintext of a model of several
+//! files. The files beside them are the operations: `seal`, `open` and `unlocked`, `verify`,
 //! `extract`, `rewrite`, `reencrypt`, `sign`.
 //!
 //! What must always hold:

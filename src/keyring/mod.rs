@@ -5,7 +5,7 @@
 //!   algorithm and the generation that wrote it; an API key does not stand there at
 //!   all, only its digest, encrypted likewise;
 //! - the whole file carries a MAC, so a state cannot be edited by hand;
-//! - writers take turns under a lock, and each acknowledged change has a
+//! - one writer at a time holds the lock, and each acknowledged change has a
 //!   generation of its own, one higher than the last;
 //! - a reader sees a whole file, old or new;
 //! - no reader goes back to a generation older than one seen before.

@@ -1,4 +1,4 @@
-//! Models of several files: which they are on disk, and back onto it.
+//! Models of several files: finding them on disk, and restoring them from an archive.
 
 use std::collections::BTreeMap;
 use std::fs::{DirEntry, File};

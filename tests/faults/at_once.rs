@@ -1,4 +1,4 @@
-//! Several at the same time: they take turns, and nothing that one of them did is lost.
+//! Several at the same time: one waits for the other, and nothing that one of them did is lost.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! What may open a file, of every kind of recipient.
+//! Identities: what opens files, for recipients of every kind.
 
 use super::age::AgeIdentities;
 use super::external::External;

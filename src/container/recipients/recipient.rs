@@ -1,4 +1,4 @@
-//! Whom a data key can be wrapped for.
+//! A recipient of any kind: who a data key is wrapped for.
 
 use super::age::{self, AgeRecipient};
 use super::external::{self, External};
@@ -10,7 +10,7 @@ use crate::container::ids::{KeyId, RecipientKind};
 use crate::container::preamble::Preamble;
 use crate::secret::{self, Secret};
 
-/// Whom a data key is wrapped for.
+/// Who a data key is wrapped for.
 #[derive(Debug, Clone)]
 pub enum Recipient {
     /// The holder of a key-encryption key.
@@ -24,7 +24,7 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    /// The kind of recipient that it makes.
+    /// Its kind.
     pub fn kind(&self) -> RecipientKind {
         match self {
             Self::Key(_) => RecipientKind::Key,
@@ -34,7 +34,7 @@ impl Recipient {
         }
     }
 
-    /// The key id of that, where it is known before: a passphrase's is new each time.
+    /// Its key id, where that is known before wrapping: a passphrase's is new each time.
     pub fn key_id(&self) -> Option<KeyId> {
         match self {
             Self::Key(kek) => Some(kek.id()),
@@ -44,9 +44,9 @@ impl Recipient {
         }
     }
 
-    /// Whether `stanza` gives its holder `data_key`. Its label proves nothing: whoever
-    /// wrote the header chose it. For age and for commands that is all that could be
-    /// asked here, so it is no.
+    /// Whether what this recipient has unwraps `data_key` from `stanza`. The label of a stanza
+    /// proves nothing: whoever wrote the header chose it. For age and for commands only the
+    /// label could be compared here, so the answer is no.
     pub(in crate::container) fn opens(
         &self,
         file: &str,
@@ -64,8 +64,9 @@ impl Recipient {
         unwrapped.is_some_and(|found| secret::equal(found.expose(), data_key.expose()))
     }
 
-    /// Whether `stanza` says that it is what this makes, and may be, of a file that
-    /// nothing opens. A key and a passphrase are at hand to try, so no label stands for them.
+    /// Whether `stanza` is labelled as this recipient's and can have been made for it. That is
+    /// asked of a file that nothing opens. A key and a passphrase can be tried, so for them no
+    /// label counts.
     pub(in crate::container) fn is_named_by(&self, stanza: &Stanza) -> bool {
         let possible = match self {
             Self::Key(_) | Self::Passphrase(_) => false,

@@ -6,14 +6,14 @@ ChaCha20-Poly1305, X25519, Ed25519 and argon2id come from the package `cryptogra
 SHA-2 from the standard library; the formats are written down here once more, age's as well.
 
     sealed seal IN --output OUT --for RECIPIENT... --name NAME [--sign FILE...] [--slot BYTES]
-    sealed open IN [--output OUT | --restore DIRECTORY] --with OPENER... [--trusted FILE...]
-    sealed rewrite FILE --with OPENER... [--add RECIPIENT...] [--remove KEY_ID...] [--sign FILE...]
+    sealed open IN [--output OUT | --restore DIRECTORY] --with IDENTITY... [--trusted FILE...]
+    sealed rewrite FILE --with IDENTITY... [--add RECIPIENT...] [--remove KEY_ID...] [--sign FILE...]
     sealed vectors DIRECTORY
 
 `sealed` is `python3 tests/peers/sealed`, with Python 3.11 and `cryptography` 50.
 
 `--payload FILE` is the other file of a header that stands alone. IN may be a directory, whose
-`--model` is then named. Recipients and openers are
+`--model` is then named. Recipients and identities are
 
     kek:FILE                  a key-encryption key, 64 hexadecimal digits
     passphrase:FILE[:M,T,P]   the passphrase in a file, and its cost
@@ -43,7 +43,7 @@ from sealed.recipients import Age, External, Kek, Passphrase  # noqa: E402
 
 
 def recipient(text, reads):
-    """What `kind:value` is, as an opener where `reads`."""
+    """What `kind:value` is, as an identity where `reads`."""
     kind, _, value = text.partition(":")
     if kind == "kek":
         return Kek(bytes.fromhex(Path(value).read_text().strip()))
@@ -69,11 +69,11 @@ def seal(args):
         source, metadata["media_type"], metadata["size"] = io.BytesIO(plain), archive.MEDIA_TYPE, len(plain)
     else:
         source, metadata["size"] = open(args.path, "rb"), args.path.stat().st_size
-    wrappers = [recipient(text, False) for text in args.recipients]
+    recipients = [recipient(text, False) for text in args.recipients]
     payload = open(args.payload, "wb") if args.payload else None
     with source, open(args.output, "wb") as out:
         slot = int(args.slot) if args.slot else None
-        said = container.write_file(out, source, wrappers, metadata, signing(args.sign), slot, (), payload)
+        said = container.write_file(out, source, recipients, metadata, signing(args.sign), slot, (), payload)
     if payload:
         payload.close()
     return said
@@ -82,14 +82,14 @@ def seal(args):
 def open_(args):
     publics = [vectors.load_public(Path(path).read_bytes()) for path in args.trusted]
     trusted = {container.signer_id(key): key for key in publics} or None
-    openers = [recipient(text, True) for text in args.openers]
+    identities = [recipient(text, True) for text in args.identities]
     if args.restore:
         out = io.BytesIO()
-        said = container.open_file(args.path, openers, trusted, out, args.payload)
+        said = container.open_file(args.path, identities, trusted, out, args.payload)
         archive.restore(archive.read(out.getvalue()), args.restore)
         return said
     with open(args.output or os.devnull, "wb") as out:
-        return container.open_file(args.path, openers, trusted, out, args.payload)
+        return container.open_file(args.path, identities, trusted, out, args.payload)
 
 
 def rewrite(args):
@@ -99,8 +99,8 @@ def rewrite(args):
     def change(sealed):
         container.change_body(sealed, add, remove, signers)
 
-    openers = [recipient(text, True) for text in args.openers]
-    return container.rewrite(args.path, openers, change, args.slots or "BA", args.payload)
+    identities = [recipient(text, True) for text in args.identities]
+    return container.rewrite(args.path, identities, change, args.slots or "BA", args.payload)
 
 
 def signing(paths):
@@ -121,11 +121,11 @@ def main():
         for option, destination in many:
             sub.add_argument(option, action="append", default=[], dest=destination)
 
-    sign, openers = ("--sign", "sign"), ("--with", "openers")
+    sign, identities = ("--sign", "sign"), ("--with", "identities")
     writing = ("--output", "--payload", "--model", "--name", "--slot")
     verb("seal", *writing, many=[("--for", "recipients"), sign])
-    verb("open", "--output", "--payload", "--restore", many=[openers, ("--trusted", "trusted")])
-    verb("rewrite", "--payload", "--slots", many=[openers, ("--add", "add"), ("--remove", "remove"), sign])
+    verb("open", "--output", "--payload", "--restore", many=[identities, ("--trusted", "trusted")])
+    verb("rewrite", "--payload", "--slots", many=[identities, ("--add", "add"), ("--remove", "remove"), sign])
     verb("vectors")
     args = parser.parse_args()
     try:

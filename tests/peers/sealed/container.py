@@ -71,8 +71,8 @@ class Sealed:
 
         return [state("A"), state("B")]
 
-    def unlock(self, openers):
-        self.dek = unwrap(self.p, self.body.recipients, openers)
+    def unlock(self, identities):
+        self.dek = unwrap(self.p, self.body.recipients, identities)
         for slot in self.whole:
             if not hmac.compare_digest(mac_of(self.p, slot.framed, self.dek), slot.mac):
                 raise Refused("slot-forged", slot.name)
@@ -210,16 +210,16 @@ def smallest_slot(body_length):
     return next((slot for slot in SLOTS if slot >= wanted), SLOTS[-1])
 
 
-def write_file(out, source, wrappers, metadata, signers=(), slot=None, others=(), payload_out=None):
+def write_file(out, source, recipients, metadata, signers=(), slot=None, others=(), payload_out=None):
     """Seals all of `source` to `out`, which can be sought in, or its payload elsewhere."""
     artifact_id, dek = primitive.random_bytes(16), primitive.random_bytes(32)
     detached = payload_out is not None
     text = metadata if isinstance(metadata, bytes) else json.dumps(metadata).encode()
 
     def body_for(p, signatures):
-        recipients = [wrapper.wrap(p, dek) for wrapper in wrappers]
+        stanzas = [recipient.wrap(p, dek) for recipient in recipients]
         message = seal_message(dek, LABEL + b"meta\0" + p, text)
-        return Body(1, recipients + list(others), message, signatures)
+        return Body(1, stanzas + list(others), message, signatures)
 
     if slot is None:
         empty = [(bytes(16), bytes(64))] * len(signers)
@@ -257,12 +257,12 @@ def read_whole(source):
     return out
 
 
-def rewrite(path, openers, change, slots="BA", payload=None):
+def rewrite(path, identities, change, slots="BA", payload=None):
     """Writes what `change` makes of the current body as the next generation, into the
     slot that does not count first. `slots` cuts it short, as a kill would."""
     with open(path, "r+b") as file, open(payload or os.devnull, "rb") as other:
         sealed = Sealed(file, other if payload else None)
-        sealed.unlock(openers)
+        sealed.unlock(identities)
         sealed.body.generation += 1
         change(sealed)
         framed = frame(sealed.p, sealed.body.encode())
@@ -279,7 +279,7 @@ def rewrite(path, openers, change, slots="BA", payload=None):
 def change_body(sealed, add, remove, signers):
     body = sealed.body
     body.recipients = [r for r in body.recipients if r[1] not in remove]
-    body.recipients += [wrapper.wrap(sealed.p, sealed.dek) for wrapper in add]
+    body.recipients += [recipient.wrap(sealed.p, sealed.dek) for recipient in add]
     if signers:
         sealed.read(lambda chunk: None)
     for key in signers:
@@ -306,7 +306,7 @@ def describe(sealed, signed_by, count):
     }
 
 
-def open_file(path, openers, trusted=None, out=None, payload=None):
+def open_file(path, identities, trusted=None, out=None, payload=None):
     """Opens all of the file at `path`, or raises Refused. An archive is one in the form
     of the document, and what is in it is said."""
     count = 0
@@ -319,7 +319,7 @@ def open_file(path, openers, trusted=None, out=None, payload=None):
 
     with open(path, "rb") as file, open(payload or os.devnull, "rb") as other:
         sealed = Sealed(file, other if payload else None)
-        sealed.unlock(openers)
+        sealed.unlock(identities)
         if sealed.metadata["media_type"] != archive.MEDIA_TYPE:
             return describe(sealed, sealed.read(write, trusted), count)
         plain = bytearray()

@@ -144,13 +144,13 @@ class External:
         return unbound(p, self.ask("unwrap", blob))
 
 
-def unwrap(p, recipients, openers):
-    """The data key, by the first recipient that one of `openers` is for: a key first, a
+def unwrap(p, recipients, identities):
+    """The data key, by the first recipient that one of `identities` is for: a key first, a
     passphrase, age, a command."""
     for kind in (KEK, PASSPHRASE, AGE, EXTERNAL):
         for _, identifier, blob in (r for r in recipients if r[0] == kind):
-            for opener in (o for o in openers if o.kind == kind):
-                dek = opener.unwrap(p, identifier, blob)
+            for identity in (o for o in identities if o.kind == kind):
+                dek = identity.unwrap(p, identifier, blob)
                 if dek is not None:
                     return dek
     raise Refused("no-key")

@@ -20,12 +20,12 @@ class Index:
     """What opens the vectors, by the names in index.json."""
 
     def __init__(self, index):
-        self.openers = {name: Kek(bytes.fromhex(digits)) for name, digits in index["keys"].items()}
+        self.identities = {name: Kek(bytes.fromhex(digits)) for name, digits in index["keys"].items()}
         phrases = index["passphrases"].items()
-        self.openers |= {name: Passphrase(bytes.fromhex(digits)) for name, digits in phrases}
-        identities = index["identities"].items()
-        self.openers |= {name: Age(identities=age.read_identities(text)) for name, text in identities}
-        self.openers |= {name: External(name, double) for name in index["commands"]}
+        self.identities |= {name: Passphrase(bytes.fromhex(digits)) for name, digits in phrases}
+        texts = index["identities"].items()
+        self.identities |= {name: Age(identities=age.read_identities(text)) for name, text in texts}
+        self.identities |= {name: External(name, double) for name in index["commands"]}
         self.publics = {name: load_public(pem.encode()) for name, pem in index["signers"].items()}
 
     def trusted(self, vector):
@@ -60,8 +60,8 @@ def check(directory):
 
     def open_with(vector, name, out=None):
         payload = directory / vector["payload"] if "payload" in vector else None
-        opener, trusted = with_names.openers[name], with_names.trusted(vector)
-        return open_file(directory / vector["file"], [opener], trusted, out, payload)
+        identity, trusted = with_names.identities[name], with_names.trusted(vector)
+        return open_file(directory / vector["file"], [identity], trusted, out, payload)
 
     for vector in index["valid"]:
         for name in vector["opens_with"]:

@@ -36,7 +36,7 @@ PHRASES = {
     "phrase-longest": b" ~" * 512,
     "phrase-wrong": b"correct horse battery stapl",
 }
-IDENTITIES = {
+AGE_IDENTITIES = {
     name: hashlib.sha256(b"identity " + name.encode()).digest() for name in ("alice", "bob", "nobody")
 }
 COMMANDS = ("kms/1", "kms/2")
@@ -45,7 +45,7 @@ index = {
     "format": 1,
     "keys": {name: key.hex() for name, key in KEK_BYTES.items()},
     "passphrases": {name: phrase.hex() for name, phrase in PHRASES.items()},
-    "identities": {name: age.encode_text("age-secret-key-", key).upper() for name, key in IDENTITIES.items()},
+    "identities": {name: age.encode_text("age-secret-key-", key).upper() for name, key in AGE_IDENTITIES.items()},
     "commands": list(COMMANDS),
     "signers": {
         name: key.public_key()
@@ -57,7 +57,7 @@ index = {
     "invalid": [],
     "archives": {"valid": [], "invalid": []},
 }
-OPENERS = Index(index).openers
+IDENTITIES = Index(index).identities
 
 
 def seed(name):
@@ -87,17 +87,17 @@ def metadata(**changes):
 
 
 def recipient(name):
-    """What wraps for the opener that the index calls `name`."""
-    return Age(age.recipient_of(IDENTITIES[name])) if name in IDENTITIES else OPENERS[name]
+    """What wraps for the identity that the index calls `name`."""
+    return Age(age.recipient_of(AGE_IDENTITIES[name])) if name in AGE_IDENTITIES else IDENTITIES[name]
 
 
 def make(name, length=100, keys=("a",), said=None, **more):
-    """The bytes of a file as a writer makes it, for openers by name or other recipients."""
+    """The bytes of a file as a writer makes it, for identities by name or other recipients."""
     seed(name)
     out = io.BytesIO()
     said = metadata(size=length) if said is None else said
-    wrappers = [recipient(key) if isinstance(key, str) else key for key in keys]
-    write_file(out, io.BytesIO(plaintext(length)), wrappers, said, **more)
+    recipients = [recipient(key) if isinstance(key, str) else key for key in keys]
+    write_file(out, io.BytesIO(plaintext(length)), recipients, said, **more)
     return out.getvalue()
 
 
@@ -109,7 +109,7 @@ class Parts:
         path.write_bytes(data)
         with open(path, "rb") as file:
             self.sealed = Sealed(file)
-            self.sealed.unlock([OPENERS[key]])
+            self.sealed.unlock([IDENTITIES[key]])
         path.unlink()
         self.data, self.p, self.body, self.dek = data, self.sealed.p, self.sealed.body, self.sealed.dek
         self.slot_length = self.sealed.slot
@@ -153,7 +153,7 @@ def valid(name, what, data, opens_with=("a",), trusted=None, payload=None):
     by_id = {signer_id(key): key for key in publics.values()} or None
     content = HashingWriter()
     beside = OUT / entry["payload"] if payload is not None else None
-    entry["says"] = open_file(OUT / entry["file"], [OPENERS[opens_with[0]]], by_id, content, beside)
+    entry["says"] = open_file(OUT / entry["file"], [IDENTITIES[opens_with[0]]], by_id, content, beside)
     entry["plaintext_sha256"] = content.hash.hexdigest()
     if trusted is not None:
         entry["trusted"] = list(trusted)

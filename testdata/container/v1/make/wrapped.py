@@ -161,8 +161,8 @@ def invalid_passphrases():
     for other in ("alice", "kms/1", phrase("phrase-utf8")):
         name = "phrase-and-" + ("phrase" if isinstance(other, Passphrase) else other.replace("/", ""))
         one = Parts(name, make(name, keys=[phrase("phrase")]), "phrase")
-        wrapper = recipient(other) if isinstance(other, str) else other
-        one.body.recipients.append(wrapper.wrap(one.p, one.dek))
+        new = recipient(other) if isinstance(other, str) else other
+        one.body.recipients.append(new.wrap(one.p, one.dek))
         invalid(name, "slot-malformed", "a passphrase is not alone", one.with_slots(one.slot()), key="phrase")
 
 
