@@ -174,7 +174,7 @@ fn every_variable_of_the_help_is_documented() {
 /// The pieces of all sources of the server that stand between `before` and `after`.
 fn in_the_server(before: &str, after: char) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let mut directories = vec![repository().join("src/server")];
+    let mut directories = ["src/server", "src/pipeline"].map(|path| repository().join(path)).to_vec();
     while let Some(directory) = directories.pop() {
         for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
@@ -191,10 +191,15 @@ fn in_the_server(before: &str, after: char) -> BTreeSet<String> {
 
 #[test]
 fn every_error_code_is_documented_and_no_other() {
-    // A status, then its code.
-    let codes: BTreeSet<_> = in_the_server("StatusCode::", ')')
-        .iter()
-        .filter_map(|text| text.split_once(',')?.1.trim_start().strip_prefix('"')?.split_once('"'))
+    // A class, then its code; those of one class have a function of their own.
+    let of_classes = in_the_server("Class::", ')');
+    let of_classes =
+        of_classes.iter().filter_map(|text| text.split_once(',')?.1.trim_start().strip_prefix('"'));
+    let unavailable = in_the_server("unavailable(", ')');
+    let unavailable = unavailable.iter().filter_map(|text| text.strip_prefix('"'));
+    let codes: BTreeSet<_> = of_classes
+        .chain(unavailable)
+        .filter_map(|text| text.split_once('"'))
         .map(|(code, _)| code.to_owned())
         .collect();
     assert!(codes.len() > 15 && codes.contains("queue_full"), "{codes:?}");

@@ -1,4 +1,4 @@
-//! API keys: from the text in a header to who sent it.
+//! Authenticates API keys.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use crate::secret::Secret;
 /// The API keys of one keyring generation.
 pub(super) struct ApiKeys {
     keys: HashMap<String, Known>,
-    /// What a key that nobody has is compared with: the digest of no text that anyone knows.
+    /// Compared with the digest of an unknown key, so that unknown ids take the same time.
     nobody: Secret<32>,
 }
 
@@ -41,8 +41,8 @@ impl ApiKeys {
         Self { keys: keyring.api_keys.iter().map(known).collect(), nobody: random::secret() }
     }
 
-    /// Who presents `text`, from `source`, at `now`. What the key's state is, only who
-    /// has its secret is told.
+    /// Authenticates the API key `text`, sent from `source`, at `now`. The state of a key is
+    /// told only to a caller who has its secret.
     pub(super) fn authenticate(
         &self,
         text: &[u8],
@@ -51,7 +51,7 @@ impl ApiKeys {
     ) -> Result<Principal, ApiKeyError> {
         let presented = Presented::parse(text)?;
         let known = self.keys.get(presented.id());
-        // Constant time, and as much work for a key that nobody has.
+        // In constant time, and with the same work for an unknown key.
         let expected = known.map_or(&self.nobody, |known| &known.key.digest);
         let proven = presented.digest() == *expected;
         let id = || presented.id().to_owned();
@@ -108,7 +108,7 @@ mod tests {
         String::from_utf8(text.expose().to_vec()).unwrap()
     }
 
-    /// What comes of `text`, in each of the two places that a key can stand in.
+    /// The outcome for `text`, which must be the same in both header fields.
     fn ask(
         keyring: &Keyring,
         text: &str,

@@ -1,4 +1,4 @@
-//! From a credential to who sent it.
+//! Authenticates credentials.
 
 use quick_cache::sync::Cache;
 
@@ -11,16 +11,16 @@ use crate::crypto::digest::Digest;
 use crate::keyring::{self, Keyring};
 use crate::token::{self, Expected, TokenError};
 
-/// Tokens whose signatures are remembered.
+/// The number of verified tokens that are cached.
 const CACHE: usize = 16 * 1024;
 
-/// Knows the keys of one keyring generation. A new generation needs a new one,
-/// and with it an empty cache.
+/// Authenticates credentials against one generation of the keyring. A new generation needs a
+/// new authenticator, which starts with an empty cache.
 pub struct Authenticator {
     issuer: Issuer,
     api_keys: ApiKeys,
-    /// By the token's fingerprint. Holds only "this key's signature is valid and these
-    /// are the claims": state, time and rights are judged at every request.
+    /// By the token's fingerprint. An entry says only that the signature is valid and what the
+    /// claims are; key state, times and rights are checked at every request.
     verified: Cache<Digest, Principal>,
 }
 
@@ -31,8 +31,8 @@ impl Authenticator {
         Ok(Self { issuer, api_keys: ApiKeys::new(keyring), verified: Cache::new(CACHE) })
     }
 
-    /// Who sent a request that brings `credentials` on `connection`, at `now`. Exactly one
-    /// credential must be there.
+    /// Authenticates the sender of a request with `credentials` on `connection`, at `now`.
+    /// There must be exactly one credential.
     pub fn authenticate(
         &self,
         connection: &ConnectionInfo,
@@ -66,7 +66,7 @@ impl Authenticator {
             }
             principal
         };
-        // The cache holds nothing else.
+        // Only tokens are cached, so there are claims.
         let Some(claims) = &principal.0.claims else { return Err(TokenError::Envelope) };
         self.issuer.check(principal.key(), claims, now)?;
         Ok(principal)
@@ -142,8 +142,8 @@ mod tests {
         assert!(matches!(revoked, AuthError::Token(TokenError::UnknownKey { .. })));
     }
 
-    /// Whoever has a token can write its signature in a second way (r, n - s), and base64url
-    /// can end in bits that mean nothing.
+    /// An ECDSA signature (r, s) is also valid as (r, n - s), and base64url can end in unused
+    /// bits. Neither may make a second token out of one.
     #[test]
     fn a_token_is_one_token_however_it_is_written() {
         let keyring = keyring();

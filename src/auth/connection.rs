@@ -1,9 +1,9 @@
-//! What is known of a connection, whatever protocol is spoken on it.
+//! Facts about a connection that do not depend on the protocol.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is known of a connection. Made once for each; all of its requests share it.
+/// Facts about a connection. Made once for each; all of its requests share it.
 #[derive(Debug, Default)]
 pub struct ConnectionInfo {
     peer: Option<SocketAddr>,
@@ -16,8 +16,8 @@ impl ConnectionInfo {
         Self { peer: Some(peer), authenticated: AtomicBool::new(false) }
     }
 
-    /// No connection at all: a credential is checked offline. Credentials that are bound to a
-    /// network are refused.
+    /// No connection: a credential is checked offline. Credentials that are restricted to
+    /// networks are refused.
     pub fn offline() -> Self {
         Self::default()
     }
@@ -27,7 +27,7 @@ impl ConnectionInfo {
         self.peer.map(|peer| peer.ip())
     }
 
-    /// What counts as one address when strangers are counted: with IPv6 everyone has a /64
+    /// The address by which anonymous clients are counted: with IPv6, the /64 prefix
     /// (RFC 6177).
     pub fn network(&self) -> IpAddr {
         match self.source().map(|source| source.to_canonical()) {
@@ -37,12 +37,12 @@ impl ConnectionInfo {
         }
     }
 
-    /// Whether a request on this connection came with a valid credential.
+    /// Whether a request on this connection was authenticated.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated.load(Ordering::Relaxed)
     }
 
-    /// A request came with a valid credential.
+    /// Records that a request was authenticated.
     pub fn set_authenticated(&self) {
         self.authenticated.store(true, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What a request brings to prove who sent it.
+//! Credentials as requests carry them.
 
 use std::fmt;
 
@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use super::AuthError;
 
-/// One credential, as it came. Requests of every protocol bring a list of them, of which
-/// exactly one must be there.
+/// A credential as received. A request must carry exactly one, whatever its protocol.
 #[derive(Clone)]
 pub enum Credential {
     /// The value of an `Authorization` field.
@@ -25,7 +24,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The credential in an `Authorization` field: `Bearer` in any case, one space or several,
+/// The credential in an `Authorization` field: `Bearer` in any case, one or more spaces,
 /// the credential (RFC 6750, section 2.1; RFC 9110, section 11.4).
 pub(super) fn bearer(value: &[u8]) -> Result<&str, AuthError> {
     let text = std::str::from_utf8(value).map_err(|_| AuthError::Malformed)?;

@@ -1,4 +1,4 @@
-//! Why a caller is refused.
+//! Errors of authentication and authorization.
 
 use std::net::IpAddr;
 
@@ -12,11 +12,11 @@ use crate::token::TokenError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum AuthError {
-    #[error("the request brings no credential")]
+    #[error("the request has no credential")]
     Missing,
-    #[error("the request brings more than one credential")]
+    #[error("the request has more than one credential")]
     Several,
-    #[error("the Authorization header has another scheme than Bearer")]
+    #[error("the Authorization header does not use the Bearer scheme")]
     Scheme,
     #[error("the Authorization header is not 'Bearer' and a token or API key")]
     Malformed,
@@ -32,11 +32,11 @@ pub enum AuthError {
     UnknownRequestKey { id: String },
     #[error("request key '{id}' belongs to another principal")]
     NotOwner { id: String },
-    #[error("the signature was made before the server can have started: it may have been accepted before")]
+    #[error("the signature was made before the server started, so it may have been accepted already")]
     TooSoon { wait: u64 },
     #[error("the signature was accepted before")]
     Replayed,
-    #[error("more signed requests came with this key than can be told apart")]
+    #[error("too many signed requests with this key; no nonce can be stored")]
     NoncesFull { wait: u64 },
     #[error("the request is signed for another server")]
     Misdirected,
@@ -46,7 +46,7 @@ pub enum AuthError {
     Forbidden { action: Action },
 }
 
-/// Why an API key is not accepted. Messages hold no part of it but its id.
+/// Why an API key is not accepted. Messages contain no part of it but its id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum ApiKeyError {

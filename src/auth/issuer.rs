@@ -1,5 +1,5 @@
-//! Who issues tokens that are accepted: its keys, what its claims must say, and which rights
-//! they give. The keyring is one.
+//! Issuers of tokens: their keys, the policy for claims, and the rights that claims give. The
+//! keyring is one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::token::{self, Claims, Expected, TokenError, VerifyingKey};
 
 /// One issuer of tokens.
 pub(super) struct Issuer {
-    /// What the claims of its tokens must say.
+    /// What the claims must contain.
     policy: Expected,
     keys: HashMap<String, TokenKey>,
 }
@@ -35,8 +35,8 @@ impl Issuer {
         Ok(Self { policy, keys })
     }
 
-    /// Verifies the signature of the token `text`. Whether its key and its claims hold now is
-    /// for [`check`](Self::check) to say.
+    /// Verifies the signature of the token `text`. [`check`](Self::check) then checks its key's
+    /// state and its claims.
     pub(super) fn verify(&self, text: &str, now: UnixSeconds) -> Result<Principal, TokenError> {
         let signed = token::read(text)?;
         let kid = signed.kid()?;
@@ -50,14 +50,13 @@ impl Issuer {
         Ok(Principal(Arc::new(Identity { scopes: Self::scopes(&claims), claims: Some(claims), actor })))
     }
 
-    /// Whether `claims`, signed with the key `kid`, hold at `now`.
+    /// Checks at `now` that the key `kid` is accepted and that `claims` satisfy the policy.
     pub(super) fn check(&self, kid: &str, claims: &Claims, now: UnixSeconds) -> Result<(), TokenError> {
         self.accepted(kid, now)?;
         claims.check(&self.policy, now)
     }
 
-    /// The rights that `claims` give. The `scope` claim of the keyring's tokens is written in
-    /// this server's own terms.
+    /// The rights that `claims` give. Tokens of the keyring use this server's own scopes.
     fn scopes(claims: &Claims) -> Scopes {
         Scopes::from_claim(&claims.scope)
     }

@@ -1,8 +1,8 @@
-//! Who calls, and what they may do. Both questions have one answer each, here,
-//! whatever the protocol: [`Authenticator::authenticate`] makes a [`Principal`]
-//! from what a connection and a request bring, [`Principal::authorize`] makes a [`Permit`]
-//! for one action on one model. Neither value can be made elsewhere, so what demands a
-//! `Permit` cannot be reached without both checks.
+//! Authentication and authorization, independent of protocols.
+//! [`Authenticator::authenticate`] turns the credentials of a request into a [`Principal`];
+//! [`Principal::authorize`] turns that into a [`Permit`] for one action on one model. Neither
+//! value can be made elsewhere, so code that needs a `Permit` cannot be reached without both
+//! checks.
 
 mod action;
 mod apikey;

@@ -18,20 +18,20 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// What is allowed.
+    /// The action that is allowed.
     pub fn action(&self) -> Action {
         self.action
     }
 
-    /// On which model.
+    /// The model on which it is allowed.
     pub fn model(&self) -> &ModelId {
         &self.model
     }
 }
 
 impl Principal {
-    /// A permit for `action` on `model`, if this caller may. The answer does not
-    /// tell whether the model exists.
+    /// A permit for `action` on `model`, if this caller is allowed to do it. The answer does not
+    /// reveal whether the model exists.
     pub fn authorize(&self, action: Action, model: &ModelId) -> Result<Permit, AuthError> {
         if self.scopes().allow(action, model) {
             Ok(Permit { action, model: model.clone() })

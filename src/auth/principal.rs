@@ -1,4 +1,4 @@
-//! Who sent a request.
+//! Authenticated callers.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use super::scope::Scopes;
 use crate::audit::Actor;
 use crate::token::Claims;
 
-/// Who sent a request, proven.
+/// An authenticated caller.
 #[derive(Debug, Clone)]
 pub struct Principal(pub(super) Arc<Identity>);
 
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) scopes: Scopes,
-    /// Of a token. They are authentic; whether they hold now is judged at every request.
+    /// The claims of a token. They are authentic; their times are checked at every request.
     pub(super) claims: Option<Claims>,
     pub(super) actor: Arc<Actor>,
 }
@@ -24,22 +24,22 @@ impl Principal {
         &self.0.actor.principal
     }
 
-    /// What kind of proof it was.
+    /// The kind of credential: `token` or `api-key`.
     pub fn proof(&self) -> &'static str {
         self.0.actor.proof
     }
 
-    /// The key that vouched for it: the one that signed the token, or the API key.
+    /// The id of the key that signed the token, or of the API key.
     pub fn key(&self) -> &str {
         &self.0.actor.key
     }
 
-    /// The token's own name, where there is a token.
+    /// The id of the token (`jti`), if the credential is one.
     pub fn token(&self) -> Option<&str> {
         self.0.actor.token.as_deref()
     }
 
-    /// What the audit log says of it.
+    /// The caller as the audit log names it.
     pub fn actor(&self) -> &Arc<Actor> {
         &self.0.actor
     }

@@ -1,5 +1,5 @@
-//! Which signed requests were accepted already. A nonce is remembered as long as
-//! its signature could hold, and never forgotten to make room.
+//! Replay protection for signed requests. A nonce is stored for as long as its signature can
+//! be valid, and is never evicted to make room.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::Pin;
@@ -10,36 +10,37 @@ use crate::clock::UnixSeconds;
 use crate::crypto::digest;
 use crate::signing;
 
-/// How much longer than `expires` a nonce is remembered.
+/// Nonces are stored for this many seconds after `expires`.
 const GRACE: u64 = 5;
 
-/// Remembers the nonces of signed requests. A store may be shared by several servers, so it
-/// answers when it can, and may fail; a request whose nonce cannot be stored is refused.
+/// Stores the nonces of signed requests. A store may be remote and shared by several servers,
+/// so it is asynchronous and can fail. A request whose nonce cannot be stored is refused.
 pub trait NonceStore: Send + Sync {
-    /// Takes `nonce` for the request key `key`, if it was not taken before. The signature,
-    /// `expires` in it, must have been verified: only the key's owner fills this memory.
+    /// Stores `nonce` for the request key `key`; fails if it is stored already. The signature,
+    /// including `expires`, must have been verified, so that only the key's owner fills the
+    /// store.
     fn take<'a>(&'a self, key: &'a str, nonce: &'a str, expires: UnixSeconds, now: UnixSeconds) -> Taken<'a>;
 
-    /// The first second in which a signature can be made that was not accepted before this
-    /// store began to remember.
+    /// Signatures made in this second or later cannot have been accepted before the store
+    /// started.
     fn settled(&self) -> UnixSeconds;
 }
 
 /// The answer of a [`NonceStore`].
 pub type Taken<'a> = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send + 'a>>;
 
-/// The nonces of every request key, in memory, for as long as the server runs: a new
-/// generation of the keyring forgets none.
+/// Stores nonces in memory, for as long as the server runs. A new generation of the keyring
+/// keeps them.
 #[derive(Debug)]
 pub struct ReplayMemory {
     started: UnixSeconds,
-    /// Nonces for each key.
+    /// The most nonces of one key.
     capacity: usize,
     keys: Mutex<HashMap<String, Arc<Nonces>>>,
 }
 
 impl ReplayMemory {
-    /// Remembers nothing yet, at `started`; takes `capacity` nonces of each key.
+    /// An empty store, started at `started`, for `capacity` nonces of each key.
     pub fn new(started: UnixSeconds, capacity: usize) -> Self {
         Self { started, capacity, keys: Mutex::default() }
     }
@@ -60,7 +61,7 @@ impl NonceStore for ReplayMemory {
         Box::pin(std::future::ready(taken))
     }
 
-    /// Whoever ran before took a `created` that is a little ahead.
+    /// The server that ran before accepted a `created` that was slightly in the future.
     fn settled(&self) -> UnixSeconds {
         self.started + signing::CLOCK_SKEW + 1
     }
@@ -73,15 +74,15 @@ struct Nonces {
     seen: Mutex<Seen>,
 }
 
-/// 128 bits of a nonce's hash: nonces are as long as their makers like.
+/// 128 bits of a nonce's hash, since nonces can have any length.
 type Mark = [u8; 16];
 
 #[derive(Debug, Default)]
 struct Seen {
     marks: HashSet<Mark>,
-    /// The same by `expires`, to be forgotten together.
+    /// The same, by `expires`.
     by_expiry: BTreeMap<UnixSeconds, Vec<Mark>>,
-    /// What expires earlier was forgotten, whatever the clock says now.
+    /// Nonces that expire before this were removed, whatever the clock says now.
     forgotten: UnixSeconds,
 }
 
@@ -90,7 +91,7 @@ impl Nonces {
         Self { capacity, seen: Mutex::default() }
     }
 
-    /// Takes a nonce that was not taken before.
+    /// Stores a nonce; fails if it is stored already.
     fn take(&self, nonce: &[u8], expires: UnixSeconds, now: UnixSeconds) -> Result<(), AuthError> {
         let hash = digest::sha256(&[nonce]);
         let mut mark = Mark::default();
@@ -111,7 +112,7 @@ impl Nonces {
 }
 
 impl Seen {
-    /// Forgets what expired before `time`.
+    /// Removes nonces that expired before `time`.
     fn forget(&mut self, time: UnixSeconds) {
         while let Some(oldest) = self.by_expiry.first_entry().filter(|entry| *entry.key() < time) {
             self.forgotten = self.forgotten.max(*oldest.key() + 1);
@@ -136,7 +137,7 @@ mod tests {
         assert_eq!(take("ann", b"1"), Err(AuthError::Replayed));
         assert_eq!(take("ann", b"2"), Ok(()));
         assert_eq!(take("bob", b"1"), Ok(()));
-        // Another `expires` makes no other nonce.
+        // The same nonce with another `expires` is still a replay.
         assert_eq!(memory.of("ann").take(b"1", NOW + 61, NOW), Err(AuthError::Replayed));
     }
 
@@ -147,7 +148,7 @@ mod tests {
         for later in [NOW, NOW + 60, NOW + 65] {
             assert_eq!(nonces.take(b"1", NOW + 60, later), Err(AuthError::Replayed), "{later}");
         }
-        // Forgotten, but not to be had again, even if the clock is set back.
+        // Removed, but not accepted again, even if the clock is set back.
         for time in [NOW + 66, NOW] {
             assert_eq!(nonces.take(b"1", NOW + 60, time), Err(AuthError::Replayed), "{time}");
         }

@@ -35,7 +35,7 @@ impl FromStr for Scope {
         let parsed = match parts[..] {
             ["admin", "*"] => Some(Self::Admin),
             ["model", "*", verb] => action(verb).map(|action| Self::Model { name: None, action }),
-            // A wildcard is a whole segment or nothing: `res*` is no name.
+            // A wildcard must be a whole segment: `res*` is invalid.
             ["model", name, verb] if !name.is_empty() && !name.contains(['*', ' ']) => {
                 action(verb).map(|action| Self::Model { name: Some(name.to_owned()), action })
             }
@@ -57,18 +57,18 @@ impl fmt::Display for Scope {
     }
 }
 
-/// All that a credential allows. Empty: nothing.
+/// All scopes of a credential. No scopes, no rights.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scopes(Vec<Scope>);
 
 impl Scopes {
-    /// Reads a `scope` claim (RFC 6749, section 3.3). Entries that are none of
-    /// ours may be meant for others, and allow nothing here.
+    /// Reads a `scope` claim (RFC 6749, section 3.3). Unknown entries may be meant for other
+    /// services, and allow nothing here.
     pub(super) fn from_claim(claim: &str) -> Self {
         Self::from_entries(claim.split(' '))
     }
 
-    /// The same, of scopes that stand apart.
+    /// The same, from separate entries.
     pub(super) fn from_entries<'a>(entries: impl Iterator<Item = &'a str>) -> Self {
         Self(entries.filter_map(|scope| scope.parse().ok()).collect())
     }

@@ -1,4 +1,4 @@
-//! Who signed a request: the key must be known and in force, and the caller's own.
+//! Verifies signed requests. The key must be accepted now and belong to the caller.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +23,7 @@ struct OwnedKey {
     id: Arc<str>,
 }
 
-/// A request whose signature holds. Whether it came before is decided when it
-/// is [accepted](Self::accept).
+/// A request with a valid signature. [`accept`](Self::accept) checks that it is no replay.
 #[derive(Debug)]
 pub struct SignedRequest {
     key: Arc<RequestKey>,
@@ -38,7 +37,7 @@ pub struct SignedRequest {
 }
 
 impl RequestKeys {
-    /// The request keys of `keyring`, for signatures that hold at most for `window`.
+    /// The request keys of `keyring`. Signatures may be valid for at most `window`.
     pub fn new(keyring: &Keyring, window: Duration) -> Self {
         let own = |key: &Key| {
             let signing = Arc::new(RequestKey::of(key).ok()?);
@@ -48,12 +47,12 @@ impl RequestKeys {
         Self { keys: keyring.of(KeyUse::Request).filter_map(own).collect(), window }
     }
 
-    /// Whether nobody can sign.
+    /// Whether there are no request keys.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Judges the signature of a request that `principal` sent, body not read yet.
+    /// Verifies the signature of a request from `principal`, before its body is read.
     pub fn verify(
         &self,
         received: Received,
@@ -101,8 +100,8 @@ impl RequestKeys {
 }
 
 impl SignedRequest {
-    /// Accepts the request, the first time only, as `nonces` remember; one that was possibly
-    /// accepted before they began to remember, never.
+    /// Stores the request's nonce. Fails for a replay, and for a signature that may have been
+    /// accepted before the store started.
     pub async fn accept(&self, nonces: &dyn NonceStore, now: UnixSeconds) -> Result<(), AuthError> {
         let settled = nonces.settled();
         if self.created < settled {
@@ -111,23 +110,23 @@ impl SignedRequest {
         nonces.take(self.key(), &self.nonce, self.expires, now).await
     }
 
-    /// SHA-256 of the body that was signed; none: there is no body.
+    /// SHA-256 of the signed body; `None` if the request was signed without a body.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// Whether the answer may be compressed. Most HTTP libraries ask for that by themselves,
-    /// and decompress before their caller sees the bytes that are signed.
+    /// Whether the response may be compressed. Most HTTP libraries ask for compression on their
+    /// own, and decompress before their caller can verify the signed bytes.
     pub fn takes_compressed(&self) -> bool {
         self.covers_accept_encoding
     }
 
-    /// The key that signed.
+    /// The id of the key that signed the request.
     pub fn key(&self) -> &str {
         self.key.id()
     }
 
-    /// The same, shared.
+    /// The same id, shared.
     pub fn key_id(&self) -> Arc<str> {
         Arc::clone(&self.id)
     }

@@ -1,14 +1,14 @@
-//! What one inference may take.
+//! Limits of one inference.
 
 use std::time::Duration;
 
 use crate::runtime::Allowance;
 
-/// What one inference may take.
+/// Limits of one inference.
 #[derive(Debug)]
 pub struct Bounds {
-    /// How long, waiting included.
+    /// Time limit, including time in the queue.
     pub time: Duration,
-    /// How much memory its outputs may take, together.
+    /// Memory that all of its outputs may take together.
     pub answer: Allowance,
 }

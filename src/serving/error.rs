@@ -1,4 +1,4 @@
-//! Why a model cannot be loaded, and why an inference did not happen.
+//! Errors of loading a model and of running it.
 
 use crate::container::{ContainerError, Fault};
 use crate::error::{Diagnose, Kind};
@@ -19,7 +19,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Whether nothing here may open the file, or nobody that counts vouches for it.
+    /// Whether no key here opens the file, or no trusted signer has signed it.
     pub fn is_refusal(&self) -> bool {
         use ContainerError as E;
         let Self::Container { source, .. } = self else { return false };
@@ -48,7 +48,7 @@ impl Diagnose for LoadError {
     }
 }
 
-/// Why an inference did not happen.
+/// Why an inference failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum ServingError {

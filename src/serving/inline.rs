@@ -1,4 +1,4 @@
-//! Which runs stay on the thread that asks.
+//! Decides which runs stay on the calling thread.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use super::Tensors;
 
-/// A run that takes less than this is not worth the way to another thread.
+/// Handing a run to another thread and back costs more than running it, if it takes less than
+/// this.
 const QUICK: Duration = Duration::from_micros(100);
 
-/// Remembers with which shapes of inputs runs are quick. That says something only of models
-/// whose shapes decide how long they take, and only of the very shapes that were quick
-/// before.
+/// Remembers the input shapes of quick runs. Only useful for models whose running time
+/// depends on the shapes alone; a prediction is made only for exactly the same shapes.
 pub(super) struct QuickShapes {
     applies: bool,
-    /// Hashes of the shapes of the last quick runs; 0: none.
+    /// Hashes of the shapes of recent quick runs; 0 for an empty place.
     known: [AtomicU64; 8],
     hasher: RandomState,
 }
@@ -24,7 +24,7 @@ pub(super) struct QuickShapes {
 pub(super) struct Shapes(u64);
 
 impl QuickShapes {
-    /// For a model to which this `applies`, or not.
+    /// `applies`: the running time of the model depends on the shapes alone.
     pub(super) fn new(applies: bool) -> Self {
         Self { applies, known: Default::default(), hasher: RandomState::new() }
     }
@@ -43,7 +43,7 @@ impl QuickShapes {
         self.applies && self.place(shapes).load(Ordering::Relaxed) == shapes.0
     }
 
-    /// A run with `shapes` took so much `time`.
+    /// Records that a run with `shapes` took `time`.
     pub(super) fn learn(&self, shapes: Shapes, time: Duration) {
         self.place(shapes).store(if time < QUICK { shapes.0 } else { 0 }, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! From an encrypted file to a model that is ready: decrypted in memory only,
-//! every byte authenticated before ONNX Runtime sees the first.
+//! Loads an encrypted model. It is decrypted in memory only, and completely authenticated
+//! before ONNX Runtime sees its first byte.
 
 use std::io::Read;
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::process;
 use crate::progress::Progress;
 use crate::runtime::{self, Placement, Runtime, SessionOptions};
 
-/// The plaintext of a model of this size is kept for one session more than it is served
-/// with: should all of them be stuck, that one takes over.
+/// The plaintext of a model of at most this size is kept, so that one more session can be
+/// opened when all others are stuck.
 const SPARE: usize = 64 << 20;
-/// A model whose plaintext has at most this size has a session for each core, unless its
-/// configuration says otherwise: no request then waits for another that could run beside it.
+/// A model whose plaintext has at most this size gets a session for each core, unless its
+/// configuration says otherwise, so that requests do not wait for each other.
 const SMALL: usize = 4 << 20;
-/// But no more than this many.
+/// The most sessions that a model gets that way.
 const MOST_SESSIONS: usize = 16;
 
 /// Loads the model `spec` with a key from `keys`.
@@ -45,8 +45,8 @@ pub fn load(
     let mut loader = runtime.prepare(plain, count + usize::from(has_spare)).map_err(refused)?;
     let sessions = (0..count).map(|_| {
         let session = loader.open(&options);
-        // What the library copied on the way goes back to the system: it is not
-        // wiped, and would not be used again.
+        // Returns the library's temporary copies to the system. They are not wiped and would
+        // not be reused.
         process::release_freed_memory();
         session
     });
@@ -63,7 +63,7 @@ pub fn load(
     Ok(Model::new(ModelId::new(&spec.name), spec.version.clone(), spec.placement, scheduler, provenance))
 }
 
-/// How many sessions a model of `size` bytes has, whose configuration does not say it.
+/// The number of sessions of a model of `size` bytes whose configuration does not set it.
 fn default_sessions(placement: Placement, size: usize) -> usize {
     if placement == Placement::Cpu && size <= SMALL {
         std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SESSIONS)
@@ -72,8 +72,7 @@ fn default_sessions(placement: Placement, size: usize) -> usize {
     }
 }
 
-/// The keys that the file of `spec` says it is sealed for, and the signers that it says
-/// have signed it. Nothing of that is proven.
+/// The recipient keys and the signers that the file's header names. Not authenticated.
 pub fn claimed(spec: &ModelSpec) -> Result<(Vec<KeyId>, Vec<SignerId>), ContainerError> {
     let said = |header: &Header| {
         let keys = header.recipients().iter().filter(|recipient| recipient.kind == RecipientKind::Key);
@@ -122,7 +121,7 @@ fn authentic<S: Read + ReadAt + Send>(
     let container = |source| LoadError::Container { model: spec.name.clone(), source };
     let unlocked = sealed.unlock(keys).map_err(container)?;
     let metadata = unlocked.metadata();
-    // A valid file under a wrong name is an attack or a mistake; both end here.
+    // A valid file under a wrong name is an attack or a mistake: refuse both.
     if !metadata.is(&spec.name, &spec.version) {
         return Err(LoadError::WrongModel {
             file: file.to_owned(),

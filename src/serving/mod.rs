@@ -1,7 +1,7 @@
-//! Models that are ready to run: which there are, who waits for them, who runs
-//! them. Knows nothing of HTTP, and demands a [`Permit`](crate::auth::Permit) for
-//! each inference. A model remembers what it hangs on, and is withdrawn where the keyring
-//! demands it: from then on nothing of it runs, and its memory is freed.
+//! Models that are loaded: the registry, the scheduler of each model, and its sessions.
+//! Independent of protocols. Each inference needs a [`Permit`](crate::auth::Permit). A model
+//! remembers its [`Provenance`]; when the keyring revokes one of those keys with `--unload`,
+//! the model is withdrawn: it never runs again, and its memory is freed.
 
 mod bounds;
 mod error;

@@ -1,4 +1,4 @@
-//! One model that is ready to run, or was until it was withdrawn.
+//! One model: loaded, or withdrawn.
 
 use std::sync::Arc;
 
@@ -13,28 +13,28 @@ use crate::clock::UnixSeconds;
 use crate::keyring::Keyring;
 use crate::runtime::{Placement, TensorSpec};
 
-/// One model that is ready to run, or was until it was withdrawn.
+/// One model: loaded, or withdrawn.
 pub struct Model {
     id: ModelId,
     version: String,
     placement: Placement,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    /// Not of one that was withdrawn before it was opened.
+    /// `None` if it was withdrawn before it was opened.
     provenance: Option<Provenance>,
-    /// Changed by whoever follows the keyring, and by nobody else.
+    /// Only the thread that reloads the keyring changes it.
     state: ArcSwap<State>,
 }
 
-/// The life of a model.
+/// The state of a model.
 enum State {
-    /// It takes requests, unless all of its sessions are stuck.
+    /// Takes requests, unless all of its sessions are stuck.
     Ready {
         scheduler: Arc<Scheduler>,
-        /// What the keyring holds against it, though that does not withdraw it.
+        /// A key of its provenance that is no longer accepted, but does not withdraw it.
         refusal: Option<Refusal>,
     },
-    /// It takes no requests, and never again.
+    /// Takes no requests, permanently.
     Withdrawn { refusal: Refusal },
 }
 
@@ -47,17 +47,17 @@ pub struct ModelStatus {
     pub version: String,
     /// Whether it takes requests.
     pub state: ModelState,
-    /// The key that it hangs on and that is not accepted any more.
+    /// A key of its provenance that is no longer accepted.
     pub refused: Option<Refusal>,
     /// How its file was opened.
     pub opened_by: Option<OpenedBy>,
-    /// The trusted signers that had signed it, where a signature was demanded.
+    /// The trusted signers that had signed it, if a signature was required.
     pub vouched_by: Vec<String>,
     /// Where it runs.
     pub device: String,
     /// Inferences that can run at once.
     pub sessions: usize,
-    /// Sessions of them whose operation was stopped and goes on all the same.
+    /// Sessions whose run was cancelled but does not end.
     pub stuck: usize,
     /// Inferences that wait.
     pub waiting: usize,
@@ -67,11 +67,11 @@ pub struct ModelStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelState {
-    /// It does.
+    /// It takes requests.
     Ready,
-    /// Every session runs an operation that was stopped and goes on all the same.
+    /// Every session is in a run that was cancelled but does not end.
     Stuck,
-    /// Its key was revoked with the demand to withdraw what hangs on it.
+    /// A key of its provenance was revoked with `--unload`.
     Withdrawn,
 }
 
@@ -80,7 +80,7 @@ pub enum ModelState {
 pub struct OpenedBy {
     /// The kind of recipient.
     pub kind: String,
-    /// Which key that was.
+    /// The key.
     pub key: String,
 }
 
@@ -103,7 +103,7 @@ impl Model {
         }
     }
 
-    /// A model that is not opened, since `refusal` withdraws it.
+    /// A model that `refusal` withdraws before it is opened.
     pub fn withdrawn(spec: &ModelSpec, refusal: Refusal) -> Self {
         Self {
             id: ModelId::new(&spec.name),
@@ -126,12 +126,12 @@ impl Model {
         &self.version
     }
 
-    /// What it takes.
+    /// Its inputs.
     pub fn inputs(&self) -> &[TensorSpec] {
         &self.inputs
     }
 
-    /// What it gives.
+    /// Its outputs.
     pub fn outputs(&self) -> &[TensorSpec] {
         &self.outputs
     }
@@ -153,7 +153,7 @@ impl Model {
         }
     }
 
-    /// What the keyring held against it when it was last [judged](Self::obey).
+    /// The key of its provenance that was no longer accepted at the last [check](Self::obey).
     pub fn refusal(&self) -> Option<Refusal> {
         match &**self.state.load() {
             State::Ready { refusal, .. } => refusal.clone(),
@@ -161,10 +161,10 @@ impl Model {
         }
     }
 
-    /// Judges it by `keyring`, and withdraws it where that demands it: from the return on,
-    /// no inference of it begins, and none succeeds. Those that run are cancelled, and its
-    /// memory is freed with the last of them. Returns what was not known before. One thread
-    /// calls this at a time.
+    /// Checks the keys of its provenance against `keyring`, and withdraws the model if one was
+    /// revoked with `--unload`. After the return no inference begins or succeeds; running ones
+    /// are cancelled, and the memory is freed when the last of them ends. Returns a refusal
+    /// that is new. Only one thread may call this at a time.
     pub fn obey(&self, keyring: &Keyring, now: UnixSeconds) -> Option<Refusal> {
         let new = self.provenance.as_ref()?.refused(keyring, now)?;
         let State::Ready { scheduler, refusal } = &*self.state.load_full() else { return None };
@@ -195,7 +195,7 @@ impl Model {
             return Err(ServingError::UnknownModel);
         }
         let answer = self.scheduler()?.run(inputs, outputs, bounds).await?;
-        // One that ran when it was withdrawn answers no more than one that waited.
+        // The model may have been withdrawn during the run.
         self.require_served()?;
         Ok(answer)
     }

@@ -1,4 +1,5 @@
-//! What a model hangs on: the key that opened its file, and those who vouched for it.
+//! The keys that a loaded model depends on: the one that opened its file, and those of the
+//! signers that vouch for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,35 +7,35 @@ use crate::clock::UnixSeconds;
 use crate::container::{KeyId, RecipientKind, SignerId};
 use crate::keyring::{Key, KeyState, KeyUse, Keyring};
 
-/// How a model's file was opened, and whose signatures counted.
+/// The key that opened a model's file, and the signers that vouch for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// The kind of recipient that opened it.
     pub kind: RecipientKind,
-    /// Which key that was.
+    /// The key.
     pub key: KeyId,
-    /// The trusted signers that had signed it, where a signature was demanded.
+    /// The trusted signers that had signed it, if a signature was required.
     pub signers: Vec<SignerId>,
 }
 
-/// A key that is not accepted any more, though a model hangs on it.
+/// A key of a model's provenance that is no longer accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// `model`, if it opened the model; `signer`, if it vouched for it.
+    /// `model` if it opened the file; `signer` if it signed it.
     #[serde(rename = "use")]
     pub usage: KeyUse,
     /// The key's name.
     pub id: String,
-    /// The name that files call it by.
+    /// Its key id in files.
     pub kid: String,
-    /// What became of it.
+    /// Its state.
     pub state: KeyState,
-    /// The model is to be withdrawn.
+    /// Whether the model must be withdrawn.
     pub unload: bool,
 }
 
 impl Refusal {
-    /// That `key` is not accepted at `now`.
+    /// The refusal of `key`, which is not accepted at `now`.
     pub fn new(key: &Key, now: UnixSeconds) -> Self {
         let (id, kid, state) = (key.id.clone(), key.kid.clone(), key.state_at(now));
         Self { usage: key.usage, id, kid, state, unload: key.unload }
@@ -42,14 +43,14 @@ impl Refusal {
 }
 
 impl Provenance {
-    /// What `keyring` holds against the model at `now`. Where that is several keys, one
-    /// that withdraws it comes first.
+    /// A key of the model's provenance that `keyring` does not accept at `now`. A key that
+    /// withdraws the model takes precedence over one that does not.
     pub fn refused(&self, keyring: &Keyring, now: UnixSeconds) -> Option<Refusal> {
-        // What opened it otherwise is not in the keyring.
+        // Other kinds of recipients are not in the keyring.
         let opened = (self.kind == RecipientKind::Key).then(|| self.key.to_string());
         let mut against: Vec<&Key> = opened.and_then(|kid| keyring.refused(&kid, now)).into_iter().collect();
         let vouched = self.signers.iter().map(|signer| keyring.refused(&signer.to_string(), now));
-        // One trusted signature is enough.
+        // One trusted signature that is still accepted is enough.
         against.extend(vouched.collect::<Option<Vec<_>>>().unwrap_or_default());
         let worst = against.iter().find(|key| key.unload).or(against.first());
         worst.map(|key| Refusal::new(key, now))

@@ -1,4 +1,4 @@
-//! Which models there are.
+//! The models of one server.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::auth::{ModelId, Permit};
 
 type Models = BTreeMap<ModelId, BTreeMap<Version, Arc<Model>>>;
 
-/// The models of one server, each in one version or several. Readers never wait: a change
+/// The models of one server, each in one or more versions. Readers never block: a writer
 /// replaces the whole map.
 #[derive(Default)]
 pub struct Registry {
@@ -19,8 +19,8 @@ pub struct Registry {
     writer: Mutex<()>,
 }
 
-/// A version, in the order in which versions are newer: numbers by their size, and any number
-/// after what is none.
+/// A version. Versions are ordered from old to new: first names, alphabetically, then numbers,
+/// numerically.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Version {
     number: Option<u64>,
@@ -43,8 +43,8 @@ impl Registry {
         self.models.store(Arc::new(models));
     }
 
-    /// The model that `permit` is for, in `version` where one is asked for, and else in the
-    /// newest.
+    /// The model that `permit` is for, in `version`, or in the newest version if that is
+    /// `None`.
     pub fn get(&self, permit: &Permit, version: Option<&str>) -> Result<Arc<Model>, ServingError> {
         let models = self.models.load();
         let versions = models.get(permit.model()).ok_or(ServingError::UnknownModel)?;
@@ -55,7 +55,7 @@ impl Registry {
         model.cloned().ok_or(ServingError::UnknownVersion)
     }
 
-    /// Whether one of them takes requests.
+    /// Whether at least one model takes requests.
     pub fn serves(&self) -> bool {
         self.all().iter().any(|model| model.require_ready().is_ok())
     }

@@ -1,6 +1,6 @@
-//! Which run goes where: a run that is known to be quick stays on the thread that asks, all
-//! others wait in one bounded queue for the next free session. Each session has a thread of
-//! its own.
+//! Schedules the runs of one model. A run that is known to be quick stays on the calling
+//! thread; all others wait in a bounded queue for the next free session. Each session has its
+//! own thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,7 +16,7 @@ use super::sessions::{GRACE, OpenSpare, Sessions, Slot, Used};
 use super::{Bounds, ServingError, Tensors};
 use crate::runtime::{Allowance, Interrupt, RunError, Runtime, Session, TensorSpec};
 
-/// One run that waits for a session.
+/// A run in the queue.
 struct Job {
     inputs: Tensors,
     outputs: Vec<String>,
@@ -25,45 +25,45 @@ struct Job {
     reply: oneshot::Sender<Result<Tensors, ServingError>>,
 }
 
-/// Where a run goes.
+/// How a run is scheduled.
 enum Policy<'s> {
-    /// It stays on the thread that asks, with this session.
+    /// On the calling thread, with this session.
     Inline(Used<'s>),
-    /// It waits for the next free session.
+    /// In the queue, for the next free session.
     Queue,
 }
 
-/// Hands the runs of one model to its sessions.
+/// Schedules the runs of one model.
 pub(super) struct Scheduler {
     runtime: Runtime,
-    /// Before the queue, at whose end the workers leave: what they share then goes with the
-    /// last of them, on its thread.
+    /// Dropped before the queue, whose end stops the workers: the last worker then frees the
+    /// sessions, on its own thread.
     shared: Arc<Shared>,
     queue: Sender<Job>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
 }
 
-/// What callers and workers share.
+/// State that callers and workers share.
 struct Shared {
     name: String,
     sessions: Sessions,
-    /// Opens a further session; none once that was tried.
+    /// Opens one more session; `None` once that was tried.
     open_spare: Mutex<Option<OpenSpare>>,
     jobs: Receiver<Job>,
     quick: QuickShapes,
     waiting: AtomicUsize,
     withdrawn: watch::Sender<bool>,
-    /// Every session runs what was stopped and goes on all the same.
+    /// Whether every session is stuck.
     stuck: watch::Sender<bool>,
 }
 
-/// Ends a run when its caller goes away, whether by deadline or disconnect.
+/// Cancels a run when its caller goes away, by deadline or disconnect.
 struct Abandon {
     interrupt: Interrupt,
-    /// It keeps no sessions from going.
+    /// Weak, so that it does not keep the sessions alive.
     shared: Weak<Shared>,
-    /// The run has ended by itself.
+    /// The run has ended; nothing is to be cancelled.
     needless: bool,
 }
 
@@ -77,7 +77,7 @@ impl Drop for Abandon {
         if let Ok(tokio) = Handle::try_current() {
             tokio.spawn(async move {
                 tokio::time::sleep(GRACE).await;
-                // If it is the last that has the sessions, it also frees them.
+                // Dropping the last reference frees the sessions, which takes long.
                 tokio::task::spawn_blocking(move || {
                     if let Some(shared) = shared.upgrade() {
                         shared.look_for_stuck_runs();
@@ -89,8 +89,8 @@ impl Drop for Abandon {
 }
 
 impl Scheduler {
-    /// Starts a thread for each of `sessions`; `queue` jobs may wait. Where no session comes
-    /// to an end any more, `open_spare` opens a further one.
+    /// Starts a thread for each of `sessions`; at most `queue` jobs wait. `open_spare` opens one
+    /// more session when all others are stuck.
     pub(super) fn start(
         runtime: Runtime,
         name: &str,
@@ -163,18 +163,18 @@ impl Scheduler {
     }
 
     /// Stops the scheduler: queued callers fail, running inferences are cancelled. The sessions
-    /// are freed with the last run, once nobody holds the scheduler.
+    /// are freed when the last run has ended and the scheduler is dropped.
     pub(super) fn withdraw(&self) {
         self.shared.withdrawn.send_replace(true);
         self.shared.open_spare.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Fails while no session comes to an end.
+    /// Fails while all sessions are stuck.
     pub(super) fn require_unstuck(&self) -> Result<(), ServingError> {
         if *self.shared.stuck.borrow() { Err(ServingError::Busy) } else { Ok(()) }
     }
 
-    /// Sessions whose runs were stopped and go on all the same.
+    /// The number of sessions that are stuck.
     pub(super) fn stuck(&self) -> usize {
         self.shared.sessions.stuck()
     }
@@ -191,7 +191,7 @@ impl Scheduler {
         self.shared.sessions.all().count()
     }
 
-    /// Runs that wait.
+    /// The number of runs in the queue.
     pub(super) fn waiting(&self) -> usize {
         self.shared.waiting.load(Ordering::Relaxed)
     }
@@ -203,10 +203,10 @@ impl Shared {
         thread::Builder::new().name(format!("run {}", self.name)).spawn(move || work(&shared)).map(drop)
     }
 
-    /// Where a run on `inputs` goes. A known quick run takes less time than handing it to
-    /// another thread and back.
+    /// Chooses the policy for a run on `inputs`: inline if it is known to be quick, nothing is
+    /// queued, and a session is free.
     fn policy(&self, inputs: &Tensors, interrupt: &Interrupt) -> Policy<'_> {
-        // Whoever waits already goes first.
+        // Queued runs go first.
         let waits = self.waiting.load(Ordering::Relaxed) > 0;
         if waits || *self.withdrawn.borrow() || !self.quick.are_quick(self.quick.of(inputs)) {
             return Policy::Queue;
@@ -233,10 +233,10 @@ impl Shared {
         Ok(Tensors::new(answer, allowed))
     }
 
-    /// Finds out whether any session still comes to an end. If none does, callers are told,
-    /// and a further session takes over, once.
+    /// Checks whether all sessions are stuck. If so, queued callers fail, and one more session
+    /// is opened, once.
     fn look_for_stuck_runs(self: &Arc<Self>) {
-        // Held until it is told, so that what was seen first is not told last.
+        // Held until the state is published, so that an older state never overwrites a newer one.
         let mut spare = self.open_spare.lock().unwrap_or_else(PoisonError::into_inner);
         let stuck = self.sessions.all().all(Slot::is_stuck);
         if self.stuck.send_replace(stuck) != stuck {
@@ -259,7 +259,7 @@ impl Shared {
         }
     }
 
-    /// Empties the queue: nobody takes from it, and what waits there holds memory.
+    /// Fails all queued callers: no session will serve them, and their inputs hold memory.
     fn send_away(&self) {
         while let Ok(job) = self.jobs.try_recv() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -267,7 +267,7 @@ impl Shared {
         }
     }
 
-    /// Opens a further session, and works with it.
+    /// Opens one more session and serves the queue with it.
     fn take_over(self: &Arc<Self>, open: OpenSpare) {
         match open() {
             Ok(session) => {
@@ -279,7 +279,7 @@ impl Shared {
         }
     }
 
-    /// Takes jobs until the scheduler is gone.
+    /// Serves the queue with `slot` until the scheduler is dropped.
     fn work(self: &Arc<Self>, slot: &Slot) {
         while let Ok(job) = self.jobs.recv_blocking() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -289,7 +289,7 @@ impl Shared {
             let mut used = slot.take(&job.interrupt);
             let outcome = self.run(&mut used, job.inputs, &job.outputs, job.allowed, &job.interrupt);
             drop(used);
-            // It may have counted as stuck.
+            // A cancelled run may have counted as stuck.
             if job.interrupt.is_stopped() {
                 self.look_for_stuck_runs();
             }

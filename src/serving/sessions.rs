@@ -1,4 +1,4 @@
-//! The sessions of one model, and whether their runs can still be waited for.
+//! The sessions of one model, and which of them are stuck.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::process;
 use crate::runtime::{Interrupt, ModelError, Session};
 
-/// How long an operation may go on after its run was stopped. ONNX Runtime looks between
-/// two operations only, and nothing else interrupts one.
+/// A session counts as stuck if its run goes on for this long after it was cancelled. ONNX
+/// Runtime checks for cancellation only between two operations.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// Opens one session more.
+/// Opens one more session.
 pub(super) type OpenSpare = Box<dyn FnOnce() -> Result<Session, ModelError> + Send>;
 
 /// The sessions of one model.
@@ -25,24 +25,24 @@ impl Sessions {
         Self { slots: sessions.into_iter().map(Slot::new).collect(), spare: OnceLock::new() }
     }
 
-    /// All of them.
+    /// All sessions.
     pub(super) fn all(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().chain(self.spare.get())
     }
 
-    /// Adds `session`, the only one that is ever added.
+    /// Adds `session`. Only one is ever added.
     pub(super) fn add(&self, session: Session) -> &Slot {
         self.spare.get_or_init(|| Slot::new(session))
     }
 
-    /// Those whose runs were stopped and go on all the same.
+    /// The number of sessions that are stuck.
     pub(super) fn stuck(&self) -> usize {
         self.all().filter(|slot| slot.is_stuck()).count()
     }
 }
 
 impl Drop for Sessions {
-    /// What the weights took goes back to the system at once.
+    /// Returns the memory of the weights to the system at once.
     fn drop(&mut self) {
         self.slots.clear();
         self.spare.take();
@@ -53,11 +53,11 @@ impl Drop for Sessions {
 /// A session that runs one request at a time.
 pub(super) struct Slot {
     session: Mutex<Session>,
-    /// What stops the run that is under way.
+    /// Cancels the current run.
     running: Mutex<Option<Interrupt>>,
 }
 
-/// A session that is in use; it is free again when this is dropped.
+/// A session in use. Dropping this frees it for the next run.
 pub(super) struct Used<'s> {
     slot: &'s Slot,
     pub(super) session: MutexGuard<'s, Session>,
@@ -68,13 +68,13 @@ impl Slot {
         Self { session: Mutex::new(session), running: Mutex::new(None) }
     }
 
-    /// The session for a run that `interrupt` stops, once it is free.
+    /// Waits until the session is free, and takes it for a run that `interrupt` cancels.
     pub(super) fn take(&self, interrupt: &Interrupt) -> Used<'_> {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         self.used(session, interrupt)
     }
 
-    /// The same, if it is free.
+    /// Takes the session if it is free.
     pub(super) fn try_take(&self, interrupt: &Interrupt) -> Option<Used<'_>> {
         Some(self.used(self.session.try_lock().ok()?, interrupt))
     }
@@ -84,7 +84,7 @@ impl Slot {
         Used { slot: self, session }
     }
 
-    /// Whether its run was stopped and goes on all the same.
+    /// Whether its run was cancelled and still goes on.
     pub(super) fn is_stuck(&self) -> bool {
         self.running().as_ref().and_then(Interrupt::stopped_for).is_some_and(|time| time >= GRACE)
     }

@@ -10,7 +10,7 @@ use crate::runtime::Placement;
 pub enum ModelSource {
     /// A file.
     File(PathBuf),
-    /// A header that stands alone, and its payload.
+    /// A detached header and its payload.
     Detached {
         /// The header.
         header: PathBuf,
@@ -34,12 +34,12 @@ pub struct ModelSpec {
     pub signatures: SignaturePolicy,
     /// Where it runs.
     pub placement: Placement,
-    /// Inferences at once. `None`: one for each core if the model is small and runs on the CPU,
-    /// and else one.
+    /// Inferences at once. `None` means one for each core if the model is small and runs on the
+    /// CPU, and otherwise one.
     pub sessions: Option<usize>,
     /// Threads within one inference.
     pub threads: usize,
-    /// Inferences that may wait.
+    /// Inferences that may wait in the queue.
     pub queue: usize,
     /// Bytes that ONNX Runtime may take for the runs of one session.
     pub run_memory: Option<usize>,

@@ -7,21 +7,21 @@ use tokio::runtime::Handle;
 
 use crate::runtime::Tensor;
 
-/// To free this many elements takes less than a millisecond, where each is a string.
+/// Freeing this many elements takes less than a millisecond, even if each is a string.
 const FEW: usize = 16 << 10;
 
-/// Tensors, and what pays for their memory: that is given back when they are freed, not
-/// before. Where this would take long, it is not done on a thread that serves connections.
+/// Tensors and the memory permit that covers them. The permit is released when they are
+/// freed. If freeing takes long, it happens away from the threads that serve connections.
 pub struct Tensors {
     list: Vec<Tensor>,
     paid: Paid,
 }
 
-/// Dropped, it gives back what was paid.
+/// Releases the memory permit when dropped.
 pub(super) type Paid = Option<Box<dyn Send + Sync>>;
 
 impl Tensors {
-    /// `list`, for which `paid` has paid.
+    /// `list`, which the permit `paid` covers.
     pub fn new(list: Vec<Tensor>, paid: impl Send + Sync + 'static) -> Self {
         Self { list, paid: Some(Box::new(paid)) }
     }
@@ -82,7 +82,7 @@ mod tests {
         }
     }
 
-    /// Tensors of so many elements, and where they are freed.
+    /// Tensors with this many elements; the receiver tells on which thread they are freed.
     fn tensors(elements: usize) -> (Tensors, mpsc::Receiver<ThreadId>) {
         let data = TensorData::Bytes(vec![Vec::new(); elements]);
         let tensor = Tensor::new("x", vec![elements], data).unwrap();
