@@ -116,24 +116,29 @@ impl DataType {
         })
     }
 
+    /// The library's name of it.
+    pub(super) const fn to_ort(self) -> TensorElementType {
+        match self {
+            Self::Bf16 => TensorElementType::Bfloat16,
+            Self::Bool => TensorElementType::Bool,
+            Self::Bytes => TensorElementType::String,
+            Self::Fp16 => TensorElementType::Float16,
+            Self::Fp32 => TensorElementType::Float32,
+            Self::Fp64 => TensorElementType::Float64,
+            Self::Int8 => TensorElementType::Int8,
+            Self::Int16 => TensorElementType::Int16,
+            Self::Int32 => TensorElementType::Int32,
+            Self::Int64 => TensorElementType::Int64,
+            Self::Uint8 => TensorElementType::Uint8,
+            Self::Uint16 => TensorElementType::Uint16,
+            Self::Uint32 => TensorElementType::Uint32,
+            Self::Uint64 => TensorElementType::Uint64,
+        }
+    }
+
+    /// The data type that the library calls `element`, if there is one.
     pub(super) fn from_ort(element: TensorElementType) -> Option<Self> {
-        Some(match element {
-            TensorElementType::Bfloat16 => Self::Bf16,
-            TensorElementType::Bool => Self::Bool,
-            TensorElementType::String => Self::Bytes,
-            TensorElementType::Float16 => Self::Fp16,
-            TensorElementType::Float32 => Self::Fp32,
-            TensorElementType::Float64 => Self::Fp64,
-            TensorElementType::Int8 => Self::Int8,
-            TensorElementType::Int16 => Self::Int16,
-            TensorElementType::Int32 => Self::Int32,
-            TensorElementType::Int64 => Self::Int64,
-            TensorElementType::Uint8 => Self::Uint8,
-            TensorElementType::Uint16 => Self::Uint16,
-            TensorElementType::Uint32 => Self::Uint32,
-            TensorElementType::Uint64 => Self::Uint64,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|data_type| data_type.to_ort() == element)
     }
 }
 

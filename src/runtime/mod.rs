@@ -15,23 +15,18 @@
 //!
 //! What crosses into the library, who owns it, and until when:
 //!
-//! - *Inputs* are ours. [`session`] keeps them in a list that the outputs borrow, and
-//!   gives the library only views of them. The library does not copy an input that a
-//!   graph gives back; such an output reads the input's memory.
-//! - *Outputs* are the library's, or share memory with inputs or weights. They are
-//!   copied while the inputs, the session and its weights are borrowed; then outputs,
-//!   inputs and the session's borrow end, in this order.
-//! - *Strings* go in as copies that the library owns, and come out as copies of ours.
-//! - *Run options* are shared between a run and all its interrupts, and go with the
-//!   last of them. The run borrows them until its outputs are copied.
-//! - *Weights* that are lent stay in our pages. The library gives each back through the
-//!   lender's `Free` callback, and only then may a page be wiped. A weight that is also
-//!   an output is not given back before the session ends. Each lent weight holds a count
-//!   of the lender, so the callback never outlives it; the session's guard holds one more.
-//! - *The model's bytes* are borrowed while a session opens, and not after that.
-//! - *Arenas* are the library's. A session and its `arena::Arena` each hold a count of
-//!   one; the environment holds another only while the session opens.
-//! - *The environment* and the library itself are never unloaded.
+//! | what | owner | until |
+//! |---|---|---|
+//! | inputs: numbers and booleans | we; an [`Input`](tensor::Input) holds the elements and the library's view of them | the view is released before the elements; the outputs borrow both, because an output that a graph gives back reads the input's memory |
+//! | inputs: strings | the library, which copies them | their `Input` is dropped |
+//! | outputs | we, once the run ends; they may share memory with inputs, weights and each other | they are copied, while inputs, session and run options are borrowed. Each is released when its [`Output`](tensor::Output) is dropped, also after an error |
+//! | names of inputs and outputs | we ([`session`]); made once for each session | the session ends; each run borrows them |
+//! | description of our memory | we; made once for each session | the session ends; a value keeps its own copy |
+//! | run options | a run and all its interrupts; each run has its own, so an old interrupt stops no later run | the last of them goes; the run borrows them |
+//! | weights that are read in place | we; each tensor of them holds a count of the pages, and so does each session | the library calls `Free`; only then may a page be wiped. A weight that is an output too is not released before the session ends |
+//! | the bytes of the rewritten model | we | the last session is open; each session borrows them while it opens |
+//! | arenas | the library; a session and its `Arena` hold a count each, the environment one more while the session opens | both are gone |
+//! | environment and library | the process | it ends; they are never unloaded |
 
 mod data_type;
 mod device;

@@ -56,7 +56,7 @@ fn run_all(seed: usize) {
         for count in [0, 1, 5, 4096, 300_000, 5] {
             let (same, negated) = elements(data_type, count, seed);
             let input = Tensor::new("x", vec![same.len()], same.clone()).unwrap();
-            let answers = run(&mut session, vec![input], &[]).unwrap();
+            let answers = run(&mut session, vec![input.clone()], &[]).unwrap();
             assert_eq!(answers.len(), session.outputs().len());
             for answer in &answers {
                 let weights = || TensorData::Fp32((0..answer.data().len()).map(|n| n as f32).collect());
@@ -67,6 +67,9 @@ fn run_all(seed: usize) {
                 };
                 let agrees = bytes(answer.data()) == bytes(&expected);
                 assert!(agrees, "{name}, {count} elements: {} is not what it should be", answer.name());
+                let alone = run(&mut session, vec![input.clone()], &[answer.name()]).unwrap();
+                let agrees = bytes(alone[0].data()) == bytes(&expected);
+                assert!(agrees, "{name}, {count} elements: {} alone is not", answer.name());
             }
         }
     }

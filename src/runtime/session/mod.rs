@@ -5,21 +5,24 @@ mod aliased;
 mod arena;
 mod dimensions;
 mod idle;
+mod run;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use ort::session::{RunOptions, SessionInputs, SessionOutputs};
-use ort::value::{DynValue, Outlet, ValueType};
+use ort::memory::MemoryInfo;
+use ort::session::RunOptions;
+use ort::value::{Outlet, ValueType};
 
 use self::arena::with_arena;
 use self::idle::{Keeper, OpenSession, Weights};
+use self::run::Names;
 use super::device::Placement;
 use super::error::{ModelError, RunError};
 use super::library::Runtime;
+use super::tensor::{Input, Output};
 use super::{Allowance, DataType, Tensor};
 
 pub use idle::release_idle_memory;
@@ -141,6 +144,9 @@ impl Runtime {
 #[derive(Debug)]
 pub struct Session {
     keeper: Arc<Keeper>,
+    names: Names,
+    /// Says to the library that our memory is the CPU's.
+    place: MemoryInfo<'static>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     has_static_cost: bool,
@@ -157,8 +163,8 @@ impl Session {
         weights: Weights,
         has_static_cost: bool,
     ) -> Result<Self, ModelError> {
-        let (session, arena) = with_arena(runtime.environment(), limit, create)
-            .map_err(|error| ModelError::Refused { message: error.message().to_owned() })?;
+        let refused = |error: ort::Error| ModelError::Refused { message: error.message().to_owned() };
+        let (session, arena) = with_arena(runtime.environment(), limit, create).map_err(refused)?;
         // The library does not compare what it reserves with the limit, and takes a limit
         // that is passed already for none.
         let taken = arena.held().map_or(0, |held| held.total);
@@ -172,8 +178,10 @@ impl Session {
         let outputs = session.outputs().iter().map(|output| TensorSpec::of("output", output));
         let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         let strings = inputs.iter().any(|spec| spec.data_type == DataType::Bytes);
+        let names = Names::of(&inputs, &outputs).map_err(refused)?;
         let keeper = Keeper::new(OpenSession::new(session, arena, weights));
-        Ok(Self { keeper, inputs, outputs, has_static_cost: has_static_cost && !strings })
+        let place = MemoryInfo::default();
+        Ok(Self { keeper, names, place, inputs, outputs, has_static_cost: has_static_cost && !strings })
     }
 
     #[cfg(test)]
@@ -196,9 +204,10 @@ impl Session {
         &self.outputs
     }
 
-    /// Runs the model on `inputs`, and returns the outputs named in `wanted`, in
-    /// that order, or all when it names none. The model computes all of them. Together
-    /// they take no more than is `allowed`.
+    /// Runs the model on `inputs`, and returns the outputs named in `wanted`, in that order,
+    /// or all when it names none. Only these outputs leave the library; together they take
+    /// no more than is `allowed`. ONNX Runtime computes the others all the same: builds for
+    /// inference have no way to stop at what was asked for.
     pub fn run(
         &mut self,
         inputs: Vec<Tensor>,
@@ -211,58 +220,31 @@ impl Session {
         if interrupt.is_stopped() {
             return Err(RunError::Interrupted);
         }
-        let values = inputs.into_iter().map(Tensor::into_value).collect::<Result<Vec<_>, _>>()?;
-        self.keeper.run(|session| self.answer(session, &values, &wanted, allowed, interrupt))
+        let inputs = inputs.into_iter().map(|input| input.into_input(&self.place));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        self.keeper.run(|session| self.answer(session, &inputs, &wanted, allowed, interrupt))
     }
 
     /// Runs `session` on `inputs`, and copies the outputs at the positions `wanted`.
     fn answer(
         &self,
         session: &mut ort::session::Session,
-        inputs: &[(String, DynValue)],
+        inputs: &[Input],
         wanted: &[usize],
         allowed: &Allowance,
         interrupt: &Interrupt,
     ) -> Result<Vec<Tensor>, RunError> {
-        let answers = match Answers::of(session, inputs, &interrupt.0.options) {
-            Ok(answers) => answers,
+        let outputs = match self.names.run(session, &interrupt.0.options, inputs, wanted) {
+            Ok(outputs) => outputs,
             Err(_) if interrupt.is_stopped() => return Err(RunError::Interrupted),
             Err(error) => return Err(RunError::from_ort(&error)),
         };
         let mut room = allowed.room();
-        let copy = |index: usize| {
-            let spec = &self.outputs[index];
-            Tensor::from_value(&spec.name, spec.data_type, answers.output(index), &mut room)
+        let copy = |(index, output): (&usize, &Output<'_>)| {
+            let spec = &self.outputs[*index];
+            output.copy(&spec.name, spec.data_type, &mut room)
         };
-        wanted.iter().copied().map(copy).collect()
-    }
-}
-
-/// What a run answered. An output may share its memory with an input: the library copies
-/// nothing where a graph gives an input back, or only its shape changes. It also does not
-/// count the memory of inputs, which is ours. So the inputs are borrowed for as long as the
-/// outputs can be read.
-struct Answers<'r> {
-    outputs: SessionOutputs<'r>,
-    _inputs: &'r [(String, DynValue)],
-}
-
-impl<'r> Answers<'r> {
-    /// Runs `session` on `inputs`.
-    fn of(
-        session: &'r mut ort::session::Session,
-        inputs: &'r [(String, DynValue)],
-        options: &'r RunOptions,
-    ) -> ort::Result<Self> {
-        let views = inputs.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), value.into()));
-        // The library drops what it is given before it returns the outputs, so it is given
-        // no value, only views.
-        let views: SessionInputs<'_, '_> = SessionInputs::ValueMap(views.collect());
-        Ok(Self { outputs: session.run_with_options(views, options)?, _inputs: inputs })
-    }
-
-    fn output(&self, index: usize) -> &DynValue {
-        &self.outputs[index]
+        wanted.iter().zip(&outputs).map(copy).collect()
     }
 }
 

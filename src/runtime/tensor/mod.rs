@@ -2,18 +2,17 @@
 //! is parsed into the very memory that ONNX Runtime then reads.
 
 mod tensor_bytes;
+mod value;
 
 use std::fmt;
-use std::ptr::NonNull;
 
 use half::{bf16, f16};
-use ort::AsPointer;
-use ort::value::{DynValue, TensorElementType, ValueType};
 
 use crate::runtime::data_type::DataType;
 use crate::runtime::error::RunError;
 
 pub use tensor_bytes::NotElements;
+pub(super) use value::{Input, Output};
 
 /// The elements of a tensor, the last dimension running fastest.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,59 +172,6 @@ impl Tensor {
     pub fn into_parts(self) -> (String, Vec<usize>, TensorData) {
         (self.name, self.shape, self.data)
     }
-
-    /// Hands the elements to ONNX Runtime; all but strings stay where they are.
-    pub(super) fn into_value(self) -> Result<(String, DynValue), RunError> {
-        let Self { name, shape, data } = self;
-        let value = each_type!(
-            data,
-            data => ort::value::Tensor::from_array((shape, data)).map(ort::value::Value::into_dyn),
-            strings => {
-                let mut texts = Vec::new();
-                let reserved = texts.try_reserve_exact(strings.len());
-                reserved.map_err(|_| RunError::NoInputMemory)?;
-                for (element, bytes) in strings.into_iter().enumerate() {
-                    match String::from_utf8(bytes) {
-                        Ok(text) if !text.contains('\0') => texts.push(text),
-                        _ => return Err(RunError::NotText { name, element }),
-                    }
-                }
-                ort::value::Tensor::from_string_array((shape, texts.as_slice())).map(ort::value::Value::into_dyn)
-            }
-        );
-        match value {
-            Ok(value) => Ok((name, value)),
-            Err(error) => Err(RunError::from_ort(&error)),
-        }
-    }
-
-    /// Copies a result out of ONNX Runtime's memory. It takes what it needs off `room`
-    /// before it allocates.
-    pub(super) fn from_value(
-        name: &str,
-        data_type: DataType,
-        value: &DynValue,
-        room: &mut Room<'_>,
-    ) -> Result<Self, RunError> {
-        let ValueType::Tensor { ty, shape, .. } = value.dtype() else { return Err(unexpected()) };
-        if DataType::from_ort(*ty) != Some(data_type) {
-            return Err(unexpected());
-        }
-        let shape = shape.iter().map(|n| usize::try_from(*n).map_err(|_| unexpected()));
-        let shape = shape.collect::<Result<Vec<_>, _>>()?;
-        let count = Self::elements(&shape).ok_or_else(unexpected)?;
-        let data = of_type!(data_type, Answer::copied(value, count, room)?, strings(value, count, room)?);
-        Self::new(name, shape, data)
-    }
-}
-
-/// The library gave what the model does not say that it gives.
-fn unexpected() -> RunError {
-    RunError::Failed { message: "an output is not of the type that the model names".into() }
-}
-
-fn failed(error: &ort::Error) -> RunError {
-    RunError::Failed { message: error.to_string() }
 }
 
 /// How much memory the outputs of one run may take. It is asked before any is taken.
@@ -278,85 +224,6 @@ impl Room<'_> {
     }
 }
 
-/// The `count` strings of a tensor. The library's text is copied twice, and both times
-/// counted.
-#[expect(unsafe_code, reason = "the safe way allocates what the library says, however much that is")]
-fn strings(value: &DynValue, count: usize, room: &mut Room<'_>) -> Result<Vec<Vec<u8>>, RunError> {
-    let check = |status| {
-        // SAFETY: it comes from the library, and is used no more.
-        unsafe { ort::Error::result_from_status(status) }.map_err(|error| failed(&error))
-    };
-    let mut length = 0;
-    // SAFETY: the value lives, and is a tensor of strings.
-    check(unsafe { (ort::api().GetStringTensorDataLength)(value.ptr(), &raw mut length) })?;
-    let mut text: Vec<u8> = room.take(length)?;
-    let mut starts: Vec<usize> = room.take(count)?;
-    text.resize(length, 0);
-    starts.resize(count, 0);
-    // SAFETY: both lists have the lengths that are given with them.
-    check(unsafe {
-        let (text, starts) = (text.as_mut_ptr().cast(), starts.as_mut_ptr());
-        (ort::api().GetStringTensorContent)(value.ptr(), text, length, starts, count)
-    })?;
-    let mut strings: Vec<Vec<u8>> = room.take(count)?;
-    let ends = starts.iter().skip(1).copied().chain([length]);
-    for (start, end) in starts.iter().copied().zip(ends) {
-        let string = text.get(start..end).ok_or_else(unexpected)?;
-        let mut copy = room.take(string.len())?;
-        copy.extend_from_slice(string);
-        strings.push(copy);
-    }
-    Ok(strings)
-}
-
-/// Elements that are copied out of a tensor of the library's.
-trait Answer: Sized {
-    fn copied(value: &DynValue, count: usize, room: &mut Room<'_>) -> Result<Vec<Self>, RunError>;
-}
-
-macro_rules! numbers {
-    ($($type:ty),*) => {$(
-        impl Answer for $type {
-            fn copied(value: &DynValue, count: usize, room: &mut Room<'_>) -> Result<Vec<Self>, RunError> {
-                let mut copy = room.take(count)?;
-                if count > 0 {
-                    let (_, data) = value.try_extract_tensor().map_err(|error| failed(&error))?;
-                    copy.extend_from_slice(data.get(..count).ok_or_else(unexpected)?);
-                }
-                Ok(copy)
-            }
-        }
-    )*};
-}
-
-numbers!(bf16, f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64);
-
-impl Answer for bool {
-    /// Byte by byte: a kernel may have written what is no `bool`.
-    #[expect(unsafe_code, reason = "the library gives a tensor of booleans as nothing but booleans")]
-    fn copied(value: &DynValue, count: usize, room: &mut Room<'_>) -> Result<Vec<Self>, RunError> {
-        let mut copy = room.take(count)?;
-        let ValueType::Tensor { ty: TensorElementType::Bool, .. } = value.dtype() else {
-            return Err(unexpected());
-        };
-        let tensor = value.upcast_ref();
-        if !tensor.memory_info().is_cpu_accessible() {
-            return Err(unexpected());
-        }
-        // Without elements there may be no data.
-        let data = match NonNull::new(tensor.data_ptr().cast_mut().cast::<u8>()) {
-            Some(data) => data,
-            None if count == 0 => NonNull::dangling(),
-            None => return Err(unexpected()),
-        };
-        // SAFETY: a boolean takes a byte, and the tensor, which is borrowed, has so many of them
-        // at `data`; where there are none, any aligned address is good.
-        let bytes = unsafe { std::slice::from_raw_parts(data.as_ptr(), count) };
-        copy.extend(bytes.iter().map(|byte| *byte != 0));
-        Ok(copy)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,35 +237,6 @@ mod tests {
             assert_eq!((zeros.data_type(), zeros.len()), (data_type, 3));
         }
         assert_eq!("fp32".parse::<DataType>(), Err(UnknownDataType));
-    }
-
-    #[test]
-    #[expect(unsafe_code, reason = "safe code has no booleans that are none")]
-    fn booleans_are_false_or_true_whatever_a_kernel_wrote() {
-        use ort::memory::MemoryInfo;
-        use ort::value::{Shape, TensorRefMut};
-        crate::runtime::testing::runtime();
-        let read = |bytes: &mut [u8]| {
-            let shape = Shape::new([i64::try_from(bytes.len()).unwrap()]);
-            // SAFETY: the bytes outlive the tensor.
-            let tensor = unsafe {
-                TensorRefMut::<bool>::from_raw(MemoryInfo::default(), bytes.as_mut_ptr().cast(), shape)
-            };
-            let value = tensor.unwrap().into_dyn();
-            Tensor::from_value("y", DataType::Bool, &value, &mut Allowance::of(100).room()).unwrap().data
-        };
-        for (mut bytes, expected) in [
-            (vec![0, 1, 2, 0x80, 0xfe, 0xff, 0], vec![false, true, true, true, true, true, false]),
-            (vec![], vec![]),
-        ] {
-            let data = read(&mut bytes);
-            let mut written = Vec::new();
-            data.write_bytes(&mut written);
-            assert!(written.iter().all(|byte| *byte <= 1), "{written:?}");
-            assert_eq!(data, TensorData::Bool(expected));
-        }
-        let other = Tensor::new("y", vec![1], TensorData::Uint8(vec![1])).unwrap().into_value().unwrap().1;
-        assert!(Tensor::from_value("y", DataType::Bool, &other, &mut Allowance::of(100).room()).is_err());
     }
 
     #[test]
@@ -417,7 +255,8 @@ mod tests {
     fn strings_that_onnx_runtime_cannot_take_are_named() {
         for bytes in [&b"\xff"[..], b"a\0b"] {
             let data = TensorData::Bytes(vec![b"fine".to_vec(), bytes.to_vec()]);
-            let error = Tensor::new("s", vec![2], data).unwrap().into_value().map(|_| ()).unwrap_err();
+            let tensor = Tensor::new("s", vec![2], data).unwrap();
+            let error = tensor.into_input(&ort::memory::MemoryInfo::default()).map(|_| ()).unwrap_err();
             assert!(matches!(error, RunError::NotText { element: 1, .. }), "{error}");
         }
     }
