@@ -80,7 +80,6 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::runtime::session::Session;
     use crate::runtime::testing::{framed, node, open_with, run, runtime};
     use crate::runtime::{Allowance, RunError, Tensor, TensorData};
