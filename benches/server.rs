@@ -1,7 +1,8 @@
 //! What one request costs the server: digits over TLS 1.3, 1,000 principals with
 //! an ES256 token each, an audit line for each decision. Against FastAPI + PyJWT +
 //! onnxruntime (benches/peers/fastapi_app.py) under the same load in the same run,
-//! and against the physical limit: the model alone, in a loop.
+//! and against the floor: TLS and HTTP alone (the health route, over as many connections)
+//! plus the model alone, in a loop.
 //!
 //!     cargo bench --bench server
 //!     SEALSERVE_BIN=target/dist/sealserve cargo bench --bench server
@@ -133,8 +134,22 @@ fn main() {
         )
         .into_bytes()
     };
+    let binary_infer = |token: &String| {
+        let json = r#"{"inputs":[{"name":"pixels","shape":[1,64],"datatype":"FP32","parameters":{"binary_data_size":256}}],"parameters":{"binary_data_output":true}}"#;
+        let mut request = format!(
+            "POST /v2/models/digits/infer HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {}\r\n\
+             Content-Length: {}\r\n\r\n{json}",
+            json.len(),
+            json.len() + 256
+        )
+        .into_bytes();
+        request.extend((0..64_u8).flat_map(|pixel| f32::from(pixel % 17).to_le_bytes()));
+        request
+    };
     let warm_up = Rc::new(vec![infer(&tokens[PRINCIPALS])]);
     let requests: Rc<Vec<Vec<u8>>> = Rc::new(tokens[..PRINCIPALS].iter().map(infer).collect());
+    let binary_requests: Rc<Vec<Vec<u8>>> = Rc::new(tokens[..PRINCIPALS].iter().map(binary_infer).collect());
     let health = Rc::new(vec![b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()]);
 
     let peer = fastapi(&sandbox, &jwks);
@@ -144,9 +159,13 @@ fn main() {
         "sealserve, audit best effort, cold",
         "sealserve, audit required, warm",
         "sealserve, audit required, cold",
-        "sealserve, TLS and HTTP alone",
+        "binary",
+        "TLS and HTTP alone",
+        "one connection",
+        "TLS and HTTP alone, one connection",
         "FastAPI",
     ];
+    let (binary_row, floor_row, one_row, one_floor_row, peer_row) = (4, 5, 6, 7, 8);
     let mut spent = vec![Vec::new(); names.len()];
     let mut model = Vec::new();
     for _ in 0..rounds() {
@@ -161,26 +180,37 @@ fn main() {
                 spent[2 * pair + 1].push(client.load(&requests, PRINCIPALS, server.pid()).await);
                 spent[2 * pair].push(client.load(&requests, total, server.pid()).await);
                 if pair == 0 {
-                    spent[4].push(client.load(&health, total, server.pid()).await);
+                    spent[binary_row].push(client.load(&binary_requests, total, server.pid()).await);
+                    spent[floor_row].push(client.load(&health, total, server.pid()).await);
+                    let mut one = Client::with(1, server.port(), &tls).await;
+                    spent[one_row].push(one.load(&requests, total / 2, server.pid()).await);
+                    spent[one_floor_row].push(one.load(&health, total / 2, server.pid()).await);
                 }
             });
         }
         tokio.block_on(async {
             let mut client = Client::connect(peer.port, &tls).await;
             client.load(&warm_up, total / 40, peer.pid()).await;
-            spent[5].push(client.load(&requests, total / 4, peer.pid()).await);
+            spent[peer_row].push(client.load(&requests, total / 4, peer.pid()).await);
         });
     }
 
     support::heading(&binary());
     let cpu = |row: usize| median(spent[row].iter().map(|spent| spent.microseconds));
-    let (theirs, model) = (cpu(5), median(model));
-    let mut table = Table::new(&["", "CPU us/request", "requests/s", "FastAPI / it", "it / model alone"]);
+    let (theirs, model) = (cpu(peer_row), median(model));
+    // What no server can be without: TLS and HTTP, and the model where it runs.
+    let floor = |row: usize| match row {
+        _ if row == floor_row || row == one_floor_row || row == peer_row => None,
+        _ if row == one_row => Some(cpu(one_floor_row) + model),
+        _ => Some(cpu(floor_row) + model),
+    };
+    let mut table = Table::new(&["", "CPU us/request", "requests/s", "FastAPI / it", "it / floor"]);
     for (row, name) in names.iter().enumerate() {
         let per_second = median(spent[row].iter().map(|spent| spent.per_second));
-        table.row(name, &[cpu(row), per_second, theirs / cpu(row), cpu(row) / model].map(Some));
+        let over_floor = floor(row).map(|floor| cpu(row) / floor);
+        table.row(name, &[Some(cpu(row)), Some(per_second), Some(theirs / cpu(row)), over_floor]);
     }
-    table.row("the model alone", &[Some(model), None, Some(theirs / model), Some(1.0)]);
+    table.row("the model alone", &[Some(model), None, Some(theirs / model), None]);
     table.print(&format!(
         "digits, TLS 1.3, {PRINCIPALS} principals, {CONNECTIONS} connections, median of {} rounds",
         rounds()

@@ -33,8 +33,13 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(port: u16, tls: &Arc<ClientConfig>) -> Self {
+        Self::with(CONNECTIONS, port, tls).await
+    }
+
+    /// With so many connections.
+    pub async fn with(count: usize, port: u16, tls: &Arc<ClientConfig>) -> Self {
         let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..count {
             let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap();
             stream.set_nodelay(true).unwrap();
             let name = ServerName::try_from("localhost").unwrap();

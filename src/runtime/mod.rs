@@ -17,9 +17,9 @@
 //!
 //! | what | owner | until |
 //! |---|---|---|
-//! | inputs: numbers and booleans | we; an [`Input`](tensor::Input) holds the elements and the library's view of them | the view is released before the elements; the outputs borrow both, because an output that a graph gives back reads the input's memory |
+//! | inputs: numbers and booleans | we; an `tensor::Input` holds the elements and the library's view of them | the view is released before the elements; the outputs borrow both, because an output that a graph gives back reads the input's memory |
 //! | inputs: strings | the library, which copies them | their `Input` is dropped |
-//! | outputs | we, once the run ends; they may share memory with inputs, weights and each other | they are copied, while inputs, session and run options are borrowed. Each is released when its [`Output`](tensor::Output) is dropped, also after an error |
+//! | outputs | we, once the run ends; they may share memory with inputs, weights and each other | they are copied, while inputs, session and run options are borrowed. Each is released when its `tensor::Output` is dropped, also after an error |
 //! | names of inputs and outputs | we ([`session`]); made once for each session | the session ends; each run borrows them |
 //! | description of our memory | we; made once for each session | the session ends; a value keeps its own copy |
 //! | run options | a run and all its interrupts; each run has its own, so an old interrupt stops no later run | the last of them goes; the run borrows them |
