@@ -52,10 +52,12 @@ impl Served {
         Self::start(sandbox)
     }
 
-    /// Serves these models of testdata/models; `more` goes before their tables.
+    /// Serves these models of testdata/models, each with one session; `more` goes before their
+    /// tables.
     fn models(names: &[&str], more: &str) -> Self {
         let sandbox = Sandbox::new();
-        let table = |name| format!("[[model]]\nname = \"{name}\"\npath = \"models/{name}.sealed\"\n");
+        let table =
+            |name| format!("[[model]]\nname = \"{name}\"\npath = \"models/{name}.sealed\"\nsessions = 1\n");
         sandbox.init(&format!("{more}\n{}", names.iter().map(table).collect::<String>()));
         for name in names {
             sandbox.encrypt(&testdata(&format!("models/{name}.onnx")), name);

@@ -49,7 +49,7 @@ fn home(tables: &str) -> Sandbox {
 /// Serves `digits`, opened by the key `model-1` and signed by `release`, and `slow`, opened
 /// by the key `spare`.
 fn two() -> Served {
-    let tables = table("digits", SIGNED) + &table("slow", "");
+    let tables = table("digits", SIGNED) + &table("slow", "sessions = 1\n");
     let sandbox = home(&format!("[limits]\ninference_timeout = \"1h\"\n{tables}"));
     encrypt(&sandbox, "digits.onnx", "digits", &["--key", "model-1", "--signer", "release"]);
     encrypt(&sandbox, "models/slow.onnx", "slow", &["--key", "spare"]);
