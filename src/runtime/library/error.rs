@@ -131,7 +131,7 @@ impl Diagnose for InstallError {
                 "the file is damaged, or someone replaced it; nothing was installed".into()
             }
             Self::UnknownFile { .. } => {
-                format!("pass the wheel or the library of onnxruntime {} from PyPI", DEFAULT_VERSION)
+                format!("pass the wheel or the library of onnxruntime {DEFAULT_VERSION} from PyPI")
             }
             Self::Fs(error) => return error.hint(),
             Self::Unpack { .. } | Self::Io { .. } => return None,
