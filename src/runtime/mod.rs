@@ -1,6 +1,11 @@
 //! ONNX Runtime: finds it, installs it, checks it, and runs models in it. The
 //! only importer of `ort`.
 //!
+//! - [`library`]: the library itself, from search to load
+//! - [`model`]: from a model's plaintext to sessions
+//! - [`session`]: one open model, its runs and its memory
+//! - `tensor`: tensors of requests, as bytes and as the library's values
+//!
 //! What always holds:
 //!
 //! - A model's plaintext stays in memory. It enters as bytes, never as a path;
