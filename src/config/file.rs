@@ -273,6 +273,9 @@ pub struct ModelTable {
     pub trusted_signers: Vec<PathBuf>,
     /// Inferences that run at once; one for each core, where none is given and the model is small.
     pub sessions: Option<usize>,
+    /// Sessions share repacked weights; only for models whose author is trusted.
+    #[serde(default)]
+    pub share_weights: bool,
     /// Threads within one inference.
     #[serde(default = "one")]
     pub threads: usize,

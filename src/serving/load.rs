@@ -42,7 +42,10 @@ pub fn load(
     let refused = |source| LoadError::Model { model: spec.name.clone(), source };
     let has_spare = plain.plaintext.len() <= SPARE;
     let count = spec.sessions.unwrap_or_else(|| default_sessions(spec.placement, plain.plaintext.len()));
-    let mut loader = runtime.prepare(plain, count + usize::from(has_spare)).map_err(refused)?;
+    let most = count + usize::from(has_spare);
+    let prepared =
+        if spec.share_weights { runtime.prepare_shared(plain, most) } else { runtime.prepare(plain, most) };
+    let mut loader = prepared.map_err(refused)?;
     let sessions = (0..count).map(|_| {
         let session = loader.open(&options);
         // Returns the library's temporary copies to the system. They are not wiped and would

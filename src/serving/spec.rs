@@ -37,6 +37,8 @@ pub struct ModelSpec {
     /// Inferences at once. `None` means one for each core if the model is small and runs on the
     /// CPU, and otherwise one.
     pub sessions: Option<usize>,
+    /// Sessions share repacked weights; only for models whose author is trusted.
+    pub share_weights: bool,
     /// Threads within one inference.
     pub threads: usize,
     /// Inferences that may wait in the queue.

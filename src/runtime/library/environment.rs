@@ -241,12 +241,17 @@ fn tell(level: LogLevel, category: &str, location: &str, message: &str) {
         LogLevel::Fatal | LogLevel::Error => {
             tracing::error!(target: TARGET, category, location, "{message}");
         }
+        // Meant so: see `SharedWeights`.
+        LogLevel::Warning if message.starts_with(NOT_FROM_OPTIONS) => {}
         LogLevel::Warning => {
             tracing::warn!(target: TARGET, category, location, "{message}");
         }
         LogLevel::Info | LogLevel::Verbose => {}
     }
 }
+
+/// What the library says where it reads a weight from the graph, and not from the options.
+const NOT_FROM_OPTIONS: &str = "Cannot use user supplied initializer with name";
 
 /// What a message says, on one line: it quotes names of the model, which may hold anything.
 fn one_line(message: &str) -> String {

@@ -1,12 +1,15 @@
 //! From a model's plaintext to sessions: finds the weights that the library can read where
 //! they are, moves them where alignment needs it, and wipes everything else.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::graph;
 use super::model_rewrite::{Rewritten, rewrite};
-use super::zero_copy::{self, Weight, ZeroCopyWeights};
+use super::zero_copy::{self, SharedWeights, Weight, ZeroCopyWeights};
+use crate::runtime::device::Placement;
 use crate::runtime::error::ModelError;
 use crate::runtime::library::Runtime;
 use crate::runtime::session::{Session, SessionOptions};
@@ -26,7 +29,18 @@ pub struct Model {
 impl Runtime {
     /// Prepares a model for so many `sessions`. Its graph is walked first, always. What
     /// no session will need of its plaintext is wiped here.
-    pub fn prepare(self, mut model: Model, sessions: usize) -> Result<Loader, ModelError> {
+    pub fn prepare(self, model: Model, sessions: usize) -> Result<Loader, ModelError> {
+        self.prepare_with(model, sessions, false)
+    }
+
+    /// As [`prepare`](Self::prepare), and the sessions share repacked weights, where the library
+    /// can do that. The author of the model must be trusted: the library tells repacked weights
+    /// apart by a hash that its author can make collide, and could then read memory beyond one.
+    pub fn prepare_shared(self, model: Model, sessions: usize) -> Result<Loader, ModelError> {
+        self.prepare_with(model, sessions, true)
+    }
+
+    fn prepare_with(self, mut model: Model, sessions: usize, share: bool) -> Result<Loader, ModelError> {
         let bytes = model.plaintext.expose();
         let members: HashMap<&str, &Range<usize>> =
             model.members.iter().map(|(name, range)| (name.as_str(), range)).collect();
@@ -45,8 +59,13 @@ impl Runtime {
             .collect();
         align(model.plaintext.expose_mut(), &model.onnx, &mut weights);
         let zero_copy_weights = ZeroCopyWeights::new(model.plaintext, &weights);
+        let is_shared =
+            share && sessions > 1 && weights.iter().any(|weight| weight.is_shareable) && can_share(self);
+        let shared = if is_shared { zero_copy_weights.share(&weights).map(Some) } else { Ok(None) };
+        let shared = shared.map_err(|error| ModelError::Refused { message: error.message().to_owned() })?;
         Ok(Loader {
             runtime: self,
+            shared,
             has_dynamic_cost: graph.has_dynamic_cost,
             onnx,
             weights,
@@ -54,6 +73,30 @@ impl Runtime {
             left: sessions,
         })
     }
+}
+
+/// `y = x + w`, FP32 `[64]`, with `w` as an input.
+const ADD: &[u8] = b"\x08\x08:J\n\x0e\n\x01x\n\x01w\x12\x01y\"\x03Add\x12\x05probe\
+    Z\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x40Z\x0f\n\x01w\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x40\
+    b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x40B\x04\n\x00\x10\x11";
+
+/// Whether this library shares weights as [`SharedWeights`] expects: a session reads the
+/// weight of the graph, and releases it when it is done, not before. `Add` repacks nothing,
+/// so its weight must be in use once the session is open. Known builds pass; others may not.
+fn can_share(runtime: Runtime) -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    let probe = || {
+        let name = "w".to_owned();
+        let weights = [Weight { name, data_type: 1, shape: vec![64], range: 0..256, is_shareable: true }];
+        let plaintext = SecretPages::zeroed(256).ok_or_else(|| ort::Error::new("no memory"))?;
+        let memory = ZeroCopyWeights::new(plaintext, &weights);
+        let shared = memory.share(&weights)?;
+        let session = memory.open(runtime.builder(Placement::Cpu, 1)?, ADD, &weights, Some(&shared), true)?;
+        let is_in_use = memory.is_in_use();
+        drop(session);
+        Ok::<_, ort::Error>(is_in_use)
+    };
+    *ANSWER.get_or_init(|| probe().unwrap_or(false))
 }
 
 /// Weights within the ONNX file lie wherever their fields begin: moves each to where
@@ -75,6 +118,7 @@ pub struct Loader {
     onnx: SecretBytes,
     weights: Vec<Weight>,
     zero_copy_weights: ZeroCopyWeights,
+    shared: Option<SharedWeights>,
     has_dynamic_cost: bool,
     /// Sessions that are still to be opened.
     left: usize,
@@ -86,19 +130,32 @@ impl Loader {
     pub fn open(&mut self, options: &SessionOptions) -> Result<Session, ModelError> {
         self.left = self.left.saturating_sub(1);
         let last = self.left == 0;
-        let create = || {
+        // The library shares what kernels of the CPU repack.
+        let shared = self.shared.as_ref().filter(|_| options.placement == Placement::Cpu);
+        let cannot_share = Cell::new(false);
+        let open = |shared| {
             let builder = self.runtime.builder(options.placement, options.intra_threads)?;
-            self.zero_copy_weights.open(
-                builder.with_env_allocators()?,
-                self.onnx.expose(),
-                &self.weights,
-                last,
-            )
+            let onnx = self.onnx.expose();
+            self.zero_copy_weights.open(builder.with_env_allocators()?, onnx, &self.weights, shared, last)
+        };
+        // It refuses to share where a kernel keeps its repacked form to itself. With the last
+        // session the weights are wiped, so that one is not tried again.
+        let create = || match open(shared) {
+            Err(_) if shared.is_some() && !last => {
+                cannot_share.set(true);
+                open(None)
+            }
+            opened => opened,
         };
         let initializers = self.weights.iter().map(|weight| weight.name.as_str()).collect();
-        let guard = Box::new(self.zero_copy_weights.guard());
+        let guard = Box::new(self.zero_copy_weights.guard(self.shared.clone()));
         let limit = options.run_memory;
-        Session::open(self.runtime, limit, create, &initializers, guard, !self.has_dynamic_cost)
+        let session =
+            Session::open(self.runtime, limit, create, &initializers, guard, !self.has_dynamic_cost)?;
+        if cannot_share.get() {
+            self.shared = None;
+        }
+        Ok(session)
     }
 }
 
@@ -169,7 +226,7 @@ mod tests {
             let inside = model_of(&dense(op, &raw), &[]);
             let outside = model_of(&dense(op, &location), &[("w", &ones), ("unused", &ones)]);
             for (model, sessions) in [(inside, 1), (outside, 3)] {
-                let mut loader = runtime().prepare(model, sessions).unwrap();
+                let mut loader = runtime().prepare_shared(model, sessions).unwrap();
                 assert_eq!(loader.zero_copy_weights.held(), BYTES, "everything else is wiped");
                 let mut open = Vec::new();
                 for left in (0..sessions).rev() {
@@ -186,6 +243,84 @@ mod tests {
                 assert_eq!(loader.zero_copy_weights.held(), 0, "{op}");
             }
         }
+    }
+
+    #[test]
+    fn this_library_can_share_repacked_weights() {
+        assert!(can_share(runtime()));
+    }
+
+    #[test]
+    fn sessions_share_repacked_weights_and_answer_alike_at_once() {
+        const SESSIONS: usize = 4;
+        let data: Vec<u8> =
+            (0..128_usize * 128).flat_map(|n| ((n * n % 1009) as f32 / 64.0 - 7.0).to_le_bytes()).collect();
+        let x = || {
+            let values = (0..128_usize * 128).map(|n| (n * 7 % 251) as f32 / 17.0).collect();
+            Tensor::new("x", vec![128, 128], TensorData::Fp32(values)).unwrap()
+        };
+        let onnx = dense("MatMul", &framed(9, &data));
+        let expected = run(&mut open_with(&onnx, &[]).unwrap(), vec![x()], &[]).unwrap();
+        let mut loader = runtime().prepare_shared(model_of(&onnx, &[]), SESSIONS).unwrap();
+        assert!(loader.shared.is_some());
+        let mut open: Vec<_> = (0..SESSIONS).map(|_| loader.open(&CPU).unwrap()).collect();
+        assert!(loader.shared.is_some(), "the library takes it");
+        assert_eq!(loader.zero_copy_weights.held(), 0, "it is wiped once the last has repacked it");
+        // What they share outlives the loader, and any of the sessions.
+        drop(loader);
+        std::thread::scope(|scope| {
+            for (number, mut session) in open.drain(..).enumerate() {
+                let (x, expected) = (x(), &expected);
+                scope.spawn(move || {
+                    for _ in 0..100 * (number + 1) {
+                        assert_eq!(run(&mut session, vec![x.clone()], &[]).unwrap(), *expected);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn weights_are_shared_only_where_that_is_asked_for() {
+        let onnx = dense("MatMul", &framed(9, &1_f32.to_le_bytes().repeat(128 * 128)));
+        assert!(runtime().prepare(model_of(&onnx, &[]), 2).unwrap().shared.is_none());
+        assert!(runtime().prepare_shared(model_of(&onnx, &[]), 1).unwrap().shared.is_none());
+        assert!(runtime().prepare_shared(model_of(&onnx, &[]), 2).unwrap().shared.is_some());
+    }
+
+    #[test]
+    fn a_shareable_weight_that_is_not_repacked_is_kept() {
+        // The kernel for INT32 repacks nothing.
+        let data: Vec<u8> = (0..128 * 128).flat_map(|n: i32| (n % 100).to_le_bytes()).collect();
+        let value = |name| {
+            let mut value = matrix(name, [[0x80, 1]; 2]);
+            let at = value.windows(2).position(|pair| pair == [8, 1]).unwrap();
+            value[at + 1] = 6;
+            value
+        };
+        let tensor = [&[8, 0x80, 1, 8, 0x80, 1, 16, 6][..], &framed(8, b"w"), &framed(9, &data)].concat();
+        let graph = [
+            framed(1, &node("MatMul", [b"x", b"w"], b"y")),
+            framed(2, b"dense"),
+            framed(5, &tensor),
+            framed(11, &value(b"x")),
+            framed(12, &value(b"y")),
+        ];
+        let onnx = [vec![8, 8], framed(7, &graph.concat()), framed(8, &[16, 17])].concat();
+        let mut loader = runtime().prepare_shared(model_of(&onnx, &[]), 2).unwrap();
+        assert!(loader.shared.is_some());
+        let open = [loader.open(&CPU).unwrap(), loader.open(&CPU).unwrap()];
+        assert_eq!(loader.zero_copy_weights.held(), data.len());
+        for mut session in open {
+            let mut unit = vec![0; 128 * 128];
+            unit[..128].fill(1);
+            let x = Tensor::new("x", vec![128, 128], TensorData::Int32(unit)).unwrap();
+            let y = run(&mut session, vec![x], &[]).unwrap();
+            let TensorData::Int32(y) = y[0].data() else { panic!("{y:?}") };
+            let sum: i32 = (0..128).map(|row| row * 128 % 100).sum();
+            assert_eq!((y[0], y[128]), (sum, 0));
+        }
+        assert_eq!(loader.zero_copy_weights.held(), 0);
     }
 
     /// `y = x + 2 w`, FP32, with `w` = 256 x 512 elements of type 21 or 22, of 4 bits.
@@ -268,8 +403,13 @@ mod tests {
 
     #[test]
     fn weights_in_the_model_are_moved_to_where_numbers_may_lie() {
-        let weight =
-            |start| Weight { name: "w".into(), data_type: 1, shape: vec![4], range: start..start + 16 };
+        let weight = |start| Weight {
+            name: "w".into(),
+            data_type: 1,
+            shape: vec![4],
+            range: start..start + 16,
+            is_shareable: false,
+        };
         let mut bytes: Vec<u8> = (0..64).collect();
         let mut weights = [weight(11), weight(28), weight(45)];
         align(&mut bytes, &(0..40), &mut weights);

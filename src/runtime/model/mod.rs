@@ -7,6 +7,7 @@ mod loader;
 mod model_rewrite;
 mod onnx;
 mod protobuf;
+mod shareable;
 mod static_cost;
 mod zero_copy;
 

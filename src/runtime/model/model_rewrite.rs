@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::external::{External, size};
 use super::onnx::{Message, is_initializer, text};
 use super::protobuf::{Field, Fields, Malformed, Value, fields_with_bytes, put_varint, varint};
+use super::shareable::shareable;
 use super::zero_copy::{self, Weight};
 use crate::runtime::error::ModelError;
 use crate::secret::SecretBytes;
@@ -87,6 +88,10 @@ fn weights<'a>(onnx: &'a [u8], members: &Members<'a>) -> Result<Vec<Found<'a>>, 
     // Which of two is meant, or whether a request may send another in its place, the
     // library must see for itself.
     found.retain(|(_, weight, _)| names.get(weight.name.as_bytes()) == Some(&1));
+    let shareable = shareable(onnx)?;
+    for (_, weight, _) in &mut found {
+        weight.is_shareable = shareable.contains(weight.name.as_bytes());
+    }
     Ok(found)
 }
 
@@ -125,7 +130,10 @@ fn weight<'a>(tensor: &'a [u8], members: &Members<'a>) -> Result<Option<(Weight,
     if !(plain && whole && aligned && data.len() >= LEAST) {
         return Ok(None);
     }
-    Ok(Some((Weight { name: name.to_owned(), data_type, shape, range: 0..data.len() }, data)))
+    Ok(Some((
+        Weight { name: name.to_owned(), data_type, shape, range: 0..data.len(), is_shareable: false },
+        data,
+    )))
 }
 
 struct Rewrite<'a> {

@@ -11,9 +11,9 @@ use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ort::editor::{Graph, Model, editor_api};
-use ort::memory::MemoryInfo;
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
-use ort::session::builder::SessionBuilder;
+use ort::session::builder::{PrepackedWeights, SessionBuilder};
 use ort::sys::{ONNXTensorElementDataType as Type, OrtAllocator, OrtMemoryInfo, OrtStatusPtr, OrtValue};
 use ort::value::Outlet;
 use ort::{AsPointer, Error, api};
@@ -31,6 +31,8 @@ pub(super) struct Weight {
     pub(super) shape: Vec<i64>,
     /// Where its data is in the plaintext.
     pub(super) range: Range<usize>,
+    /// Whether every operator that reads it can share its repacked form between sessions.
+    pub(super) is_shareable: bool,
 }
 
 /// A model's plaintext, of which the library reads single weights.
@@ -93,10 +95,14 @@ impl ZeroCopyWeights {
         mut builder: SessionBuilder,
         onnx: &[u8],
         weights: &[Weight],
+        shared: Option<&SharedWeights>,
         last: bool,
     ) -> ort::Result<Session> {
         if weights.is_empty() {
             return builder.commit_from_memory(onnx);
+        }
+        if let Some(shared) = shared {
+            builder = shared.register(builder)?;
         }
         let mut loaded = builder.edit_from_memory(onnx)?;
         let names: HashSet<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
@@ -115,9 +121,46 @@ impl ZeroCopyWeights {
         loaded.into_session()
     }
 
+    /// What sessions that are opened with it share of `weights`.
+    pub(super) fn share(&self, weights: &[Weight]) -> ort::Result<SharedWeights> {
+        let elsewhere =
+            MemoryInfo::new(AllocationDevice::CUDA_PINNED, 0, AllocatorType::Device, MemoryType::Default)?;
+        let shareable = weights.iter().filter(|weight| weight.is_shareable);
+        let markers =
+            shareable.map(|weight| self.marker(weight, &elsewhere)).collect::<ort::Result<Vec<_>>>()?;
+        Ok(SharedWeights(Arc::new(Prepacked { container: PrepackedWeights::new(), markers })))
+    }
+
+    /// A view of `weight` that says to be `elsewhere`.
+    fn marker(&self, weight: &Weight, elsewhere: &MemoryInfo<'_>) -> ort::Result<Marker> {
+        let name = CString::new(weight.name.as_str()).map_err(|_| Error::new("a name holds a zero"))?;
+        let data_type = tensor_type(weight.data_type).ok_or_else(|| Error::new("no type of a weight"))?;
+        let at = self.0.lock().at(weight)?;
+        let mut value = ptr::null_mut();
+        // SAFETY: all of them live through the call, which reads no data.
+        check(unsafe {
+            (api().CreateTensorWithDataAsOrtValue)(
+                elsewhere.ptr(),
+                at.as_ptr().cast(),
+                weight.range.len(),
+                weight.shape.as_ptr(),
+                weight.shape.len(),
+                data_type,
+                &raw mut value,
+            )
+        })?;
+        let value = NonNull::new(value).ok_or_else(|| Error::new("a value is missing"))?;
+        Ok(Marker { name, value })
+    }
+
+    /// Whether the library reads any of the weights where it is.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.0.lock().pieces.values().any(|(_, readers)| *readers > 0)
+    }
+
     /// Keeps the weights alive beside a session.
-    pub(super) fn guard(&self) -> Guard {
-        Guard(Arc::clone(&self.0))
+    pub(super) fn guard(&self, shared: Option<SharedWeights>) -> Guard {
+        Guard(Arc::clone(&self.0), shared)
     }
 
     fn add_initializer(&self, graph: &mut Graph, weight: &Weight) -> ort::Result<()> {
@@ -125,11 +168,7 @@ impl ZeroCopyWeights {
         let data_type = tensor_type(weight.data_type).ok_or_else(|| Error::new("no type of a weight"))?;
         let at = {
             let mut state = self.0.lock();
-            let start = state.plaintext.start();
-            let within = weight.range.end <= state.plaintext.len();
-            // SAFETY: the range is within the plaintext.
-            let at = within.then(|| unsafe { start.add(weight.range.start) });
-            let at = at.ok_or_else(|| Error::new("a weight is not in the plaintext"))?;
+            let at = state.at(weight)?;
             state.acquire(at);
             at
         };
@@ -172,6 +211,15 @@ impl Shared {
 }
 
 impl State {
+    /// Where the data of `weight` begins.
+    fn at(&self, weight: &Weight) -> ort::Result<NonNull<u8>> {
+        let start = self.plaintext.start();
+        let within = weight.range.end <= self.plaintext.len();
+        // SAFETY: the range is within the plaintext.
+        let at = within.then(|| unsafe { start.add(weight.range.start) });
+        at.ok_or_else(|| Error::new("a weight is not in the plaintext"))
+    }
+
     fn acquire(&mut self, at: NonNull<u8>) {
         if let Some((_, readers)) =
             self.piece_of.get(&(at.as_ptr() as usize)).and_then(|start| self.pieces.get_mut(start))
@@ -190,8 +238,60 @@ impl State {
     }
 }
 
+/// Repacked weights that the sessions of one model share.
+///
+/// The library keeps a repacked weight in a container, for all sessions that are opened with
+/// it, if the session's options have an initializer of the weight's name. It would read the
+/// weight from that initializer, and never say when it is done with it. So the initializer
+/// claims to be in the memory of another device. The library then reads the weight of the
+/// graph, for which it calls `Free`.
+///
+/// The container finds a repacked weight by its operator and 61 bits of MurmurHash3, and
+/// compares nothing else. The author of a model can make two of its weights collide, and a
+/// kernel may then read beyond the smaller one. So a container is for one model only, and only
+/// models whose author is trusted share weights.
+#[derive(Clone)]
+pub(super) struct SharedWeights(Arc<Prepacked>);
+
+struct Prepacked {
+    container: PrepackedWeights,
+    markers: Vec<Marker>,
+}
+
+/// An initializer whose repacked form is shared.
+struct Marker {
+    name: CString,
+    value: NonNull<OrtValue>,
+}
+
+// SAFETY: nobody changes a value, and the library only asks for its type and device.
+unsafe impl Send for Marker {}
+// SAFETY: as above.
+unsafe impl Sync for Marker {}
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and used no more.
+        unsafe { (api().ReleaseValue)(self.value.as_ptr()) };
+    }
+}
+
+impl SharedWeights {
+    /// Has sessions of `builder` share these weights. What they share must outlive them.
+    fn register(&self, mut builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+        for marker in &self.0.markers {
+            // SAFETY: the name lives through the call, the value as long as the session.
+            check(unsafe {
+                (api().AddInitializer)(builder.ptr_mut(), marker.name.as_ptr(), marker.value.as_ptr())
+            })?;
+        }
+        Ok(builder.with_prepacked_weights(&self.0.container)?)
+    }
+}
+
 /// Keeps the weights alive until the session beside it is gone.
-pub(super) struct Guard(#[expect(dead_code, reason = "it is there to be dropped")] Arc<Shared>);
+#[expect(dead_code, reason = "both are there to be dropped")]
+pub(super) struct Guard(Arc<Shared>, Option<SharedWeights>);
 
 impl std::fmt::Debug for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -285,7 +385,7 @@ mod tests {
     use super::*;
 
     fn weight(range: Range<usize>) -> Weight {
-        Weight { name: "w".into(), data_type: 2, shape: vec![1], range }
+        Weight { name: "w".into(), data_type: 2, shape: vec![1], range, is_shareable: false }
     }
 
     #[test]
