@@ -7,18 +7,18 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::audit::{Event, Log};
 
-/// Addresses that are told apart between two writes; the rest are counted together.
+/// Kinds of denials that are counted apart between two writes; the rest are counted together.
 const ADDRESSES: usize = 1024;
-/// What stands for no address in particular.
+/// Stands for any address.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// AnonymousDenials since the last write.
 #[derive(Default)]
 pub struct AnonymousDenials(Mutex<HashMap<Kind, Counted>>);
 
-/// Where from, and why.
+/// The address, and the reason.
 type Kind = (IpAddr, &'static str);
-/// The first of its kind, and how many there were.
+/// The first event of its kind, and their number.
 type Counted = (Event, u64);
 
 impl AnonymousDenials {
@@ -29,7 +29,7 @@ impl AnonymousDenials {
         event.source = Some(network);
         let mut key = (network, reason);
         if seen.len() >= ADDRESSES && !seen.contains_key(&key) {
-            // One more bucket for each reason, whatever the address.
+            // One more count for each reason, for all other addresses.
             event.source = Some(NOWHERE);
             key = (NOWHERE, reason);
         }

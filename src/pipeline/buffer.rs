@@ -1,4 +1,4 @@
-//! Bytes whose number a client decides: bounded, and allocated so that it may fail.
+//! A buffer whose size depends on the client: bounded, and allocated fallibly.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{ApiError, Budget, MemoryPermit};
 
-/// A writer into memory that takes no more than its limit, and pays for what it takes.
+/// Writes into memory, up to a limit and within a memory permit.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -21,7 +21,7 @@ enum Refusal {
     Memory,
 }
 
-/// Bytes and their share of the memory, which goes with them.
+/// Bytes and the memory permit that covers them.
 #[derive(Debug)]
 struct Paid {
     bytes: Vec<u8>,
@@ -51,7 +51,7 @@ impl Buffer {
         self.grow(more, 0).map_err(|refusal| self.error(refusal))
     }
 
-    /// Makes room for `more` bytes; where there is none yet, for `least` in all.
+    /// Makes room for `more` bytes, and when it must grow, for at least `least` bytes in all.
     fn grow(&mut self, more: usize, least: usize) -> Result<(), Refusal> {
         let needed = self.bytes.len().checked_add(more).filter(|needed| *needed <= self.limit);
         let needed = needed.ok_or(Refusal::Limit)?;
@@ -71,17 +71,17 @@ impl Buffer {
         }
     }
 
-    /// Why it took no more, if it did not.
+    /// Why a write failed, if one did.
     pub fn refusal(&self) -> Option<ApiError> {
         self.refusal.map(|refusal| self.error(refusal))
     }
 
-    /// Its bytes, for what was [reserved](Self::reserve).
+    /// Its bytes, to write into the [reserved](Self::reserve) room.
     pub fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// What was written. Its share is given back with it.
+    /// The bytes that were written. The memory permit is released with them.
     pub fn into_bytes(self) -> Bytes {
         Bytes::from_owner(Paid { bytes: self.bytes, _memory: self.memory })
     }

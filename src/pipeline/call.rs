@@ -1,4 +1,4 @@
-//! One call of a model by a caller who may do so.
+//! One permitted call of a model.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use crate::auth::{Action, ModelId, Permit};
 use crate::runtime::Allowance;
 use crate::serving::{Bounds, Model, Tensors};
 
-/// One call of a model. Before each step, its caller is judged again.
+/// One permitted call of a model. Before each step, the caller's credential is checked again.
 pub struct Call<'r> {
     record: &'r Record,
     caller: Caller,
@@ -15,8 +15,8 @@ pub struct Call<'r> {
 }
 
 impl<'r> Call<'r> {
-    /// A permit for the first of `actions` that `caller` may do on `model`, in `version` if
-    /// one is asked for, and the call that it is for. The log calls it `action`.
+    /// Authorizes `caller` for the first of `actions` that it may do on `model`, in `version` if
+    /// one is given. The audit log names the request `action`.
     pub fn permit(
         record: &'r Record,
         caller: &Caller,
@@ -45,13 +45,12 @@ impl<'r> Call<'r> {
         &self.model
     }
 
-    /// Fails where the caller's credential holds no more.
+    /// Fails if the caller's credential is no longer valid.
     pub fn still_holds(&self) -> Result<(), ApiError> {
         self.caller.still_holds(self.record.core())
     }
 
-    /// Does `work` on `size` bytes, away from the threads that serve connections if that is
-    /// much.
+    /// Does `work` on `size` bytes; much work leaves the threads that serve connections.
     pub async fn offload<T: Send + 'static>(
         &self,
         size: usize,
@@ -61,8 +60,8 @@ impl<'r> Call<'r> {
         offload::of_size(size, self.record.core().limits.inference_timeout.0, work).await
     }
 
-    /// Runs the model on `inputs`, and returns the named `outputs`, or all of them where none
-    /// is named. What they take is paid for from the budget for answers. The permit is spent.
+    /// Runs the model on `inputs`, and returns the named `outputs`, or all if none is named. The
+    /// budget for answers covers their memory. Consumes the permit.
     pub async fn run(
         &self,
         permit: Permit,

@@ -1,4 +1,4 @@
-//! Who sent a request, proven, and whether that still holds.
+//! The authenticated caller of a request, and whether its credential is still valid.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use crate::config::SigningMode;
 use crate::signing::Received;
 use crate::token::TokenError;
 
-/// A signature that a request brings. Nothing of it is proven.
+/// The signature of a request. It is not verified yet.
 pub struct Presented {
     /// The signature.
     pub received: Received,
-    /// Whether the request is for this server, by the authority that is signed.
+    /// Whether the signed authority is this server.
     pub is_for_us: bool,
 }
 
-/// What a request brings to prove who sent it.
+/// Everything in a request that can authenticate its caller.
 pub(super) struct Evidence<'a, S> {
     pub(super) connection: &'a Arc<ConnectionInfo>,
     pub(super) credentials: Arc<[Credential]>,
-    /// Reads its signature, if it has one.
+    /// Reads the signature, if there is one.
     pub(super) signature: S,
 }
 
-/// The sender of a request, proven: by what, and when.
+/// An authenticated caller, with the evidence and the time of its check.
 #[derive(Clone)]
 pub struct Caller(Arc<Proven>);
 
@@ -39,8 +39,8 @@ struct Proven {
 }
 
 impl Caller {
-    /// Judges `evidence` by the keyring in force; `named` hears who it is before the
-    /// signature is judged. A key that is not known has the keyring read again first.
+    /// Checks `evidence` against the keyring in force. `named` is called with the principal
+    /// before the signature is verified. If a key is unknown, the keyring is read again first.
     pub(super) async fn authenticate<S>(
         core: &Core,
         evidence: Evidence<'_, S>,
@@ -75,7 +75,7 @@ impl Caller {
             mode => match signature()? {
                 Some(Presented { received, is_for_us }) => {
                     let signed = snapshot.request_keys.verify(received, &principal, at)?;
-                    // It is the owner's, and may be for another server that knows the same key.
+                    // The signature is valid, but may be for another server with the same key.
                     Some(is_for_us.then(|| Arc::new(signed)).ok_or(AuthError::Misdirected)?)
                 }
                 None if mode == SigningMode::Required => return Err(AuthError::Unsigned),
@@ -92,7 +92,7 @@ impl Caller {
         })))
     }
 
-    /// Who it is.
+    /// The principal.
     pub fn principal(&self) -> &Principal {
         &self.0.principal
     }
@@ -102,9 +102,8 @@ impl Caller {
         self.0.signed.as_ref()
     }
 
-    /// Judges the caller again where time passed or the keyring changed: a request
-    /// takes as long as its body and its turn in the queue, and a revocation does
-    /// not wait for either.
+    /// Checks the credential again, if time has passed or the keyring has changed. A request can
+    /// take long, and a revocation must not wait for it.
     pub fn still_holds(&self, core: &Core) -> Result<(), ApiError> {
         let proven = &*self.0;
         let (snapshot, now) = (core.keyring.trusted()?, core.clock.unix());
@@ -120,7 +119,7 @@ impl Caller {
     }
 }
 
-/// Whether a newer keyring may know the key.
+/// Whether a newer keyring may contain the key.
 fn is_unknown(error: &AuthError) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! What all requests share.
+//! The state that all requests share.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use crate::clock::Clock;
 use crate::config::{LimitsTable, SigningMode};
 use crate::serving::Registry;
 
-/// What all requests share, whatever protocol brings them.
+/// The state that all requests share, whatever their protocol.
 pub struct Core {
     /// The models.
     pub registry: Registry,
     /// The keyring in force.
     pub keyring: KeyringState,
-    /// Which signed requests were accepted already.
+    /// The nonces of signed requests.
     pub nonces: Arc<dyn NonceStore>,
-    /// Who must sign.
+    /// Which requests must be signed.
     pub signing: SigningMode,
     /// Bounds on what clients can make the server do.
     pub limits: LimitsTable,
@@ -27,17 +27,16 @@ pub struct Core {
     pub answer_memory: Budget,
     /// The record of decisions.
     pub audit: Log,
-    /// Refusals of strangers that are not written down yet.
+    /// Denials of anonymous callers that are not recorded yet.
     pub denials: AnonymousDenials,
-    /// What was decided since the start.
+    /// Counters since the start.
     pub statistics: Statistics,
     /// The only source of time.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Core {
-    /// Whether a signature made now can be told from one that was accepted before the store
-    /// of nonces began to remember.
+    /// Whether signatures made now cannot have been accepted before the nonce store started.
     pub fn is_settled(&self) -> bool {
         self.signing == SigningMode::Off
             || self.clock.unix() >= self.nonces.settled()

@@ -1,55 +1,54 @@
-//! Why a request is refused or fails: a stable code, a class that each protocol renders in
-//! its own way, a short message that tells nothing that the caller may not know, and a
-//! detail for the audit log.
+//! Errors of requests: a class, which each protocol maps to its own status codes; a stable code;
+//! a short message, which reveals nothing that the caller may not know; and a detail for the
+//! audit log.
 
 use crate::auth::{ApiKeyError, AuthError};
 use crate::runtime::RunError;
 use crate::serving::ServingError;
 
-/// What kind of refusal or failure it is. Each protocol has one table from classes to its
-/// own status codes.
+/// The kind of error. Each protocol has one table from classes to its own status codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// The request cannot be understood.
     Malformed,
-    /// Nobody knows who sent it.
+    /// The caller is not authenticated.
     Unauthenticated,
-    /// Its sender may not do this.
+    /// The caller is not authorized.
     Forbidden,
-    /// What it names does not exist.
+    /// The route or model does not exist.
     NotFound,
-    /// What it names has other methods.
+    /// The route does not have this method.
     WrongMethod,
-    /// It did not arrive in time.
+    /// The request did not arrive in time.
     SlowRequest,
     /// Its body is too large.
     TooLarge,
     /// Its path is too long.
     PathTooLong,
-    /// Its body has a form that is not read here.
+    /// The body's media type is not supported.
     UnsupportedMedia,
-    /// Its body is compressed in a way that is not undone here.
+    /// The body's content coding is not supported.
     UnsupportedEncoding,
-    /// It is for another server.
+    /// The request is for another server.
     Misdirected,
-    /// It is well formed and cannot be answered.
+    /// The request is well formed but cannot be answered.
     Unprocessable,
-    /// Its sender asks too much.
+    /// Too many requests.
     RateLimited,
     /// Its header fields are too large or too many.
     HeadersTooLarge,
-    /// The server is at fault.
+    /// The server failed.
     Internal,
-    /// It uses what is not implemented here.
+    /// The request needs something that is not implemented.
     Unimplemented,
-    /// The server cannot answer it now.
+    /// The server cannot answer now.
     Unavailable,
-    /// The answer was not there in time.
+    /// The response was not ready in time.
     Deadline,
 }
 
 impl Class {
-    /// Whether the server failed, rather than refused.
+    /// Whether the audit log counts it as a failure, not as a denial.
     pub fn is_failure(self) -> bool {
         matches!(
             self,
@@ -58,16 +57,16 @@ impl Class {
     }
 }
 
-/// What a bearer challenge says is wrong (RFC 6750, section 3.1).
+/// The error in a bearer challenge (RFC 6750, section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Challenge {
     /// There is no credential.
     Missing,
-    /// There is not exactly one, or it is malformed.
+    /// There is more than one credential, or it is malformed.
     InvalidRequest,
-    /// It is not accepted.
+    /// The credential is not accepted.
     InvalidToken,
-    /// It does not allow this.
+    /// The credential does not allow the action.
     InsufficientScope,
 }
 
@@ -90,7 +89,7 @@ struct Text {
 }
 
 impl ApiError {
-    /// An error of `class`; clients know it by its `code`.
+    /// An error of `class` with a stable `code`.
     pub fn new(class: Class, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             class,
@@ -112,34 +111,34 @@ impl ApiError {
         self.code
     }
 
-    /// What its client is told.
+    /// The message for the client.
     pub fn message(&self) -> &str {
         &self.text.message
     }
 
-    /// The bearer challenge that goes with it.
+    /// The bearer challenge, if there is one.
     pub fn challenge(&self) -> Option<Challenge> {
         self.challenge
     }
 
-    /// Whether the answer tells how to sign.
+    /// Whether the response says how to sign requests.
     pub fn wants_signature(&self) -> bool {
         self.wants_signature
     }
 
-    /// After how many seconds it may be different.
+    /// After how many seconds the client may try again.
     pub fn retry_after(&self) -> Option<u64> {
         self.retry_after
     }
 
-    /// What the audit log says of it: a code, which may tell apart what a client is not told
-    /// apart, and words.
+    /// The reason and the detail for the audit log. The reason can be more precise than the code
+    /// that the client gets.
     pub fn into_record(self) -> (&'static str, String) {
         let Text { message, detail, reason } = *self.text;
         (reason.unwrap_or(self.code), detail.unwrap_or(message))
     }
 
-    /// What the audit log says in the place of the message.
+    /// Sets the detail for the audit log, in place of the message.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.text.detail = Some(bounded(detail.into()));
@@ -156,7 +155,7 @@ impl ApiError {
         self
     }
 
-    /// A 401 needs a challenge, and signatures have no scheme of their own.
+    /// Every 401 needs a challenge; signatures have no authentication scheme of their own.
     fn unsigned(mut self) -> Self {
         self.wants_signature = true;
         self.challenged(Challenge::Missing)
@@ -181,7 +180,7 @@ impl ApiError {
         Self::new(Class::Malformed, "invalid_input", message)
     }
 
-    /// The body has a form that is not read here.
+    /// The body's media type is not supported.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Class::UnsupportedMedia, "unsupported_media_type", message)
     }
@@ -196,7 +195,7 @@ impl ApiError {
         Self::new(Class::TooLarge, "body_too_large", format!("the body is larger than {limit} bytes"))
     }
 
-    /// The body came too slowly.
+    /// The body arrived too slowly.
     pub fn body_timeout() -> Self {
         Self::new(Class::SlowRequest, "body_timeout", "the body did not arrive in time")
     }
@@ -217,12 +216,12 @@ impl ApiError {
         Self::unavailable("no_answer_memory", "there is no memory for the answer")
     }
 
-    /// There is no core for the work.
+    /// No core is free for the work.
     pub fn busy() -> Self {
         Self::unavailable("busy", "server busy")
     }
 
-    /// Nobody knows which credentials are valid.
+    /// The keyring is too old to check credentials.
     pub fn stale_keyring() -> Self {
         Self::unavailable("stale_keyring", "keyring unavailable; credentials cannot be checked")
     }
@@ -232,14 +231,13 @@ impl ApiError {
         Self::unavailable("audit_unavailable", "the request cannot be recorded")
     }
 
-    /// There is nothing at this path.
+    /// There is no route for this path.
     pub fn no_route() -> Self {
         Self::new(Class::NotFound, "no_such_route", "there is nothing at this path")
     }
 }
 
-/// Messages can quote what the client sent, at any length; answers and the log
-/// take this much.
+/// Limits the length of `text`, which can quote the client.
 fn bounded(mut text: String) -> String {
     const MOST: usize = 300;
     if text.len() > MOST {
@@ -249,7 +247,7 @@ fn bounded(mut text: String) -> String {
     text
 }
 
-/// The class and the challenge say what to mend (RFC 6750, section 3).
+/// The class and the challenge follow RFC 6750, section 3.
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let detail = error.to_string();
@@ -258,7 +256,7 @@ impl From<AuthError> for ApiError {
                 let message = "a credential is required: a bearer token or an API key";
                 Self::new(Class::Unauthenticated, "no_credential", message).challenged(Challenge::Missing)
             }
-            // One answer for all: whoever tries keys learns nothing about any of them.
+            // The same error in all cases, so that guessing reveals nothing.
             AuthError::ApiKey(error) => {
                 Self::new(Class::Unauthenticated, "invalid_api_key", "the API key is not accepted")
                     .challenged(Challenge::InvalidToken)
@@ -289,7 +287,7 @@ impl From<AuthError> for ApiError {
                 Self::new(Class::Unauthenticated, "signature_required", "the request must be signed")
                     .unsigned()
             }
-            // What a signature lacks is no secret to the caller, who is known by now.
+            // The caller is authenticated by now, so it may know what is wrong.
             AuthError::Signature(_) => {
                 Self::new(Class::Unauthenticated, "invalid_signature", detail.clone()).unsigned()
             }
@@ -349,8 +347,8 @@ impl From<RunError> for ApiError {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
         match error {
-            // What ONNX Runtime says names the model's insides, and can quote an element
-            // of a tensor: it is for an operator who looks for it, not for the audit log.
+            // ONNX Runtime's message names the model's internals and can quote tensor elements. It
+            // goes to the debug log only.
             RunError::Refused { .. } => {
                 tracing::debug!(%message, "the model refused its inputs");
                 Self::invalid("the model refuses these inputs")
@@ -358,7 +356,7 @@ impl From<RunError> for ApiError {
             RunError::TooLarge { limit } => Self::answer_too_large(limit),
             RunError::NoMemory => Self::no_answer_memory(),
             RunError::NoInputMemory => Self::no_memory(),
-            // What the library says of it tells more of the model than a caller may know.
+            // The library's message reveals too much of the model.
             RunError::OutOfMemory { .. } => {
                 let told = "these inputs make the model need more memory than it may take";
                 Self::new(Class::Unprocessable, "out_of_memory", told).with_detail(message)

@@ -1,4 +1,4 @@
-//! Everything that follows from the keyring, and whether it is still to be trusted.
+//! The keyring in force, and whether it is recent enough to be trusted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,28 +11,28 @@ use crate::auth::{Authenticator, RequestKeys};
 use crate::clock;
 use crate::keyring::Keyring;
 
-/// Everything that follows from one generation of the keyring. A request takes
-/// one and keeps it to its end.
+/// One generation of the keyring, in the forms in which requests need it. A request keeps the
+/// snapshot with which it was authenticated.
 pub struct Snapshot {
-    /// Knows tokens and API keys.
+    /// Authenticates tokens and API keys.
     pub authenticator: Authenticator,
-    /// Knows request keys.
+    /// Verifies signed requests.
     pub request_keys: RequestKeys,
-    /// Public halves only.
+    /// The public keys.
     pub keys: Keyring,
 }
 
 /// The keyring in force.
 pub struct KeyringState {
     snapshot: ArcSwap<Snapshot>,
-    /// Whether it can still be read.
+    /// Whether the file can be read.
     pub health: KeyringHealth,
-    /// Asks for the file to be read again.
+    /// Asks for the file to be checked now.
     pub refresh: Refresh,
 }
 
 impl KeyringState {
-    /// Begins with `snapshot`.
+    /// Starts with `snapshot`.
     pub fn new(snapshot: Snapshot, health: KeyringHealth, refresh: Refresh) -> Self {
         Self { snapshot: ArcSwap::from_pointee(snapshot), health, refresh }
     }
@@ -42,7 +42,7 @@ impl KeyringState {
         self.snapshot.load_full()
     }
 
-    /// The snapshot for one request; none once it is too old to be trusted.
+    /// The snapshot in force, unless it is too old to be trusted.
     pub fn trusted(&self) -> Result<Arc<Snapshot>, ApiError> {
         if self.health.is_trusted() { Ok(self.latest()) } else { Err(ApiError::stale_keyring()) }
     }
@@ -53,34 +53,34 @@ impl KeyringState {
     }
 }
 
-/// Whether the snapshot is still to be trusted. Silence is no proof of health: what
-/// counts is the last look that succeeded, so a reader that hangs or dies is noticed.
+/// Whether the snapshot can be trusted. It depends on the time of the last successful check, so
+/// that a thread that hangs or dies is noticed.
 pub struct KeyringHealth {
     start: Duration,
     max_stale: Duration,
-    /// Milliseconds from `start` to the last look that succeeded.
+    /// Milliseconds from `start` to the last successful check.
     succeeded: AtomicU64,
     failing: AtomicBool,
 }
 
-/// Without a look for this long, the keyring counts as unreadable.
+/// Without a successful check for this long, the keyring counts as unreadable.
 const SILENCE: Duration = Duration::from_secs(3);
 
 impl KeyringHealth {
-    /// Trusts a keyring that cannot be read for at most `max_stale`.
+    /// A keyring that cannot be read is trusted for at most `max_stale`.
     pub fn new(max_stale: Duration) -> Self {
         let (succeeded, failing) = (AtomicU64::new(0), AtomicBool::new(false));
         Self { start: clock::coarse(), max_stale, succeeded, failing }
     }
 
-    /// The file was read, or has not changed.
+    /// Records a check: the file was read, or has not changed.
     pub fn succeeded(&self) {
         let now = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.succeeded.store(now, Ordering::Release);
         self.failing.store(false, Ordering::Release);
     }
 
-    /// The file could not be read.
+    /// Records that the file could not be read.
     pub fn failed(&self) {
         self.failing.store(true, Ordering::Release);
     }
@@ -89,12 +89,12 @@ impl KeyringHealth {
         clock::coarse().saturating_sub(self.start)
     }
 
-    /// Time since the last look that succeeded.
+    /// Time since the last successful check.
     fn age(&self) -> Duration {
         self.elapsed().saturating_sub(Duration::from_millis(self.succeeded.load(Ordering::Acquire)))
     }
 
-    /// For how long the keyring could not be read, if it cannot.
+    /// For how long the keyring has been unreadable, if it is.
     pub fn stale(&self) -> Option<Duration> {
         let age = self.age();
         (self.failing.load(Ordering::Acquire) || age > SILENCE).then_some(age)

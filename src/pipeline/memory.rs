@@ -1,4 +1,4 @@
-//! What requests may hold in memory, all together.
+//! Budgets for the memory that all requests together may hold.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ApiError;
 
-/// Bytes that requests may hold in memory, all together.
+/// A number of bytes that all requests together may hold in memory.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Semaphore>);
 
 impl Budget {
-    /// So many bytes.
+    /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Takes `bytes` of it.
+    /// Takes a permit for `bytes`.
     pub fn take(&self, bytes: usize) -> Result<MemoryPermit, ApiError> {
         let bytes = u32::try_from(bytes).map_err(|_| ApiError::no_memory())?;
         let taken = Arc::clone(&self.0).try_acquire_many_owned(bytes);
@@ -30,17 +30,17 @@ impl Budget {
     }
 }
 
-/// What one request has taken of a budget. It is given back when this is dropped.
+/// A part of a budget, taken by one request. Dropping it returns it to the budget.
 #[derive(Debug)]
 pub struct MemoryPermit(OwnedSemaphorePermit);
 
 impl MemoryPermit {
-    /// How many bytes it is for.
+    /// The number of bytes that it covers.
     pub fn bytes(&self) -> usize {
         self.0.num_permits()
     }
 
-    /// So many bytes more. A permit is for less than 4 GiB.
+    /// Extends it by `bytes`. A permit covers less than 4 GiB.
     pub fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
         let all = self.bytes().checked_add(bytes);
         all.and_then(|all| u32::try_from(all).ok()).ok_or_else(ApiError::no_memory)?;
@@ -49,7 +49,7 @@ impl MemoryPermit {
         Ok(())
     }
 
-    /// Gives back what it has beyond `bytes`.
+    /// Returns all but `bytes` to the budget.
     pub fn shrink(&mut self, bytes: usize) {
         drop(self.0.split(self.bytes().saturating_sub(bytes)));
     }

@@ -1,23 +1,23 @@
-//! The way of a request, whatever protocol brings it: who calls, what they may do, what it
-//! may take, whether all that still holds, and what is written down.
+//! The request pipeline, independent of protocols: authentication, authorization, memory
+//! budgets, re-checks, scheduling, statistics, and the audit record.
 //!
 //! A protocol is a codec around this module. For each request it
 //! 1. opens a record ([`Core::begin`]);
-//! 2. hands over the credentials that the request brings ([`Record::authenticate`]);
-//! 3. asks for what it wants ([`Call::permit`]);
+//! 2. authenticates the credentials of the request ([`Record::authenticate`]);
+//! 3. gets a permit for one action on one model ([`Call::permit`]);
 //! 4. turns bytes into tensors ([`Call::offload`]), runs the model ([`Call::run`]), and turns
 //!    tensors into bytes;
-//! 5. closes the record ([`Record::close`]) before the answer goes out.
+//! 5. closes the record ([`Record::close`]) before it sends the response.
 //!
 //! What always holds:
-//! - Nothing runs without a [`Permit`](crate::auth::Permit), which only a caller that
-//!   authenticated gets.
-//! - Caller and model are judged again wherever time has passed: after the body, after the
-//!   queue, and when the answer goes out.
-//! - Each record is closed exactly once, also where its client has gone; every decision
-//!   passes [`Statistics`].
-//! - What a request makes the server hold is paid for from a [budget](MemoryPermit) before it
-//!   is there.
+//! - Nothing runs without a [`Permit`](crate::auth::Permit), which only an authenticated caller
+//!   gets.
+//! - Credential and model are checked again wherever time has passed: after the body, after the
+//!   queue, and before the response is sent.
+//! - Each record is closed exactly once, even if the client goes away; every decision passes
+//!   [`Statistics`].
+//! - Memory whose size depends on a request is covered by a [permit](MemoryPermit) before it is
+//!   allocated.
 
 mod anonymous_denials;
 mod buffer;

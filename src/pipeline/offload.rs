@@ -1,4 +1,4 @@
-//! Long work away from the threads that serve all connections.
+//! Moves long work away from the threads that serve connections.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -9,11 +9,12 @@ use tokio::time::timeout;
 
 use super::ApiError;
 
-/// Work on up to this many bytes, read or written, stays on the thread that asks: it
-/// takes less than a millisecond.
+/// Work on at most this many bytes stays on the calling thread: it takes less than a
+/// millisecond.
 pub const PIECE: usize = 64 << 10;
 
-/// Does work on `size` bytes: here if it is little, [`run`] if not.
+/// Does `work` on `size` bytes: on the calling thread if that is at most [`PIECE`], else with
+/// [`run`].
 pub async fn of_size<T: Send + 'static>(
     size: usize,
     patience: Duration,
@@ -22,9 +23,9 @@ pub async fn of_size<T: Send + 'static>(
     if size <= PIECE { work() } else { run(patience, work).await }
 }
 
-/// Does long work away from the threads that serve all connections, and no more of it
-/// at once than there are cores: those threads then still get their turn. Work that
-/// has no core after `patience` is not begun.
+/// Does long work on another thread. At most as many pieces of work run at once as there are
+/// cores, so that the threads that serve connections still get their turn. Fails if no core is
+/// free within `patience`.
 pub async fn run<T: Send + 'static>(
     patience: Duration,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
@@ -34,7 +35,7 @@ pub async fn run<T: Send + 'static>(
     });
     let core = timeout(patience, Arc::clone(&CORES).acquire_owned()).await.map_err(|_| ApiError::busy())?;
     let outcome = spawn_blocking(move || {
-        // Held to the end of the work, also where its request has gone.
+        // Held until the work ends, even if the request is cancelled.
         let _core = core;
         work()
     });
@@ -96,7 +97,7 @@ mod tests {
         let outcome = timeout(PATIENCE, run(Duration::from_millis(1), || Ok(()))).await;
         let error = outcome.expect("an answer").unwrap_err();
         assert_eq!((error.class(), error.code(), error.retry_after()), (Class::Unavailable, "busy", Some(1)));
-        // Little work needs no core of its own; more does.
+        // Little work needs no free core; more work does.
         assert!(of_size(PIECE, Duration::ZERO, || Ok(())).await.is_ok());
         assert!(of_size(PIECE + 1, Duration::ZERO, || Ok(())).await.is_err());
         drop(ends);

@@ -1,5 +1,4 @@
-//! The record of one request: what is known of it so far, and what was decided, however it
-//! ends.
+//! The record of one request: what is known about it so far, and how it ends.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -14,13 +13,13 @@ use crate::auth::{AuthError, ConnectionInfo, Credential, Principal, SignedReques
 use crate::crypto::random;
 use crate::serving::Model;
 
-/// nginx's number for a client that did not wait; it is on no wire.
+/// nginx's status code for a client that went away. It is never sent.
 const CLIENT_GONE: u16 = 499;
-/// Characters of a model's name that the log keeps: the path is the caller's text.
+/// The log keeps this many characters of a model's name, which the caller chooses.
 const NAME: usize = 128;
 
 impl RequestId {
-    /// Never the same twice: random for this process, then counted.
+    /// A new id: a random start for each process, then a counter.
     pub fn next() -> Self {
         static PROCESS: LazyLock<u128> = LazyLock::new(|| u128::from_be_bytes(random::bytes()));
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -28,8 +27,8 @@ impl RequestId {
     }
 }
 
-/// The record of one request. One that is dropped before it was [closed](Self::close) says
-/// that its client has gone.
+/// The record of one request. If it is dropped before it is [closed](Self::close), it records
+/// that the client went away.
 pub struct Record {
     core: Arc<Core>,
     connection: Arc<ConnectionInfo>,
@@ -39,14 +38,14 @@ pub struct Record {
     closed: AtomicBool,
 }
 
-/// What is known of a request so far.
+/// What is known about a request so far.
 #[derive(Default)]
 struct Entry {
     principal: Option<Principal>,
     caller: Option<Caller>,
-    /// `None`: there is nothing to decide.
+    /// `None` if there is nothing to decide.
     action: Option<&'static str>,
-    /// As the caller wrote it.
+    /// The model's name as the caller wrote it.
     name: Option<Arc<str>>,
     model: Option<Arc<Model>>,
     request_bytes: u64,
@@ -68,18 +67,18 @@ impl Core {
 }
 
 impl Record {
-    /// Names the request.
+    /// The request's id.
     pub fn id(&self) -> RequestId {
         self.id
     }
 
-    /// What all requests share.
+    /// The state that all requests share.
     pub fn core(&self) -> &Arc<Core> {
         &self.core
     }
 
-    /// Finds out who sent the request, by the only one of its `credentials`, and by its
-    /// `signature`, if it has one.
+    /// Authenticates the request by its `credentials`, of which there must be exactly one, and by
+    /// its `signature`, if it has one.
     pub async fn authenticate(
         &self,
         credentials: Arc<[Credential]>,
@@ -100,12 +99,12 @@ impl Record {
         }
     }
 
-    /// The connection that it came on.
+    /// The request's connection.
     pub fn connection(&self) -> &ConnectionInfo {
         &self.connection
     }
 
-    /// The request is for `action`, perhaps on a model that its caller calls `model`.
+    /// Records that the request is for `action`, on `model` if it names one.
     pub fn decides(&self, action: &'static str, model: Option<&str>) {
         let name = model.map(|model| match model.char_indices().nth(NAME) {
             Some((end, _)) => model[..end].into(),
@@ -115,22 +114,22 @@ impl Record {
         (entry.action, entry.name) = (Some(action), name);
     }
 
-    /// The request may use `model`.
+    /// Records that the request may use `model`.
     pub(super) fn permitted(&self, model: &Arc<Model>) {
         self.entry().model = Some(Arc::clone(model));
     }
 
-    /// The request has a body of so many bytes.
+    /// Records the size of the body.
     pub fn received(&self, bytes: usize) {
         self.entry().request_bytes = bytes as u64;
     }
 
-    /// The signature of the request, if it has one that holds: its response is signed too.
+    /// The request's signature, if it was verified. Its response is then signed too.
     pub fn signed(&self) -> Option<Arc<SignedRequest>> {
         self.entry().caller.as_ref().and_then(Caller::signed).map(Arc::clone)
     }
 
-    /// Whether caller and model may still be answered.
+    /// Checks again that the credential is valid and the model is served.
     pub fn still_holds(&self) -> Result<(), ApiError> {
         let (caller, model) = {
             let entry = self.entry();
@@ -140,9 +139,9 @@ impl Record {
         Ok(model.map_or(Ok(()), |model| model.require_served())?)
     }
 
-    /// Writes down how the request ends: with `error`, if it is refused, and with a response
-    /// of `status` and so many `bytes`. Fails where the response must not go out, since its
-    /// line could not be written.
+    /// Records how the request ends: with `error` if it failed, and with a response of `status`
+    /// and `bytes`. If this fails, the audit log could not be written, and the response must not
+    /// be sent.
     pub async fn close(&self, error: Option<ApiError>, status: u16, bytes: u64) -> Result<(), ApiError> {
         let Some((mut event, stranger)) = self.end(error) else { return Ok(()) };
         (event.status, event.response_bytes) = (status, bytes);
@@ -163,7 +162,7 @@ impl Record {
         Ok(())
     }
 
-    /// Counts the refusal of a stranger whose request was never read, with `status`.
+    /// Records the denial of a request that was not read, with `status`.
     pub fn close_unread(self, error: ApiError, status: u16) {
         if let Some((mut event, _)) = self.end(Some(error)) {
             event.status = status;
@@ -171,8 +170,8 @@ impl Record {
         }
     }
 
-    /// Closes the record with `error`, or as allowed. Returns what is to be written down, if
-    /// anything is, and whether it is the refusal of a stranger.
+    /// Closes the record, with `error` if the request failed. Returns the event, if one is to be
+    /// written, and whether the caller is anonymous.
     fn end(&self, error: Option<ApiError>) -> Option<(Event, bool)> {
         let verdict = match &error {
             None => Verdict::Allowed,
@@ -188,8 +187,8 @@ impl Record {
         Some((event, stranger))
     }
 
-    /// Marks the record as closed and counts its decision. Returns what is to be written
-    /// down, if anything is.
+    /// Marks the record as closed and counts the decision. Returns the event, if one is to be
+    /// written.
     fn event(&self, verdict: Verdict, refused: bool) -> Option<Event> {
         self.closed.store(true, Ordering::Relaxed);
         let entry = std::mem::take(&mut *self.entry());

@@ -1,5 +1,5 @@
-//! The one place that every request passes when it begins, when its model has run, and when
-//! it is decided.
+//! Counts requests, runs and decisions. Every request passes here when it begins, when its
+//! model has run, and when it is decided.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,22 +12,22 @@ use crate::audit::Verdict;
 use crate::auth::ModelId;
 use crate::serving::Model;
 
-/// One decision, when all is known of it.
+/// One decision.
 #[derive(Clone, Copy)]
 pub struct Decision<'a> {
-    /// What for; `None` where there was nothing to decide.
+    /// The action; `None` if there was nothing to decide.
     pub action: Option<&'static str>,
-    /// On which model, where the caller was permitted to use it.
+    /// The model, if the caller was permitted to use it.
     pub model: Option<&'a Model>,
-    /// Who asked, where that is proven.
+    /// The caller, if authenticated.
     pub principal: Option<&'a str>,
-    /// What was decided.
+    /// The decision.
     pub verdict: Verdict,
     /// How long it took, from the end of the headers to the response.
     pub time: Duration,
 }
 
-/// What happened since the start.
+/// Counters since the start.
 #[derive(Debug, Default)]
 pub struct Statistics {
     requests: AtomicU64,
@@ -35,7 +35,7 @@ pub struct Statistics {
     allowed: AtomicU64,
     denied: AtomicU64,
     failed: AtomicU64,
-    /// Only of models that exist, so there are few.
+    /// Only for models that exist, so there are few.
     models: RwLock<HashMap<ModelId, HashMap<String, Counters>>>,
 }
 
@@ -45,7 +45,7 @@ struct Counters {
     failed: AtomicU64,
 }
 
-/// What came of the runs of one model since the start.
+/// The runs of one model since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelCounts {
     /// Runs that succeeded.
@@ -55,12 +55,12 @@ pub struct ModelCounts {
 }
 
 impl Statistics {
-    /// A request has begun.
+    /// Counts a request that begins.
     pub(super) fn began(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A run of `model` has ended.
+    /// Counts a run of `model` that ended.
     pub(super) fn ran(&self, model: &Model, succeeded: bool) {
         let count = |counters: &Counters| {
             let counter = if succeeded { &counters.done } else { &counters.failed };
@@ -75,7 +75,7 @@ impl Statistics {
         count(models.entry(model.id().clone()).or_default().entry(model.version().to_owned()).or_default());
     }
 
-    /// A request has ended with this decision.
+    /// Counts the decision about a request that ended.
     pub(super) fn decided(&self, decision: Decision<'_>) {
         let Decision { action, model, principal, verdict, time } = decision;
         let model = model.map(|model| model.id().as_str());
@@ -103,7 +103,7 @@ impl Statistics {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// What came of the runs of `version` of `model`.
+    /// The runs of `version` of `model`.
     pub fn of(&self, model: &ModelId, version: &str) -> ModelCounts {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         let counters = models.get(model).and_then(|versions| versions.get(version));

@@ -1,4 +1,4 @@
-//! The accept loop: places for connections, TLS handshake, hand-over to HTTP, drain.
+//! The accept loop: admission, TLS handshake, hand-over to HTTP, drain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use super::http::finish;
 use super::router::Service;
 use crate::auth::ConnectionInfo;
 
-/// Accepts connections until `shutdown` says so, then waits for those that are
-/// open, at most as long as the configuration allows.
+/// Accepts connections until `shutdown`, then waits until the open ones are closed, at most for
+/// the configured time.
 pub(super) async fn serve(service: Arc<Service>, listener: TcpListener, mut shutdown: watch::Receiver<bool>) {
     let app = Arc::clone(service.app());
     let drain = shutdown.clone();
@@ -31,14 +31,14 @@ pub(super) async fn serve(service: Arc<Service>, listener: TcpListener, mut shut
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, or the peer is gone already: neither ends the server.
+                // Out of file descriptors, or the peer has gone: neither ends the server.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         let info = Arc::new(ConnectionInfo::new(peer));
-        // Without a place the connection is closed at once: no handshake, no memory.
+        // A connection that is not admitted is closed at once: no handshake, no memory.
         let Some(seat) = app.admission.admit(&info).await else { continue };
         let number = seat.number();
         let (service, drain) = (Arc::clone(&service), drain.clone());
@@ -83,7 +83,7 @@ async fn handshake(
     }
 }
 
-/// A method is upper case, and no TLS record begins with a letter (RFC 8446, section 5.1).
+/// HTTP methods begin with an upper-case letter; TLS records do not (RFC 8446, section 5.1).
 async fn speaks_plain_http(stream: &TcpStream) -> bool {
     let mut first = [0];
     matches!(stream.peek(&mut first).await, Ok(1) if first[0].is_ascii_uppercase())

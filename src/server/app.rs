@@ -1,4 +1,4 @@
-//! One running server: what its requests share, its life, and its status.
+//! One running server, and its status.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,28 +16,28 @@ use crate::serving::ModelStatus;
 /// One running server.
 pub(super) struct App {
     pub(super) core: Arc<Core>,
-    /// The certificate that it shows.
+    /// The certificate in force.
     pub(super) tls: ArcSwap<Identity>,
-    /// Hosts that signed requests may be for, where they are not the certificate's.
+    /// Host names that signed requests may be for, if they are not those of the certificate.
     pub(super) authorities: Vec<String>,
-    /// "Ready" was said to whoever started it.
+    /// Readiness was announced.
     pub(super) announced: AtomicBool,
     pub(super) draining: AtomicBool,
     /// SIGHUP: read the keyring now.
     pub(super) reread: AtomicBool,
-    /// The places for connections.
+    /// Limits connections.
     pub(super) admission: Arc<Admission>,
-    /// Takes what refused clients still send.
+    /// Discards the bodies of refused requests.
     pub(super) lingering: Lingering,
-    /// Tell browsers to come back over HTTPS only; on localhost that would bind
-    /// every other program there.
+    /// Send Strict-Transport-Security. Not on localhost, where it would apply to all other
+    /// programs too.
     pub(super) hsts: bool,
     pub(super) url: String,
     pub(super) started: UnixSeconds,
 }
 
 impl App {
-    /// Whether new requests are welcome.
+    /// Whether the server is ready for requests.
     pub(super) fn is_ready(&self) -> bool {
         self.announced.load(Ordering::Acquire)
             && !self.draining.load(Ordering::Acquire)
@@ -74,26 +74,26 @@ impl App {
     }
 }
 
-/// What a running server is doing.
+/// The status of a running server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
-    /// Its process.
+    /// Process id.
     pub pid: u32,
-    /// Its release.
+    /// Version of the program.
     pub version: String,
-    /// Where it listens.
+    /// URL.
     pub url: String,
     /// Whether it takes requests.
     pub ready: bool,
-    /// Since when it runs.
+    /// Start time.
     pub started: String,
-    /// Which keys it obeys.
+    /// The keyring in force.
     pub keyring: KeyringStatus,
     /// Open connections.
     pub connections: usize,
     /// The most connections at once.
     pub connection_limit: usize,
-    /// Connections refused since the start, as there was no place.
+    /// Connections refused since the start, because the limit was reached.
     pub connections_refused: u64,
     /// Connections closed since the start to make room for others.
     pub connections_evicted: u64,
@@ -107,22 +107,22 @@ pub struct Status {
     pub models: Vec<ModelReport>,
 }
 
-/// Which keys a server obeys.
+/// The keyring in force.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct KeyringStatus {
     /// The generation in force.
     pub generation: u64,
-    /// For how long the file could not be read, if it cannot.
+    /// For how long the file has been unreadable, if it is.
     pub unreadable_for_seconds: Option<u64>,
 }
 
-/// What one model is doing, and what came of its requests.
+/// The status and the counters of one model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ModelReport {
-    /// What it is doing.
+    /// Its status.
     #[serde(flatten)]
     pub status: ModelStatus,
-    /// What came of its requests.
+    /// Its counters.
     #[serde(flatten)]
     pub counts: ModelCounts,
 }

@@ -1,5 +1,4 @@
-//! What a start would need and fail for, found before the models are loaded, which can take
-//! minutes. Nothing is changed.
+//! Checks everything that a start needs, and changes nothing.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -13,8 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Home;
 use crate::pki;
 
-/// Does everything that [`run`](super::run()) does before it takes requests, and lets it
-/// go again.
+/// Does everything that [`run`](super::run()) does before it takes requests, and then stops.
 pub fn check(options: Options<'_>) -> Result<(), ServerError> {
     let (home, config) = (options.home, options.config);
     home.require_private()?;
@@ -28,8 +26,8 @@ pub fn check(options: Options<'_>) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// Fails unless the certificate at `path` is valid now. A server would start all the same,
-/// and follow the file; its clients would refuse it.
+/// Fails unless the certificate at `path` is valid now. The server itself would start with it,
+/// since the file can be replaced while it runs, but clients would refuse it.
 fn require_in_time(path: &Path) -> Result<(), ServerError> {
     let chain = pki::chain(path, pki::MAX_FILE)?;
     let now = i64::try_from(SystemClock.unix()).unwrap_or(i64::MAX);
@@ -41,7 +39,7 @@ fn require_in_time(path: &Path) -> Result<(), ServerError> {
     }
 }
 
-/// Whether a server runs in `home`. Its port is its own.
+/// Whether a server runs in `home`. Its port is then in use for a good reason.
 fn is_served(home: &Home) -> bool {
     let lock = File::open(home.state().join("server.lock"));
     lock.is_ok_and(|file| file.try_lock_shared().is_err())

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 or HTTP/2 by ALPN, with an end to idling and stalling.
+//! Serves one connection: HTTP/1.1 or HTTP/2 by ALPN. Idle and stalled connections are closed.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -26,22 +26,20 @@ use super::http::{finish, head};
 use super::router::Service;
 use crate::auth::ConnectionInfo;
 
-/// Streams of one HTTP/2 connection. Each may hold a header section, and so may those of
-/// every other connection.
+/// The most streams of one HTTP/2 connection. Each can hold a header section in memory.
 const MAX_STREAMS: u32 = 32;
-/// What may wait in memory to be written, of each HTTP/2 stream.
+/// The most bytes of each HTTP/2 stream that wait in memory to be sent.
 const SEND_BUFFER: usize = 64 << 10;
-/// What is left of a connection after it was told to end.
+/// How long a connection may go on after a graceful shutdown began.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Serves `stream` until it ends, idles or stalls too long, or `shutdown` says so.
+/// Serves `stream` until it ends, is idle or stalled for too long, or `shutdown`.
 pub(super) async fn serve(
     service: &Arc<Service>,
     stream: TlsStream<Socket>,
     info: Arc<ConnectionInfo>,
     shutdown: watch::Receiver<bool>,
 ) {
-    // The handshake has a time of its own.
     let activity = Activity::new();
     let limits = service.app().core.limits;
     let patience = Patience { idle: limits.header_timeout.0, answer: limits.body_timeout.0 };
@@ -55,7 +53,7 @@ pub(super) async fn serve(
         http.timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_send_buf_size(SEND_BUFFER)
-            // What is over our own limit, and not over this one, gets an answer with a body.
+            // Between our own limit and this one, the response can have a body.
             .max_header_list_size(u32::try_from(limits.headers.saturating_mul(2)).unwrap_or(u32::MAX));
         drive(http.serve_connection(io, begin), patience, &activity, shutdown).await;
     } else {
@@ -71,7 +69,7 @@ pub(super) async fn serve(
     }
 }
 
-/// What the requests of one connection share.
+/// The state that the requests of one connection share.
 struct Requests {
     service: Arc<Service>,
     info: Arc<ConnectionInfo>,
@@ -79,9 +77,9 @@ struct Requests {
 }
 
 impl Requests {
-    /// Checks the head of `request` at once, not when the future is polled: HTTP/2 begins
-    /// every request that it has read before it polls the first, and what is refused must
-    /// not be held until then.
+    /// Checks the head of `request` now, not when the future is polled: hyper begins all HTTP/2
+    /// requests that it has read before it polls the first future, and a refused head must not
+    /// stay in memory until then.
     fn begin(
         &self,
         request: hyper::Request<Incoming>,
@@ -120,7 +118,7 @@ impl Requests {
     }
 }
 
-/// A head of which nothing is left that takes memory.
+/// A head that holds no memory, in place of a refused one.
 fn stub(parts: Parts) -> Parts {
     let (mut stub, ()) = hyper::Request::new(()).into_parts();
     stub.method = parts.method;
@@ -155,11 +153,11 @@ async fn drive<C: GracefulConnection<Error = hyper::Error>>(
         }
     }
     connection.as_mut().graceful_shutdown();
-    // The accept loop bounds this wait.
+    // The accept loop limits this wait.
     let _ = connection.await;
 }
 
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    // A sender that is gone has nothing more to say than "stop".
+    // A dropped sender means stop, too.
     let _ = shutdown.wait_for(|stop| *stop).await;
 }

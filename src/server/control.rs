@@ -21,18 +21,18 @@ use crate::fs;
 const REQUEST_LIMIT: u64 = 4096;
 const ANSWER_LIMIT: u64 = 16 << 20;
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Questions that are answered at once. Each takes a descriptor.
+/// Requests that are answered at the same time. Each takes a descriptor.
 const AT_ONCE: usize = 16;
 
-/// What can be asked.
+/// A request on the control socket.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
 enum Request {
-    // In braces, or serde would not refuse unknown fields.
+    // With braces, so that serde refuses unknown fields.
     Status {},
 }
 
-/// Why a running server cannot be asked.
+/// Why a running server does not answer.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum ControlError {
@@ -56,7 +56,7 @@ impl Diagnose for ControlError {
     }
 }
 
-/// Asks the server at `socket` what it is doing.
+/// Asks the server at `socket` for its status.
 pub fn query(socket: &Path) -> Result<Status, ControlError> {
     let path = || socket.to_owned();
     let io_error = |source: io::Error| match source.kind() {
@@ -81,23 +81,23 @@ fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// Fails where no socket can be made at `path`. None is made.
+/// Checks that a socket can be made at `path`, without making one.
 pub(super) fn require_place(path: &Path) -> Result<(), ServerError> {
     let control = |source| ServerError::Control { path: path.to_owned(), source };
-    // Its length is bounded by the kernel, to 107 bytes.
+    // The kernel limits its length to 107 bytes.
     std::os::unix::net::SocketAddr::from_pathname(path).map_err(control)?;
     Ok(fs::require_writable_directory(path.parent().unwrap_or(path))?)
 }
 
-/// The socket at `path`, for the owner only. The caller holds the home's lock, so
-/// a socket that lies there belongs to a server that is gone.
+/// Makes the socket at `path`, for the owner only. The caller holds the home's lock, so an
+/// existing socket belongs to a server that has ended.
 pub(super) fn bind(path: &Path) -> Result<UnixListener, ServerError> {
     let control = |source| ServerError::Control { path: path.to_owned(), source };
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(control(error)),
         _ => {}
     }
-    // The directory is 0700, so nobody else reaches the socket before its mode is set.
+    // The directory has mode 0700, so that nobody else can connect before the socket's mode is set.
     let listener = UnixListener::bind(path).map_err(control)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(control)?;
     Ok(listener)
@@ -108,7 +108,7 @@ pub(super) async fn serve(app: Arc<App>, listener: UnixListener) {
     let owner = rustix::process::getuid().as_raw();
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
-        // Those over the bound wait in the backlog.
+        // More connections wait in the backlog.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;

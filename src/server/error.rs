@@ -1,4 +1,4 @@
-//! Why a server does not start, or does not go on.
+//! Errors that keep a server from starting or running.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::runtime::RuntimeError;
 use crate::serving::{LoadError, Refusal};
 use crate::token::TokenError;
 
-/// Why a server does not start, or does not go on.
+/// Why a server does not start, or stops.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says it")]
 pub enum ServerError {

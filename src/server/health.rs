@@ -1,4 +1,4 @@
-//! Liveness and readiness, for whoever asks.
+//! Liveness and readiness. No credential is needed.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The public keys that verify tokens (RFC 7517), for whoever asks.
+//! The public keys that verify tokens (RFC 7517). No credential is needed.
 
 use std::sync::Arc;
 

@@ -31,7 +31,7 @@ pub use control::{ControlError, query};
 pub use error::ServerError;
 pub use run::{Options, run};
 
-/// Whether the kernel keeps this process's memory off every disk.
+/// Whether the kernel cannot write this process's memory to swap.
 pub fn memory_stays_in_memory() -> bool {
     swap::require_no_swap().is_ok()
 }

@@ -1,6 +1,5 @@
-//! Models and the keyring: which are opened at the start, and which go on. The keyring
-//! that counts is the one of the moment at which a file is opened; whoever loads for
-//! minutes does not go by what held before.
+//! Loads models at the start, and withdraws them when the keyring demands it. Each file is opened
+//! with the keyring of that moment, since loading can take minutes.
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use crate::runtime::Runtime;
 use crate::secret::Secret;
 use crate::serving::{self, LoadError, Model, ModelSpec, Refusal, Registry};
 
-/// Opens models, each by the keyring of its moment.
+/// Loads models, each with the newest keyring.
 pub(super) struct Loader<'a> {
     pub(super) store: &'a Store,
     pub(super) clock: &'a dyn Clock,
@@ -24,8 +23,8 @@ pub(super) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Loads `models`. One that a revoked key withdraws is not opened, and the others are
-    /// served without it; anything else that keeps one from being opened is an error.
+    /// Loads `models`. A model that a revoked key withdraws is not opened, and the others are
+    /// served without it. Any other failure to open a model is an error.
     pub(super) fn load(&self, models: Vec<ModelSpec>, others: Others) -> Result<Registry, ServerError> {
         let registry = Registry::default();
         let mut identities = Identities { keys: Vec::new(), others };
@@ -50,14 +49,14 @@ impl Loader<'_> {
     }
 }
 
-/// Judges the models that are loaded by `keyring`, which is in force next, and withdraws
-/// those that it withdraws. Returns what was not known before.
+/// Checks the loaded models against `keyring`, the next one in force, and withdraws those whose
+/// key was revoked with `--unload`. Returns the models with a new refusal.
 pub(super) fn judge(registry: &Registry, keyring: &Keyring, now: UnixSeconds) -> Vec<(Arc<Model>, Refusal)> {
     let judged = |model: &Arc<Model>| Some((Arc::clone(model), model.obey(keyring, now)?));
     registry.all().into_iter().filter_map(|model| judged(&model)).collect()
 }
 
-/// Tells who looks after a server that runs what [`judge`] found.
+/// Logs and records what [`judge`] found.
 pub(super) fn tell(app: &App, refused: &[(Arc<Model>, Refusal)]) {
     for (model, refusal) in refused {
         if refusal.unload {
@@ -69,20 +68,20 @@ pub(super) fn tell(app: &App, refused: &[(Arc<Model>, Refusal)]) {
     }
 }
 
-/// Reports the models that are not there from the start.
+/// Logs and records the models that were withdrawn before the start.
 pub(super) fn report(app: &App) {
     for (model, refusal) in withdrawn(&app.core.registry) {
         report_withdrawn(app, &model, &refusal);
     }
 }
 
-/// The models that are withdrawn, and why.
+/// The withdrawn models, and why.
 pub(super) fn withdrawn(registry: &Registry) -> impl Iterator<Item = (Arc<Model>, Refusal)> {
     let withdrawn = registry.all().into_iter().filter(|model| model.require_served().is_err());
     withdrawn.filter_map(|model| model.refusal().map(|refusal| (model, refusal)))
 }
 
-/// Says so in the log.
+/// Logs that `model` is withdrawn.
 pub(super) fn warn_withdrawn(model: &Model, refusal: &Refusal) {
     let (model, key) = (model.id(), &refusal.id);
     tracing::warn!(%model, %key, "the model is withdrawn: the key that it hangs on was revoked with --unload");
@@ -113,7 +112,7 @@ fn report_withdrawn(app: &App, model: &Model, refusal: &Refusal) {
     warn_withdrawn(model, refusal);
 }
 
-/// Fails where a model is loaded that would not be opened now, or where none is left.
+/// Fails if a loaded model would not be opened now, or if no model is left.
 pub(super) fn require_accepted(registry: &Registry) -> Result<(), ServerError> {
     for model in registry.all() {
         match model.refusal() {
@@ -126,9 +125,8 @@ pub(super) fn require_accepted(registry: &Registry) -> Result<(), ServerError> {
     if registry.serves() { Ok(()) } else { Err(ServerError::AllWithdrawn) }
 }
 
-/// The key of `keyring` that withdraws the model of `spec`, if that is why it could not be
-/// loaded: its file is sealed for a key, or signed by one that counted, which is revoked with
-/// the demand to unload.
+/// The key of `keyring` that withdraws the model of `spec`, if that is why loading failed: the
+/// file is encrypted for that key, or signed with it, and it was revoked with `--unload`.
 fn withdraws(
     error: &LoadError,
     spec: &ModelSpec,
@@ -146,7 +144,7 @@ fn withdraws(
     refused.next().map(|key| Refusal::new(key, now))
 }
 
-/// A signer whose key the keyring says is revoked counts no more. Returns those.
+/// Removes trusted signers whose keys are revoked, and returns them.
 fn drop_revoked(policy: &mut SignaturePolicy, keyring: &Keyring, now: UnixSeconds) -> Vec<TrustedSigner> {
     let refused = |signer: &TrustedSigner| keyring.refuses(&signer.id().to_string(), now);
     let (dropped, trusted) = policy.trusted.iter().partition(|signer| refused(signer).is_some());
@@ -158,7 +156,7 @@ fn drop_revoked(policy: &mut SignaturePolicy, keyring: &Keyring, now: UnixSecond
     dropped
 }
 
-/// The model keys that may open files now.
+/// The model keys that are accepted now.
 fn model_keys(keyring: &Keyring, now: UnixSeconds) -> Vec<Kek> {
     let accepted = keyring.of(KeyUse::Model).filter(|key| key.state_at(now).is_accepted());
     accepted.filter_map(|key| Secret::from_slice(key.secret.expose())).map(Kek::new).collect()

@@ -1,4 +1,4 @@
-//! Where a server listens and writes: found out before the models are loaded, which can take
+//! Checks the address and the files that a server needs, before it loads models, which can take
 //! minutes.
 
 use std::io;
@@ -9,7 +9,7 @@ use crate::audit::AuditError;
 use crate::config::{Config, Home};
 use crate::fs::{self, FsError};
 
-/// Fails where a file that a server writes cannot be written.
+/// Checks that the server can write its files.
 pub(super) fn require_places(home: &Home, config: &Config) -> Result<(), ServerError> {
     control::require_place(&home.control_socket())?;
     fs::require_writable_directory(&home.state())?;
@@ -19,7 +19,7 @@ pub(super) fn require_places(home: &Home, config: &Config) -> Result<(), ServerE
     })
 }
 
-/// Why nothing can listen on `address`.
+/// The error for an `address` on which the server cannot listen.
 pub(super) fn not_listening(address: SocketAddr) -> impl FnOnce(io::Error) -> ServerError {
     move |source| match source.kind() {
         io::ErrorKind::AddrInUse => ServerError::PortTaken { address },

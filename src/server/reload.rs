@@ -1,6 +1,6 @@
-//! Follows the keyring and the certificate while the server runs: looks four
-//! times a second or when asked, reads wholly, then swaps. A file that cannot be read leaves
-//! the last good state in force and is seen in the status.
+//! Reloads the keyring and the certificate while the server runs. The files are checked four
+//! times a second, and when a request asks for it. If a file cannot be read, the last good state
+//! stays in force, and the status says so.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -16,53 +16,53 @@ use crate::keyring::{Keyring, Store, Watch};
 use crate::pipeline::{INTERVAL, Snapshot};
 use crate::token::Expected;
 
-/// Reads the keyring, and again when it changed.
+/// Reads the keyring, and reads it again when it has changed.
 pub(super) struct KeyringReader {
     store: Store,
     expected: Expected,
-    /// The longest that a signature may hold.
+    /// The longest validity of a signature.
     window: Duration,
     watch: Watch,
 }
 
 impl KeyringReader {
-    /// Reads from `store`, for tokens that are meant for `expected` and signatures
-    /// that hold for `window` at most.
+    /// Reads from `store`. Tokens must satisfy `expected`; signatures are valid for at most
+    /// `window`.
     pub(super) fn new(store: Store, expected: Expected, window: Duration) -> Self {
         let watch = Watch::new(store.path());
         Self { store, expected, window, watch }
     }
 
-    /// Puts the keyring in force, if it changed since the last look that succeeded.
+    /// Loads the keyring if the file has changed since the last successful check.
     fn look(&mut self, app: &App) -> Result<(), ServerError> {
         if self.watch.changed().map_err(FsError::io("read", self.store.path()))?.is_none() {
-            // A key can also end by time alone.
+            // A key can also expire without a change of the file.
             let refused =
                 models::judge(&app.core.registry, &app.core.keyring.latest().keys, app.core.clock.unix());
             models::tell(app, &refused);
             return Ok(());
         }
-        // What failed goes on showing, and is tried again at the next look.
+        // After a failure, the next check tries again.
         self.put_in_force(app).inspect_err(|_| self.forget())
     }
 
     fn put_in_force(&mut self, app: &App) -> Result<(), ServerError> {
         let (keyring, snapshot) = self.read()?;
-        // The memory on disk may be gone; what is in force here is memory enough.
+        // Never go back behind the generation in force, even if the rollback guard's file is gone.
         app.core.keyring.latest().keys.require_not_newer_than(&keyring, self.store.path())?;
-        // Who sees this generation in force sees what it withdraws withdrawn.
+        // Withdraw models before the generation is published, so that nobody sees the new
+        // generation with a model that it withdraws.
         let refused = models::judge(&app.core.registry, &snapshot.keys, app.core.clock.unix());
-        // First in force, then told and remembered: a revocation waits for no reader of a
-        // log, and for no disk with room.
+        // Publish first, then log and store: a revocation must not wait for a log or a full disk.
         app.core.keyring.replace(snapshot);
         tracing::info!(generation = keyring.generation, "keyring changed");
         models::tell(app, &refused);
         Ok(self.store.remember(&keyring)?)
     }
 
-    /// The keyring as it is now, and what follows from it.
+    /// Reads the keyring, and makes a snapshot of it.
     pub(super) fn read(&mut self) -> Result<(Keyring, Snapshot), ServerError> {
-        // Looked at before it is read: a change in between is seen at the next look.
+        // Check before reading: a change in between is then seen by the next check.
         let version = self.watch.look().map_err(FsError::io("read", self.store.path()))?;
         let keyring = self.store.read()?;
         let snapshot = Snapshot {
@@ -74,13 +74,14 @@ impl KeyringReader {
         Ok((keyring, snapshot))
     }
 
-    /// Reads at the next look, whatever the file looks like.
+    /// Makes the next check read the file, whether it has changed or not.
     fn forget(&mut self) {
         self.watch = Watch::new(self.store.path());
     }
 }
 
-/// Follows the keyring until the process ends; `asked` comes with [`Refresh`](crate::pipeline::Refresh).
+/// Reloads the keyring until the process ends; `asked` comes from
+/// [`Refresh`](crate::pipeline::Refresh).
 pub(super) fn keyring(app: &App, mut reader: KeyringReader, asked: &Receiver<()>) -> ! {
     let mut reported = false;
     loop {
@@ -106,8 +107,8 @@ fn follow(app: &App, reader: &mut KeyringReader, reported: &mut bool) {
     }
 }
 
-/// Follows the certificate until the process ends. The first look reads it again,
-/// as it may have changed since the start.
+/// Reloads the certificate until the process ends. The first check reads it again, since it may
+/// have changed since the start.
 pub(super) fn certificate(app: &App, table: &TlsTable) -> ! {
     let mut files = [&table.certificate, &table.key].map(|path| Watch::new(path));
     let mut reported = false;
@@ -117,8 +118,8 @@ pub(super) fn certificate(app: &App, table: &TlsTable) -> ! {
         if versions.iter().all(Option::is_none) {
             continue;
         }
-        // Certificate and key are two files: between their changes they do not fit,
-        // and the next look tries again.
+        // Certificate and key are two files. While only one has been replaced, they do not match,
+        // and the next check tries again.
         match tls::identity(table) {
             Ok(identity) => {
                 app.tls.store(identity);

@@ -1,4 +1,4 @@
-//! Every route of the server, and the layers that it passes.
+//! All routes of the server, and the layers that each passes.
 //!
 //! ```text
 //! route                                            credential  codec
@@ -11,8 +11,8 @@
 //! POST /v2/models/{model}[/versions/{v}]/infer     needed      v2
 //! ```
 //!
-//! All of them, and whatever is refused before a route is known, are recorded and completed
-//! by [`finish`]. What is not named here does not exist.
+//! All of them, and requests that are refused before routing, pass [`finish`], which records
+//! and completes them. There are no other routes.
 
 use std::sync::Arc;
 
@@ -65,8 +65,7 @@ impl Service {
         &self.app
     }
 
-    /// The response to the request of this `head` and `body`, or to one that was `refused`
-    /// already.
+    /// Answers the request with this `head` and `body`, or one that was `refused` already.
     pub(super) async fn answer(
         &self,
         connection: &Arc<ConnectionInfo>,
@@ -89,8 +88,8 @@ impl Service {
         mut head: Parts,
         mut body: Body,
     ) -> Result<Response, Refusal> {
-        // Nearly all requests are inferences. They go the way of the routes above, without
-        // what a general router costs.
+        // Most requests are inferences. They take the same steps as in the routes above, without
+        // the cost of a general router.
         if let Some(target) = v2::inference(&head) {
             let caller = authn::authenticate(&self.app, record, &head, &mut body).await?;
             return Ok(v2::run(record, &caller, target, &head.headers, body).await?);

@@ -1,4 +1,4 @@
-//! From a configuration to a running server, and to its end.
+//! Starts a server, runs it, and stops it.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -40,19 +40,19 @@ use crate::runtime::{Runtime, release_idle_memory};
 use crate::serving::{ModelSpec, Registry};
 use crate::token::Expected;
 
-/// Between two times at which counted denials are written down and freed memory given back.
+/// How often counted denials are recorded and freed memory is returned to the system.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
-/// One refused request may linger for each so many places for connections.
+/// One refused request may linger for each group of this many connections.
 const LINGERING: usize = 4;
-/// Descriptors that no connection takes: for the keyring, the certificate, the audit log,
-/// the control socket and programs that unwrap keys.
+/// Descriptors reserved for the keyring, the certificate, the audit log, the control socket and
+/// programs that unwrap keys.
 const RESERVED: usize = 64;
-/// Descriptors that are open before the first connection, where the system does not tell.
+/// Assumed number of open descriptors, if the system does not tell.
 const OPEN_AT_MOST: usize = 64;
-/// Between two looks at whether the server is ready.
+/// How often readiness is checked.
 const SETTLING: Duration = Duration::from_millis(100);
 
-/// What a server is started with.
+/// Everything that a server is started with.
 pub struct Options<'a> {
     /// Its home.
     pub home: &'a Home,
@@ -60,13 +60,13 @@ pub struct Options<'a> {
     pub config: &'a Config,
     /// Its keyring.
     pub store: Store,
-    /// What opens its models beside the keys of the keyring.
+    /// Identities that open models, besides the keys of the keyring.
     pub others: Others,
     /// Its models.
     pub models: Vec<ModelSpec>,
     /// The loaded ONNX Runtime.
     pub runtime: Runtime,
-    /// Hears how far the models are.
+    /// Receives the progress of loading.
     pub progress: &'a dyn Progress,
 }
 
@@ -84,13 +84,13 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(|source| ServerError::Start { source })?;
-    // The port first: it is the most likely to fail, and loading can take minutes.
+    // Bind the port first: that is the most likely to fail, and loading can take minutes.
     let listener = tokio.block_on(listen(config.listen))?;
     let address = listener.local_addr().map_err(|source| ServerError::Start { source })?;
     let url = format!("https://{}", authority(config, address));
     let _alone = lock(home)?;
     require_places(home, config)?;
-    // The server before this one has ended, and accepts nothing any more.
+    // The lock is held: no earlier server accepts requests any more.
     let nonces = ReplayMemory::new(clock.unix(), config.signing.nonces);
 
     let store = options.store.clone();
@@ -102,7 +102,7 @@ pub fn run(
         AuditMode::Required => audit::Mode::Required,
     };
     let (refresh, asked) = Refresh::new();
-    // After the models, which may have opened descriptors too.
+    // After loading, which may have opened descriptors too.
     let connections = connections(config.limits.connections)?;
     let health = KeyringHealth::new(config.keyring.max_stale.0);
     let core = Arc::new(Core {
@@ -149,7 +149,7 @@ pub fn run(
             ended = watchdog.ended() => Err(ended),
         }
     });
-    // What is still under way is cut here, and writes down that it was.
+    // Requests that are still running are cancelled here, and recorded.
     tokio.shutdown_timeout(Duration::from_secs(1));
     let _ = std::fs::remove_file(home.control_socket());
     app.core.denials.flush(&app.core.audit);
@@ -157,7 +157,7 @@ pub fn run(
     outcome
 }
 
-/// What a server needs before its first request.
+/// Everything that a server needs before its first request.
 pub(super) struct Prepared {
     tls: Arc<tls::Identity>,
     reader: KeyringReader,
@@ -176,10 +176,10 @@ pub(super) fn prepare(options: Options<'_>, clock: &dyn Clock) -> Result<Prepare
     let tls = tls::identity(&config.tls)?;
     let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
     let mut reader = KeyringReader::new(store.clone(), expected, config.signing.window.0);
-    // A keyring that serves nobody is found before the models are loaded.
+    // Fail before loading models if the keyring is unusable.
     let (earlier, _) = reader.read()?;
     let registry = Loader { store: &store, clock, runtime, progress }.load(models, others)?;
-    // Loading can take minutes, and a revocation does not wait for it.
+    // Loading can take minutes; check for revocations again.
     let (keyring, snapshot) = reader.read()?;
     earlier.require_not_newer_than(&keyring, store.path())?;
     models::judge(&registry, &keyring, clock.unix());
@@ -210,7 +210,7 @@ async fn serve(
                 _ = hangup.recv() => app.reread.store(true, Ordering::Release),
             }
         }
-        // Readiness flips first, so that balancers look elsewhere while we finish.
+        // Readiness changes first, so that load balancers send no more requests.
         app.draining.store(true, Ordering::Release);
         tracing::info!("draining");
         let _ = stop.send(true);
@@ -220,11 +220,11 @@ async fn serve(
         while !app.core.is_settled() {
             tokio::time::sleep(SETTLING).await;
         }
-        // Whoever is told "ready" is told of models that the newest keyring lets open.
+        // Check the newest keyring before readiness is announced.
         app.core.keyring.refresh.fresh().await;
         models::require_accepted(&app.core.registry)?;
         ready()?;
-        // The ready file first: who sees "ready" anywhere finds it.
+        // Write the ready file first, so that it exists whenever the server says that it is ready.
         app.announced.store(true, Ordering::Release);
         std::future::pending().await
     };
@@ -240,7 +240,7 @@ async fn housekeeping(app: Arc<App>) {
         tokio::time::sleep(HOUSEKEEPING).await;
         app.core.denials.flush(&app.core.audit);
         app.admission.tell();
-        // Both take longer than a thread that serves connections may wait.
+        // Both can take long, so they run away from the threads that serve connections.
         let release = || {
             release_idle_memory();
             process::release_after_peak();
@@ -249,8 +249,8 @@ async fn housekeeping(app: Arc<App>) {
     }
 }
 
-/// How many of the `wanted` connections there can be, beside the descriptors that the
-/// server needs for itself whatever strangers do.
+/// The number of connections for which there are descriptors, up to `wanted`, after those that
+/// the server itself needs.
 fn connections(wanted: usize) -> Result<usize, ServerError> {
     let Some(limit) = process::raise_descriptor_limit() else { return Ok(wanted) };
     let open = process::open_descriptors().unwrap_or(OPEN_AT_MOST);
@@ -288,7 +288,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
     TcpListener::bind(address).await.map_err(not_listening(address))
 }
 
-/// Host and port as a client on this machine reaches them.
+/// Host and port for clients on this machine.
 fn authority(config: &Config, address: SocketAddr) -> String {
     if config.listen.ip().is_loopback() || config.listen.ip().is_unspecified() {
         format!("localhost:{}", address.port())
@@ -297,7 +297,7 @@ fn authority(config: &Config, address: SocketAddr) -> String {
     }
 }
 
-/// One server for each home: the kernel drops the lock with the process.
+/// Locks `home` for one server. The kernel releases the lock when the process ends.
 fn lock(home: &Home) -> Result<File, ServerError> {
     let path: PathBuf = home.state().join("server.lock");
     fs::private_directory(Path::new(&home.state()))?;

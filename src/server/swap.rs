@@ -1,13 +1,13 @@
-//! Whether this machine keeps memory in memory.
+//! Checks that memory cannot be written to swap.
 
 use std::fs::read_to_string;
 use std::path::Path;
 
 use super::ServerError;
 
-/// Fails where the kernel may write this process's memory to swap.
+/// Fails if the kernel may write this process's memory to swap.
 pub(super) fn require_no_swap() -> Result<(), ServerError> {
-    // What cannot be read is taken for the worst.
+    // If the file cannot be read, assume that there is swap.
     let areas = read_to_string("/proc/swaps").unwrap_or_else(|_| "\n/proc/swaps (unreadable)".into());
     match swap(&areas, cgroup_limit().as_deref()) {
         Some(detail) => Err(ServerError::Swap { detail }),
@@ -15,9 +15,9 @@ pub(super) fn require_no_swap() -> Result<(), ServerError> {
     }
 }
 
-/// What may be swapped to, given `/proc/swaps` and this cgroup's `memory.swap.max`.
+/// The swap areas in use, given `/proc/swaps` and this cgroup's `memory.swap.max`.
 fn swap(swaps: &str, limit: Option<&str>) -> Option<String> {
-    // One line of headings, then one for each area. zram counts too: it may write back to a disk.
+    // One line of headings, then one line for each area. zram counts too: it can write back to a disk.
     let areas: Vec<&str> = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     (!areas.is_empty() && limit.map(str::trim) != Some("0")).then(|| format!("swap on {}", areas.join(", ")))
 }

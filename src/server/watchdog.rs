@@ -1,11 +1,11 @@
-//! The threads that follow files, and what happens where one ends.
+//! Watches the threads that reload files. If one ends, the server stops.
 
 use tokio::sync::mpsc;
 
 use super::ServerError;
 
-/// Threads that never end. Where one does, it panicked, and what it followed is not
-/// followed any more: a server that no revocation reaches must not go on.
+/// Threads that must never end. If one does, it has panicked, and its file is no longer
+/// reloaded. A server that revocations do not reach must stop.
 pub(super) struct Watchdog {
     ends: mpsc::UnboundedReceiver<&'static str>,
     tell: mpsc::UnboundedSender<&'static str>,
@@ -17,7 +17,7 @@ impl Watchdog {
         Self { ends, tell }
     }
 
-    /// Starts one that follows the `file`.
+    /// Starts a thread that reloads `file`.
     pub(super) fn start<N>(
         &self,
         file: &'static str,
@@ -40,7 +40,7 @@ impl Watchdog {
     }
 }
 
-/// Tells, when it is dropped, however a thread ends.
+/// Reports the end of a thread when it is dropped.
 struct Told(&'static str, mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Told {

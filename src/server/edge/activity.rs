@@ -1,6 +1,5 @@
-//! What a connection is doing, and whether it still makes progress. Only the progress of
-//! requests and answers counts: a client that sends PING, or a header section byte by
-//! byte, is idle.
+//! Tracks the progress of a connection. Only requests and responses count as progress: a
+//! client that sends PING, or a header section byte by byte, is idle.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,17 +7,17 @@ use std::time::Duration;
 
 use crate::clock;
 
-/// Progress of one connection, shared by all that serves it.
+/// Progress of one connection.
 pub(in crate::server) struct Activity {
     start: Duration,
     /// Requests whose response has not begun.
     busy: AtomicUsize,
     /// Milliseconds from `start` to the last progress.
     last: AtomicU64,
-    /// Milliseconds from `start` to where an unfinished HTTP/2 header block began, plus one;
-    /// 0 when there is none.
+    /// Milliseconds from `start` to the beginning of an unfinished HTTP/2 header block, plus
+    /// one; 0 if there is none.
     header_block: AtomicU64,
-    /// Responses under way by their numbers, and when each last made progress. They are few.
+    /// Responses under way, by number, and when each last made progress. There are few.
     answers: Mutex<Vec<(u64, u64)>>,
     next_answer: AtomicU64,
 }
@@ -26,14 +25,14 @@ pub(in crate::server) struct Activity {
 /// How long a connection may go without progress.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::server) struct Patience {
-    /// Without a request, or within a header block.
+    /// Without a request, or inside a header block.
     pub(in crate::server) idle: Duration,
-    /// While an answer is under way.
+    /// While a response is under way.
     pub(in crate::server) answer: Duration,
 }
 
 impl Patience {
-    /// How often to look.
+    /// How often to check.
     pub(in crate::server) fn interval(self) -> Duration {
         (self.idle.min(self.answer) / 4).max(Duration::from_millis(20))
     }
@@ -51,34 +50,34 @@ impl Activity {
         })
     }
 
-    /// Something of a request or an answer moved.
+    /// Records progress of a request or a response.
     pub(in crate::server) fn progress(&self) {
         self.last.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Bytes were written. Over HTTP/1.1 they are those of the one answer under way.
+    /// Records that bytes were written. Over HTTP/1.1 they belong to the current response.
     pub(in crate::server) fn wrote(&self) {
         let now = self.now();
         self.last.store(now, Ordering::Relaxed);
         self.answers().iter_mut().for_each(|(_, last)| *last = now);
     }
 
-    /// A header block has begun and is not finished.
+    /// Records that a header block has begun.
     pub(in crate::server) fn header_block_began(&self) {
         self.header_block.store(self.now() + 1, Ordering::Relaxed);
     }
 
-    /// No header block is unfinished.
+    /// Records that the header block is complete.
     pub(in crate::server) fn header_block_ended(&self) {
         self.header_block.store(0, Ordering::Relaxed);
     }
 
-    /// Whether any of a response is still to be written.
+    /// Whether a response is still being written.
     pub(in crate::server) fn is_answering(&self) -> bool {
         !self.answers().is_empty()
     }
 
-    /// Whether the connection is to be closed.
+    /// Whether the connection must be closed.
     pub(in crate::server) fn is_over(&self, patience: Patience) -> bool {
         let block = self.header_block.load(Ordering::Relaxed);
         if block > 0 && self.since(block - 1) >= patience.idle {
@@ -141,7 +140,7 @@ impl Answering {
         Self { activity: Arc::clone(activity), number }
     }
 
-    /// A piece of it has gone.
+    /// Records that a piece of it was sent.
     pub(in crate::server) fn progress(&self) {
         let now = self.activity.now();
         self.activity.last.store(now, Ordering::Relaxed);

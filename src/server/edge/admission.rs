@@ -1,6 +1,6 @@
-//! Who may connect: so many connections in all, so many from one address. When all places
-//! are taken, the oldest connection without a credential makes room, whatever it is doing:
-//! nothing that a stranger does earns a place.
+//! Limits the number of connections, in all and for each address. When the limit is reached,
+//! the oldest connection that has not authenticated is evicted, even if it is busy, since an
+//! attacker could keep connections busy.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::auth::ConnectionInfo;
 
-/// How long a new connection waits for one that makes room.
+/// How long a new connection waits for an evicted one to close.
 const HANDOVER: Duration = Duration::from_millis(100);
 
 /// The places for connections.
@@ -30,7 +30,7 @@ pub(in crate::server) struct Admission {
 
 #[derive(Default)]
 struct State {
-    /// The oldest first. As large as there are connections, which are capped.
+    /// Oldest first. Bounded by the number of connections.
     open: BTreeMap<u64, Member>,
     addresses: HashMap<IpAddr, usize>,
     next: u64,
@@ -39,21 +39,21 @@ struct State {
 
 struct Member {
     connection: Arc<ConnectionInfo>,
-    /// Ends the task that serves the connection; none once that was done.
+    /// Aborts the task that serves the connection; `None` once that was done.
     task: Option<AbortHandle>,
     evicted: bool,
 }
 
-/// Connections that were turned away.
+/// Connections that were refused or evicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) struct TurnedAway {
-    /// Closed at once, as there was no place.
+    /// Closed at once, because the limit was reached.
     pub(in crate::server) refused: u64,
-    /// Closed to make room for others.
+    /// Evicted to make room for others.
     pub(in crate::server) evicted: u64,
 }
 
-/// One connection's place; dropped with it.
+/// The place of one connection; dropped with it.
 pub(in crate::server) struct Seat {
     admission: Arc<Admission>,
     number: u64,
@@ -73,7 +73,7 @@ impl Admission {
         })
     }
 
-    /// A place for `connection`, if there is one or room can be made.
+    /// A place for `connection`, if there is one or another connection can be evicted.
     pub(in crate::server) async fn admit(self: &Arc<Self>, connection: &Arc<ConnectionInfo>) -> Option<Seat> {
         let freed = self.freed.notified();
         let seat = match self.try_admit(connection) {
@@ -105,7 +105,7 @@ impl Admission {
         Ok(Seat { admission: Arc::clone(self), number, address })
     }
 
-    /// Ends the oldest connection without a credential. Returns whether there is one.
+    /// Evicts the oldest connection that has not authenticated. Returns whether there was one.
     fn evict(&self) -> bool {
         let mut state = self.state();
         let mut strangers = state
@@ -121,14 +121,15 @@ impl Admission {
         true
     }
 
-    /// `task` serves the connection `number`, unless another has taken over already.
+    /// Registers `task` as serving the connection `number`, unless another has already taken
+    /// over.
     pub(in crate::server) fn serves(&self, number: u64, task: AbortHandle) {
         if let Some(member) = self.state().open.get_mut(&number) {
             member.task.get_or_insert(task);
         }
     }
 
-    /// `task` is all that is left of the connection `number`.
+    /// Registers `task`, which waits for the client to close the connection `number`.
     pub(in crate::server) fn lingers(&self, number: u64, task: AbortHandle) {
         if let Some(member) = self.state().open.get_mut(&number) {
             member.task = Some(task);
@@ -145,13 +146,13 @@ impl Admission {
         self.total
     }
 
-    /// Connections that were turned away since the start.
+    /// Connections that were refused or evicted since the start.
     pub(in crate::server) fn turned_away(&self) -> TurnedAway {
         let (refused, evicted) = (&self.refused, &self.evicted);
         TurnedAway { refused: refused.load(Ordering::Relaxed), evicted: evicted.load(Ordering::Relaxed) }
     }
 
-    /// Logs that connections were turned away, if any were since the last call.
+    /// Logs refused and evicted connections, if there were any since the last call.
     pub(in crate::server) fn tell(&self) {
         let TurnedAway { refused, evicted } = self.turned_away();
         if self.told.swap(refused + evicted, Ordering::Relaxed) < refused + evicted {
@@ -160,7 +161,7 @@ impl Admission {
         }
     }
 
-    /// Waits until all connections are closed. They no longer linger.
+    /// Waits until all connections are closed. From now on they do not linger.
     pub(in crate::server) async fn empty(&self) {
         self.state().stopping = true;
         loop {
@@ -183,7 +184,7 @@ enum Full {
 }
 
 impl Seat {
-    /// Names the connection to [`Admission::serves`].
+    /// The number of the connection, for [`Admission::serves`].
     pub(in crate::server) fn number(&self) -> u64 {
         self.number
     }
@@ -192,7 +193,7 @@ impl Seat {
         Arc::clone(&self.admission)
     }
 
-    /// Whether the client may be waited for after the connection's end.
+    /// Whether the connection may linger until its client closes it.
     pub(in crate::server) fn may_linger(&self) -> bool {
         let state = self.admission.state();
         !state.stopping && state.open.get(&self.number).is_some_and(|member| !member.evicted)
@@ -245,7 +246,7 @@ mod tests {
         assert!(old_task.await.unwrap_err().is_cancelled());
         assert!(!young_task.is_finished() && !client_task.is_finished());
         assert_eq!((admission.open(), admission.turned_away()), (3, TurnedAway { refused: 0, evicted: 1 }));
-        // Where all are clients, a new connection is refused.
+        // If all have authenticated, a new connection is refused.
         let admission = Admission::new(1, 1);
         let (client, task) = connect(&admission, 1).await.unwrap();
         client.set_authenticated();

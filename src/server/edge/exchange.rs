@@ -1,6 +1,5 @@
-//! The bodies of one request and its response, on their way between hyper and the router:
-//! their progress keeps the connection open, and what is left of the request's body when
-//! it was not wanted is read and thrown away.
+//! The bodies of a request and its response, between hyper and the router. Their progress
+//! keeps the connection open. The unread rest of a request's body is read and discarded.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +12,10 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use super::activity::{Activity, Answering};
 use super::linger::Remainder;
 
-/// The most of an answer that is taken at once: what counts as progress.
+/// The largest piece of a response that is handed to hyper at once. Sending it is progress.
 const PIECE: usize = 16 << 10;
 
-/// Takes what is left of a request's body when it is dropped.
+/// Receives the unread rest of a request's body when that is dropped.
 #[derive(Clone, Default)]
 pub(in crate::server) struct Leftover(Arc<Mutex<Option<Incoming>>>);
 
@@ -28,7 +27,7 @@ impl Leftover {
 
 /// A request's body.
 pub(in crate::server) struct Arriving {
-    /// Gone when it has ended.
+    /// `None` once it has ended.
     body: Option<Incoming>,
     leftover: Leftover,
     activity: Arc<Activity>,
@@ -75,17 +74,18 @@ impl Drop for Arriving {
     }
 }
 
-/// A response's body, in pieces. The answer is under way until the last of them is freed:
-/// HTTP/2 keeps what its client has no window for, and with it the memory of the whole body.
+/// A response's body, in pieces. The response is under way until the last piece is freed:
+/// hyper keeps pieces while an HTTP/2 client grants no window, and each keeps the whole body
+/// in memory.
 pub(in crate::server) struct Leaving {
     body: Body,
-    /// What was taken from `body` and not handed on.
+    /// Taken from `body` and not handed on yet.
     left: Bytes,
     answering: Arc<Answering>,
     discard: Discard,
 }
 
-/// A piece that is on its way out. That it is freed is what counts as progress.
+/// A piece that hyper is sending. Freeing it counts as progress.
 struct Piece {
     bytes: Bytes,
     answering: Arc<Answering>,
@@ -110,8 +110,8 @@ impl Leaving {
     }
 }
 
-/// Goes on reading the rest of a request once the head of its response is written: to ask
-/// for a body earlier would send `100 Continue` to a client that waits for it.
+/// Discards the rest of a request's body once the head of the response is written. Reading
+/// earlier would send `100 Continue` to a client that waits for it.
 struct Discard(Option<Remainder>);
 
 impl Discard {

@@ -1,5 +1,5 @@
-//! Follows the frames of an HTTP/2 client just far enough to know whether a header block
-//! is unfinished (RFC 9113, sections 3.4, 4.1, 4.3, 6.2 and 6.10).
+//! Parses the frames of an HTTP/2 client just enough to know whether a header block is
+//! unfinished (RFC 9113, sections 3.4, 4.1, 4.3, 6.2 and 6.10).
 
 const PREFACE: usize = 24;
 const HEAD: usize = 9;
@@ -7,18 +7,18 @@ const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
-/// Where in the client's bytes the reader is.
+/// The position in the client's bytes.
 pub(super) struct HeaderBlocks {
-    /// Bytes of the preface that are still to come.
+    /// Bytes of the preface that are missing.
     preface: usize,
     head: [u8; HEAD],
-    /// Bytes of `head` that are there.
+    /// Bytes of `head` that have been read.
     known: usize,
-    /// Bytes of the frame's payload that are still to come.
+    /// Bytes of the frame's payload that are missing.
     payload: usize,
-    /// A header block has begun and not ended.
+    /// Whether a header block has begun and not ended.
     open: bool,
-    /// Header blocks that have ended, and the preface.
+    /// The number of complete header blocks, counting the preface as one.
     ended: u64,
 }
 
@@ -27,8 +27,8 @@ impl HeaderBlocks {
         Self { preface: PREFACE, head: [0; HEAD], known: 0, payload: 0, open: false, ended: 0 }
     }
 
-    /// Reads on. Returns the number of what is unfinished now: the preface, which is 0, or a
-    /// header block.
+    /// Reads more bytes. Returns the number of the unfinished header block, if there is one;
+    /// the preface is number 0.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> Option<u64> {
         if self.preface > 0 {
             let preface = self.preface.min(bytes.len());

@@ -1,13 +1,12 @@
-//! What a client still sends after it was refused is read and thrown away, within bounds:
-//! many clients read no answer before they have sent all they have.
+//! Reads and discards the rest of a refused request's body, within bounds: many clients do not
+//! read a response before they have sent the whole body.
 //!
-//! The answer waits until the body has ended, for as long as it keeps coming: [`STEP`] bytes
-//! in each [`PATIENCE`], and no longer than [`LONGEST`]. Then it goes out, and for some more
-//! seconds the body is read beside it. It does not go out at once, since curl before 8 then cuts
-//! its HTTP/2 body short, which is an error of the stream and hides the answer. Who sends
-//! `Expect: 100-continue` is answered at once. A connection that is closed on unread bytes
-//! would be reset, which can overtake the answer too (RFC 9112, section 9.6): so the socket
-//! lingers as well.
+//! The response waits until the body has ended, as long as at least [`STEP`] bytes arrive in
+//! each [`PATIENCE`], and at most for [`LONGEST`]. Then it is sent, and the body is read beside
+//! it for a few more seconds. It is not sent at once, because curl before 8 then cuts its HTTP/2
+//! body short, which is a stream error that hides the response. A client that sends
+//! `Expect: 100-continue` is answered at once. Closing a connection with unread bytes resets it,
+//! and the reset can overtake the response (RFC 9112, section 9.6), so the socket lingers too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,19 +21,19 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// The rest of one body must come at this pace.
+/// The rest of a body must arrive at this pace: [`STEP`] bytes in this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 const STEP: usize = 1 << 20;
-/// No answer waits longer for the rest of a body.
+/// The longest that a response waits for the rest of a body.
 const LONGEST: Duration = Duration::from_mins(1);
-/// The rest of a connection is read for this long, after its last answer.
+/// How long a connection lingers after its last response.
 const SOCKET: Duration = Duration::from_secs(2);
-/// The most that is read of a closed connection.
+/// The most bytes that are read while it lingers.
 const SOCKET_BYTES: usize = 1 << 20;
-/// The least that is read of a body, whatever the limit for bodies is.
+/// At least this much of a body is discarded, whatever the limit for bodies is.
 const LEAST: usize = 256 << 20;
 
-/// Takes the rest of bodies of refused requests, of so many at once.
+/// Discards the bodies of refused requests, a limited number at once.
 #[derive(Clone)]
 pub(in crate::server) struct Lingering {
     places: Arc<Semaphore>,
@@ -50,14 +49,14 @@ pub(in crate::server) struct Remainder {
 }
 
 impl Lingering {
-    /// For at most so many `requests` at once, whose bodies were to have at most `body` bytes.
+    /// For at most `requests` requests at once; `body` is the limit for one body.
     pub(in crate::server) fn new(requests: usize, body: usize) -> Self {
         let places = Arc::new(Semaphore::new(requests.clamp(1, Semaphore::MAX_PERMITS)));
         Self { places, bytes: body.saturating_mul(4).max(LEAST) }
     }
 
-    /// Takes the rest of `body`; none where too many others linger. It is dropped then:
-    /// HTTP/1.1 closes the connection, HTTP/2 resets the stream.
+    /// Takes the rest of `body`. `None` if too many others linger: the body is dropped, so that
+    /// HTTP/1.1 closes the connection and HTTP/2 resets the stream.
     pub(in crate::server) fn take(&self, body: Incoming) -> Option<Remainder> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Remainder { body, left: self.bytes, _place: place })
@@ -65,7 +64,7 @@ impl Lingering {
 }
 
 impl Remainder {
-    /// Throws it away. Returns it if it does not end, or comes too slowly.
+    /// Discards it. Returns it if it does not end, or arrives too slowly.
     pub(in crate::server) async fn discard(mut self) -> Option<Self> {
         match timeout(LONGEST, discard(&mut self.body, &mut self.left)).await {
             Ok(true) => None,
@@ -73,7 +72,7 @@ impl Remainder {
         }
     }
 
-    /// Throws it away while its answer goes out.
+    /// Discards it while the response is sent.
     pub(in crate::server) fn discard_beside(mut self) {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
@@ -83,8 +82,8 @@ impl Remainder {
     }
 }
 
-/// Reads `body` to its end, which is `true`, or until nothing is `left` to be read or it
-/// comes too slowly.
+/// Reads `body` until it ends (`true`), or until `left` is used up or it arrives too slowly
+/// (`false`).
 async fn discard(body: &mut (impl HttpBody<Data = Bytes> + Unpin), left: &mut usize) -> bool {
     while *left > 0 {
         match timeout(PATIENCE, step(body, left)).await {
@@ -96,7 +95,7 @@ async fn discard(body: &mut (impl HttpBody<Data = Bytes> + Unpin), left: &mut us
     false
 }
 
-/// Reads as much of `body` as must come at a time. Returns whether it has ended.
+/// Reads one [`STEP`] of `body`. Returns whether it has ended.
 async fn step(body: &mut (impl HttpBody<Data = Bytes> + Unpin), left: &mut usize) -> bool {
     let end = left.saturating_sub(STEP);
     while *left > end {
@@ -106,7 +105,7 @@ async fn step(body: &mut (impl HttpBody<Data = Bytes> + Unpin), left: &mut usize
     false
 }
 
-/// Says that nothing more will come, and waits until the client has heard it.
+/// Shuts down the sending side, and waits until the client closes the connection.
 pub(in crate::server) async fn close(mut stream: TcpStream) {
     let farewell = async {
         let mut buffer = [0; 4096];

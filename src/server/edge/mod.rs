@@ -1,6 +1,6 @@
-//! The TLS edge: what a connection may cost before any credential is seen. Admission and
-//! eviction, TLS, the plaintext between TLS and hyper, the check of each request's head, and
-//! the end of connections. Knows nothing of routes.
+//! The TLS edge. It bounds what a connection may cost before a credential is seen: admission
+//! and eviction, TLS, the plaintext stream between TLS and hyper, progress, and lingering. It
+//! knows no routes.
 
 pub(super) mod activity;
 pub(super) mod admission;

@@ -1,5 +1,5 @@
-//! The TCP side of one connection. Dropped while its client may still be sending, it
-//! lingers, and its place among the connections with it.
+//! The TCP socket of one connection. If it is dropped while the client may still be sending,
+//! it lingers, and keeps its place among the connections.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,9 +12,9 @@ use tokio::runtime::Handle;
 use super::admission::Seat;
 use super::linger;
 
-/// The stream and its place.
+/// The stream and its place among the connections.
 pub(in crate::server) struct Socket {
-    /// Gone only in `drop`.
+    /// `None` only in `drop`.
     stream: Option<TcpStream>,
     seat: Option<Seat>,
     /// The client has closed its side, or the connection is broken.
@@ -26,7 +26,7 @@ impl Socket {
         Self { stream: Some(stream), seat: Some(seat), ended: false }
     }
 
-    /// The stream, for what TLS and HTTP do not need to know of.
+    /// The stream, for socket options.
     pub(in crate::server) fn stream(&self) -> Option<&TcpStream> {
         self.stream.as_ref()
     }
@@ -56,7 +56,7 @@ impl Drop for Socket {
             let _seat = seat;
             linger::close(stream).await;
         });
-        // It can still make room for others.
+        // It can still be evicted.
         admission.lingers(number, task.abort_handle());
     }
 }

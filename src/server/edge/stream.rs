@@ -1,5 +1,5 @@
-//! The plaintext side of TLS, between a connection's bytes and hyper: sees what counts as
-//! progress, and gives a body to the refusals that hyper sends on its own.
+//! The plaintext stream between TLS and hyper. It records progress, and replaces hyper's own
+//! error responses, which have no body, by ours.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,20 +12,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::activity::Activity;
 use super::frames::HeaderBlocks;
 
-/// What hyper answers to a head that it cannot parse, up to its status.
+/// How hyper's own error responses begin.
 const BARE: [&[u8]; 2] = [b"HTTP/1.1 4", b"HTTP/1.0 4"];
-/// hyper's answer is a few short lines.
+/// hyper's own error responses are shorter than this.
 const BARE_LENGTH: usize = 256;
 
-/// Writes the whole response that stands for a status without a body.
+/// Makes the whole response that replaces hyper's response with this status.
 pub(in crate::server) type Refusal = Box<dyn Fn(StatusCode) -> Vec<u8> + Send + Sync>;
 
-/// The stream.
+/// The plaintext stream.
 pub(in crate::server) struct EdgeStream<S> {
     stream: S,
     activity: Arc<Activity>,
     protocol: Protocol,
-    /// A refusal that is not written yet.
+    /// A response that replaces hyper's and is not written yet.
     pending: Vec<u8>,
 }
 
@@ -45,8 +45,8 @@ impl<S> EdgeStream<S> {
         Self { stream, activity, protocol, pending: Vec::new() }
     }
 
-    /// Whether `bytes` are a refusal of hyper's own, which gets a body in its place. Bytes of
-    /// an answer may look like one, and hyper refuses nothing while an answer is under way.
+    /// Replaces `bytes` if they are an error response of hyper's own. Bytes of a response of ours
+    /// may look like one, but hyper sends none while a response is under way.
     fn replaces(&mut self, bytes: &[u8]) -> bool {
         let Protocol::Http1 { refusal } = &self.protocol else { return false };
         if self.activity.is_answering() {
@@ -57,7 +57,8 @@ impl<S> EdgeStream<S> {
         true
     }
 
-    /// HTTP/2 writes on its own account, such as answers to PING, are no progress.
+    /// Records progress. Frames that HTTP/2 itself writes, such as PING acknowledgements, are
+    /// none.
     fn wrote(&self) {
         if matches!(self.protocol, Protocol::Http1 { .. }) {
             self.activity.wrote();
@@ -65,8 +66,7 @@ impl<S> EdgeStream<S> {
     }
 }
 
-/// The status of a response that was made by hyper, which the heads of our own never look
-/// like: they carry a request id.
+/// The status, if `bytes` are an error response of hyper's own. Ours have a request id.
 fn bare_refusal(bytes: &[u8]) -> Option<StatusCode> {
     let has = |line: &[u8]| bytes.windows(line.len()).any(|window| window == line);
     let is_bare = bytes.len() <= BARE_LENGTH

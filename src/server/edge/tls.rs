@@ -1,4 +1,4 @@
-//! TLS: certificate, versions, and nothing to choose.
+//! The TLS configuration: certificate and versions.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::{fs, pki};
 
 const LIMIT: u64 = 1 << 20;
 
-/// What the server shows, and the names that it has by it.
+/// The server's certificate, and the names in it.
 pub(in crate::server) struct Identity {
     pub(in crate::server) config: Arc<ServerConfig>,
     leaf: CertificateDer<'static>,
 }
 
 impl Identity {
-    /// Whether the certificate is one for `host`: a name, or an address without brackets.
+    /// Whether the certificate is valid for `host`: a name, or an address without brackets.
     pub(in crate::server) fn answers_to(&self, host: &str) -> bool {
         ParsedCertificate::try_from(&self.leaf).is_ok_and(|leaf| {
             ServerName::try_from(host).is_ok_and(|name| verify_server_name(&leaf, &name).is_ok())
@@ -31,7 +31,7 @@ impl Identity {
     }
 }
 
-/// The identity by the certificate and key that `table` names.
+/// The identity for the certificate and key in `table`.
 pub(in crate::server) fn identity(table: &TlsTable) -> Result<Arc<Identity>, ServerError> {
     let versions = match table.min_version {
         TlsVersion::Tls13 => &[&TLS13][..],
@@ -39,7 +39,7 @@ pub(in crate::server) fn identity(table: &TlsTable) -> Result<Arc<Identity>, Ser
     };
     let chain = pki::server_chain(&table.certificate, LIMIT)?;
     let key = private_key(&table.key)?;
-    // There is one: `pki::server_chain` sees to it.
+    // `pki::server_chain` returns at least one certificate.
     let leaf = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
     let tls = |source| ServerError::Tls { path: table.certificate.clone(), source };
     // The provider's own order prefers X25519MLKEM768 (feature `prefer-post-quantum`).

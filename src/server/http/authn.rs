@@ -1,4 +1,4 @@
-//! Who calls: from header fields to a [`Caller`].
+//! Authenticates requests by their header fields.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::server::app::App;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// The layer of routes that need a credential: inside it, every request has a [`Caller`].
+/// The layer of routes that need a credential. It adds the [`Caller`] to the request.
 pub(in crate::server) async fn layer(
     State(app): State<Arc<App>>,
     axum::Extension(record): axum::Extension<Arc<Record>>,
@@ -35,7 +35,8 @@ pub(in crate::server) async fn layer(
     }
 }
 
-/// Demands a credential, and a signature where one is needed.
+/// Authenticates the caller by its credential, and by its signature if there is one or one is
+/// required.
 pub(in crate::server) async fn authenticate(
     app: &App,
     record: &Record,
@@ -44,9 +45,9 @@ pub(in crate::server) async fn authenticate(
 ) -> Result<Caller, ApiError> {
     let signature = || signature::read(app, head);
     let caller = record.authenticate(credentials(&head.headers), signature).await?;
-    // Methods that have no use for a body have it read here: a signed request is held to its
-    // digest all the same, and no answer waits for what is left of a body. Other requests are
-    // accepted when their bodies are read.
+    // Handlers of GET and HEAD read no body, so it is read here: the digest of a signed request
+    // is checked, its nonce is stored, and no unread body delays the response. For other methods
+    // that happens when the handler reads the body.
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
     if is_read && (caller.signed().is_some() || !body.is_end_stream()) {
         let read = body::read(&app.core, caller.signed(), std::mem::take(body)).await;
@@ -66,7 +67,7 @@ fn credentials(headers: &HeaderMap) -> Arc<[Credential]> {
     authorization.chain(api_keys).collect()
 }
 
-/// The bytes of `value`, which are not copied.
+/// The bytes of `value`, without a copy.
 fn bytes(value: HeaderValue) -> Bytes {
     Bytes::from_owner(value)
 }

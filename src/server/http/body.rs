@@ -1,5 +1,4 @@
-//! A request's body: bounded in size, in time, and in what all bodies together
-//! may hold in memory.
+//! Reads request bodies, bounded in size, in time, and by a budget for all bodies together.
 
 use std::sync::Arc;
 
@@ -12,14 +11,14 @@ use super::signature::Check;
 use crate::auth::SignedRequest;
 use crate::pipeline::{ApiError, Core, MemoryPermit};
 
-/// A body in memory. Its share of the memory is given back when it is dropped.
+/// A body in memory, with its memory permit.
 pub(in crate::server) struct Held {
     pub(in crate::server) bytes: Bytes,
     pub(in crate::server) memory: MemoryPermit,
 }
 
-/// Reads the body of a request whole. One that is `signed` is accepted
-/// here: after there is room for its body, before the first byte of it.
+/// Reads the whole body of a request. For a signed request, the nonce is stored once there is
+/// memory for the body, before its first byte is read.
 pub(in crate::server) async fn read(
     core: &Core,
     signed: Option<&Arc<SignedRequest>>,
@@ -30,7 +29,7 @@ pub(in crate::server) async fn read(
     let expected = match announced {
         Some(Ok(length)) if length <= limit => length,
         Some(_) => return Err(ApiError::body_too_large(limit)),
-        // A body of unknown length may grow to the limit, so it must have that much.
+        // A body of unknown length may grow up to the limit, so it needs a permit for that much.
         None => limit,
     };
     let mut memory = core.body_memory.take(expected)?;
@@ -38,7 +37,7 @@ pub(in crate::server) async fn read(
         signed.accept(&*core.nonces, core.clock.unix()).await?;
     }
 
-    // Room grows with what arrives: an announcement alone takes no memory.
+    // The buffer grows with the bytes that arrive: Content-Length alone allocates nothing.
     let mut bytes = BytesMut::new();
     let mut check = Check::new(signed.map(|signed| &**signed));
     let end = Instant::now() + core.limits.body_deadline.0;
@@ -53,8 +52,7 @@ pub(in crate::server) async fn read(
                 return Err(ApiError::body_too_large(limit));
             }
             check.update(&data)?;
-            // The only piece there will be: HTTP holds a body to the length it announced. Where
-            // none was, more may follow.
+            // This is the whole body: hyper enforces Content-Length. Without one, more may follow.
             if announced.is_some() && data.len() == expected {
                 check.finish()?;
                 return Ok(Held { bytes: data, memory });

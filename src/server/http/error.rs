@@ -1,5 +1,5 @@
-//! Errors over HTTP: the one table from classes to status codes, the JSON body that every
-//! error has, and the errors that only HTTP knows.
+//! Errors over HTTP: the table from classes to status codes, the JSON body of every error, and
+//! the errors that only exist in HTTP.
 
 use axum::body::Body as AxumBody;
 use axum::http::StatusCode;
@@ -12,12 +12,12 @@ use serde::Serialize;
 use crate::audit::RequestId;
 use crate::pipeline::{ApiError, Challenge, Class};
 
-/// Tells how to sign (RFC 9421, section 5.1).
+/// Says how requests must be signed (RFC 9421, section 5.1).
 const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
-/// What [`crate::signing`] demands, with what every request has.
+/// The components that [`crate::signing`] requires of every request.
 const WANTED: &str = r#"sig=("@method" "@authority" "@path" "@query" "content-digest");created;expires;nonce;keyid;tag="sealserve""#;
 
-/// The status of errors of `class`.
+/// The status code for errors of `class`.
 pub(in crate::server) fn status(class: Class) -> StatusCode {
     match class {
         Class::Malformed => StatusCode::BAD_REQUEST,
@@ -47,12 +47,12 @@ struct Body<'a> {
     request_id: RequestId,
 }
 
-/// The response to the request `id` that says `error`.
+/// The response to the request `id` that failed with `error`.
 pub(in crate::server) fn response(error: &ApiError, id: RequestId) -> Response {
     document(error, id).map(AxumBody::from)
 }
 
-/// The same, its body as it is on the wire.
+/// The same, with the body as bytes.
 pub(in crate::server) fn document(error: &ApiError, id: RequestId) -> Response<Vec<u8>> {
     let body = Body { error: error.message(), code: error.code(), request_id: id };
     let mut response = Response::new(serde_json::to_vec(&body).unwrap_or_default());
@@ -102,24 +102,24 @@ pub(in crate::server) fn unsupported_transfer_encoding() -> ApiError {
     ApiError::new(Class::Unimplemented, "unsupported_transfer_encoding", message)
 }
 
-/// RFC 9110, section 15.5.16: the answer says which codings there are.
+/// RFC 9110, section 15.5.16: the response lists the supported codings.
 pub(in crate::server) fn unsupported_coding() -> ApiError {
     let message = "the body must be compressed once, with gzip or deflate, or not at all";
     ApiError::new(Class::UnsupportedEncoding, "unsupported_media_type", message)
 }
 
-/// A signature is due, and there can be none.
+/// The response must be signed and cannot be.
 pub(in crate::server) fn unsigned_response() -> ApiError {
     ApiError::new(Class::Internal, "unsigned_response", "the response could not be signed")
 }
 
-/// The port speaks TLS only.
+/// A plain HTTP request on the TLS port.
 pub(in crate::server) fn https_required() -> ApiError {
     let message = "this port speaks HTTPS: the URL must begin with https://";
     ApiError::new(Class::Malformed, "https_required", message)
 }
 
-/// The refusal of a request of which no more is known than that hyper gives it this status.
+/// The error for a request that hyper refused with `status`.
 pub(in crate::server) fn unparsed(status: StatusCode) -> ApiError {
     match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => headers_too_large(),

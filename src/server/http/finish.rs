@@ -1,5 +1,4 @@
-//! The end of every request: its response is completed, signed and written down, or what
-//! failed is answered.
+//! Finishes every request: completes, signs and records its response, or its error.
 
 use std::sync::Arc;
 
@@ -16,10 +15,10 @@ use crate::server::app::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a request is refused with.
+/// Why a request is refused.
 pub(in crate::server) struct Refusal {
     error: ApiError,
-    /// The methods that there are, where it has a wrong one (RFC 9110, section 10.2.1).
+    /// For a wrong method, the methods that the route has (RFC 9110, section 10.2.1).
     allow: Option<HeaderValue>,
 }
 
@@ -29,14 +28,14 @@ impl From<ApiError> for Refusal {
     }
 }
 
-/// The response of an axum handler that says `error`; [`outcome`] takes it apart again.
+/// Returns `error` from an axum handler. [`outcome`] takes it out of the response again.
 pub(in crate::server) fn refuse(error: ApiError) -> Response {
     let mut response = Response::new(Body::empty());
     response.extensions_mut().insert(error);
     response
 }
 
-/// What an axum handler answered.
+/// The response or error that an axum handler returned.
 pub(in crate::server) fn outcome(mut response: Response) -> Result<Response, Refusal> {
     match response.extensions_mut().remove() {
         Some(error) => Err(Refusal { error, allow: response.headers_mut().remove(header::ALLOW) }),
@@ -44,8 +43,8 @@ pub(in crate::server) fn outcome(mut response: Response) -> Result<Response, Ref
     }
 }
 
-/// The response that goes out for `outcome`, and the record of it. Where only the head goes
-/// out, which is so for HEAD, only that is signed.
+/// Turns `outcome` into the response that is sent, and records it. `head_only`: the response
+/// to HEAD has no body, so the signature covers none.
 pub(in crate::server) async fn complete(
     app: &App,
     record: &Record,
@@ -57,13 +56,13 @@ pub(in crate::server) async fn complete(
         Ok(response) => finisher.complete(response).await.map_err(Refusal::from),
         Err(refusal) => Err(refusal),
     };
-    // To write, compress and sign an answer takes time.
+    // Writing, compressing and signing took time: check the credential and the model again.
     let complete = complete.and_then(|response| Ok(record.still_holds().map(|()| response)?));
     let (mut response, error) = match complete {
         Ok(response) => (response, None),
         Err(refusal) => (finisher.refusal(&refusal).await, Some(refusal.error)),
     };
-    // What is written down is what goes out.
+    // Record what is sent.
     let bytes = response.body().size_hint().exact().unwrap_or(0);
     if let Err(unrecorded) = record.close(error, response.status().as_u16(), bytes).await {
         response = finisher.refusal(&unrecorded.into()).await;
@@ -78,7 +77,7 @@ struct ResponseFinisher<'a> {
 }
 
 impl ResponseFinisher<'_> {
-    /// Adds the fields that every response has, and the signature that is due.
+    /// Adds the fields that every response has, and the signature if the request was signed.
     async fn complete(&self, mut response: Response) -> Result<Response, ApiError> {
         add_fields(&mut response, self.record.id(), self.app.hsts);
         match self.record.signed() {
@@ -91,7 +90,7 @@ impl ResponseFinisher<'_> {
         }
     }
 
-    /// The response that says why; if it cannot be signed it is one all the same.
+    /// The error response. If it cannot be signed, it is sent unsigned.
     async fn refusal(&self, refusal: &Refusal) -> Response {
         if let Ok(response) = self.complete(self.bare(refusal)).await {
             return response;
@@ -124,7 +123,7 @@ fn add_fields<B>(response: &mut Response<B>, id: RequestId, hsts: bool) {
 }
 
 /// The whole response, as bytes of HTTP/1.1, to a request on `connection` that hyper could not
-/// parse: it has a status for it and no more.
+/// parse and refused with `status`.
 pub(in crate::server) fn refuse_unparsed(
     app: &App,
     connection: &Arc<ConnectionInfo>,
@@ -133,7 +132,7 @@ pub(in crate::server) fn refuse_unparsed(
     refuse_unread(app, connection, error::unparsed(status))
 }
 
-/// The whole response, as bytes of HTTP/1.1, that says `error`; the connection closes.
+/// The whole response, as bytes of HTTP/1.1, for `error`. It closes the connection.
 pub(in crate::server) fn refuse_unread(
     app: &App,
     connection: &Arc<ConnectionInfo>,

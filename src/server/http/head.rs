@@ -1,5 +1,4 @@
-//! Checks of a request's head that hold whatever the route: how large it is, and whether
-//! it says once, and clearly, whom it is for and how its body is framed.
+//! Checks the head of every request: its size, its authority, and the framing of its body.
 
 use axum::http::Version;
 use axum::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
@@ -11,14 +10,14 @@ use crate::pipeline::ApiError;
 
 /// Header fields of one request.
 pub(in crate::server) const MAX_FIELDS: usize = 100;
-/// What HTTP/2 counts for each field beside its name and value (RFC 9113, section 6.5.2).
+/// The size that HTTP/2 adds for each field (RFC 9113, section 6.5.2).
 const FIELD: usize = 32;
 
-/// Refuses a head that is larger than `limit` or that can be read in two ways.
+/// Refuses a head that is larger than `limit` or ambiguous.
 pub(in crate::server) fn check(head: &Parts, limit: usize) -> Result<(), ApiError> {
     let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
     let size = fields.sum::<usize>() + pseudo_fields(head);
-    // Over HTTP/1.1 hyper counts the bytes as they are on the wire.
+    // Over HTTP/1.1, hyper enforces the limit on the bytes of the head.
     if head.headers.len() > MAX_FIELDS || (head.version == Version::HTTP_2 && size > limit) {
         return Err(headers_too_large());
     }
@@ -26,8 +25,7 @@ pub(in crate::server) fn check(head: &Parts, limit: usize) -> Result<(), ApiErro
     transfer_encoding(head)
 }
 
-/// The bytes of the pseudo-header fields that HTTP/2 has for a request line (RFC 9113, section
-/// 8.3.1).
+/// The size of the pseudo-header fields (RFC 9113, section 8.3.1).
 fn pseudo_fields(head: &Parts) -> usize {
     let uri = &head.uri;
     let method = (":method", Some(head.method.as_str()));
@@ -68,12 +66,12 @@ fn authority(head: &Parts) -> Result<(), ApiError> {
 fn is_host(value: &[u8]) -> bool {
     let authority = Authority::try_from(value);
     authority.is_ok_and(|authority| {
-        // `Authority` also takes what only user information may hold.
+        // `Authority` also accepts user information.
         !authority.host().is_empty() && !authority.as_str().contains(['@', ','])
     })
 }
 
-/// RFC 9112, section 6.1: a coding that is not understood is not passed over.
+/// RFC 9112, section 6.1: an unknown transfer coding is an error.
 fn transfer_encoding(head: &Parts) -> Result<(), ApiError> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {

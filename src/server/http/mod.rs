@@ -1,6 +1,5 @@
-//! What every HTTP protocol of the server shares: the check of a request's head, credentials
-//! and signatures in header fields, bodies and their encodings, and how responses and errors
-//! look.
+//! Shared by all HTTP codecs: checks of a request's head, credentials and signatures in header
+//! fields, bodies and their encodings, and the form of responses and errors.
 
 pub(super) mod authn;
 pub(super) mod body;
@@ -17,7 +16,7 @@ use serde::Serialize;
 
 /// A response of `status` whose body is the JSON of `document`.
 pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response {
-    // What the server says of itself has a JSON form whatever it holds.
+    // These documents always have a JSON form.
     json_text(status, serde_json::to_vec(document).unwrap_or_default())
 }
 

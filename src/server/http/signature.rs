@@ -23,15 +23,15 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
-/// The signature that a request with this `head` brings, if it has one. Nothing of it is proven.
+/// The signature in `head`, if there is one. It is not verified yet.
 pub(in crate::server) fn read(app: &App, head: &Parts) -> Result<Option<Presented>, AuthError> {
     let head = request_head(head);
     let Some(received) = signing::read(&head)? else { return Ok(None) };
     Ok(Some(Presented { received, is_for_us: is_ours(app, head.authority) }))
 }
 
-/// Whether `authority`, whatever its port, is this server: by its configuration, or else
-/// by its certificate.
+/// Whether `authority` names this server, by the configuration, or else by the certificate. The
+/// port does not matter.
 fn is_ours(app: &App, authority: &str) -> bool {
     authority.parse::<Authority>().is_ok_and(|authority| {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -42,11 +42,12 @@ fn is_ours(app: &App, authority: &str) -> bool {
     })
 }
 
-/// A request that does not say exactly once whom it is for has no authority, which
-/// nobody can have signed.
+/// The head as it was signed. Without exactly one authority, that is empty, and no signature
+/// can cover it.
 fn request_head(request: &Parts) -> RequestHead<'_> {
     let Parts { method, uri, headers, .. } = request;
-    // HTTP/2 and the absolute form say it in the URI; that comes before Host (RFC 9112, section 3.2.2).
+    // In HTTP/2 and in the absolute form the authority is in the URI, which takes precedence over
+    // Host (RFC 9112, section 3.2.2).
     let authority = uri.authority().map_or_else(|| host(headers), Authority::as_str);
     RequestHead { method, authority, path: uri.path(), query: uri.query(), headers }
 }
@@ -60,7 +61,7 @@ fn host(headers: &HeaderMap) -> &str {
     }
 }
 
-/// Compares a body with what was signed while it arrives.
+/// Compares a body with the signed digest while it arrives.
 pub(in crate::server) struct Check<'s> {
     signed: Option<&'s SignedRequest>,
     hash: Sha256,
@@ -75,14 +76,14 @@ impl<'s> Check<'s> {
         match self.signed.map(SignedRequest::digest) {
             None => {}
             Some(Some(_)) => self.hash.update(data),
-            // It was signed as a request without a body.
+            // It was signed without a body.
             Some(None) if data.is_empty() => {}
             Some(None) => return Err(AuthError::Digest.into()),
         }
         Ok(())
     }
 
-    /// Fails unless the body that came is the one that was signed.
+    /// Fails unless the body is the signed one.
     pub(in crate::server) fn finish(self) -> Result<(), ApiError> {
         match self.signed.and_then(SignedRequest::digest) {
             Some(digest) if *digest != self.hash.finish() => Err(AuthError::Digest.into()),
@@ -91,8 +92,8 @@ impl<'s> Check<'s> {
     }
 }
 
-/// Signs `response` as the answer to `request`; it must be complete. Of the answer to a
-/// HEAD only the head goes out, and so only that is signed.
+/// Signs `response`, which must be complete, as the response to `request`. The response to HEAD
+/// has no body, so its signature covers none.
 pub(in crate::server) async fn sign(
     request: &SignedRequest,
     response: Response,
@@ -117,8 +118,8 @@ pub(in crate::server) async fn sign(
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
-/// A `body` that is in memory already. One that is not, such as a stream with trailers, has no
-/// digest while its head goes out, so an answer with it cannot be signed.
+/// The bytes of `body`, which must be in memory already. The digest of a stream is not known when
+/// the head is sent, so a response with a streamed body cannot be signed.
 async fn whole(body: Body) -> Result<Bytes, ApiError> {
     if body.size_hint().exact().is_none() {
         return Err(unsigned_response());

@@ -1,4 +1,4 @@
-//! Undoes the compression of a request's body, piece by piece.
+//! Decompresses request bodies, piece by piece.
 
 use bytes::Buf;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -7,8 +7,7 @@ use super::ContentCoding;
 use crate::pipeline::{ApiError, Core, MemoryPermit, PIECE, offload};
 use crate::server::http::body::Held;
 
-/// Undoes `coding`. What comes out takes its own share of the memory for bodies, and
-/// the text that it came from gives its share back.
+/// Decompresses a body. The output has a memory permit of its own; the input's is released.
 pub(in crate::server) async fn decode(
     core: &Core,
     held: Held,
@@ -31,7 +30,7 @@ struct Inflation {
     inflater: Decompress,
     input: Held,
     output: Vec<u8>,
-    /// The share of `output`.
+    /// The permit for `output`.
     memory: MemoryPermit,
     limit: usize,
 }
@@ -49,7 +48,7 @@ impl Inflation {
         Held { bytes: self.output.into(), memory: self.memory }
     }
 
-    /// Decompresses a piece; whether it was the last.
+    /// Decompresses one piece. Returns whether it was the last.
     fn step(&mut self) -> Result<bool, ApiError> {
         if self.output.len() == self.output.capacity() {
             self.grow()?;
@@ -75,7 +74,7 @@ impl Inflation {
         }
     }
 
-    /// Makes room, up to the limit and one byte more, which shows that a body is too large.
+    /// Grows the output, up to one byte beyond the limit, which shows that the body is too large.
     fn grow(&mut self) -> Result<(), ApiError> {
         let capacity = (self.output.capacity() * 2).max(PIECE).min(self.limit.saturating_add(1));
         self.memory.grow(capacity.min(self.limit).saturating_sub(self.memory.bytes()))?;

@@ -1,5 +1,6 @@
-//! Compressed bodies (RFC 9110, section 8.4): gzip and deflate, both ways. What comes
-//! is bounded by what it becomes, so a bomb costs no more than any other body.
+//! Compressed bodies (RFC 9110, section 8.4): gzip and deflate, for requests and responses. The
+//! limits apply to the decompressed size, so a decompression bomb costs no more than any other
+//! body.
 
 mod inflate;
 
@@ -14,7 +15,7 @@ pub(in crate::server) use self::inflate::decode;
 use crate::pipeline::{ApiError, Budget, Buffer, of_size};
 use crate::server::http::error::unsupported_coding;
 
-/// An answer below this is sent as it is: it fits into one packet either way.
+/// Smaller responses are not compressed: they fit into one packet anyway.
 const LEAST: usize = 1024;
 
 /// How a body is compressed.
@@ -22,8 +23,8 @@ const LEAST: usize = 1024;
 pub(in crate::server) enum ContentCoding {
     /// RFC 1952, one member.
     Gzip,
-    /// RFC 1950: deflate in the zlib format. The bare form that some mean by this
-    /// name is not read; no client of the protocol sends it.
+    /// RFC 1950: deflate in the zlib format. The raw format that some call by this name is not
+    /// accepted; no client of the protocol sends it.
     Deflate,
 }
 
@@ -45,7 +46,7 @@ impl ContentCoding {
             .or_else(|| name.eq_ignore_ascii_case("deflate").then_some(Self::Deflate))
     }
 
-    /// The coding of a request's body, if it has one; more than one is not undone.
+    /// The coding of a request's body, if it has one. More than one is refused.
     pub(in crate::server) fn of_body(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
         let mut codings = headers.get_all(CONTENT_ENCODING).iter();
         let (first, second) = (codings.next(), codings.next());
@@ -58,9 +59,8 @@ impl ContentCoding {
         coding.map(Some).ok_or_else(unsupported_coding)
     }
 
-    /// The coding that a client wants for the answer, if it wants one. Where it likes
-    /// both alike it gets gzip; a client that says that it likes `identity` no less
-    /// gets that.
+    /// The coding that a client accepts for the response, if any. With equal weights, gzip comes
+    /// before deflate, and `identity` before both.
     pub(in crate::server) fn wanted(headers: &HeaderMap) -> Option<Self> {
         let mut listed = Vec::new();
         for value in headers.get_all(ACCEPT_ENCODING) {
@@ -104,13 +104,13 @@ impl ContentCoding {
     }
 }
 
-/// A weight from 0 to 1; what is none means that the coding is not wanted.
+/// A weight from 0 to 1. Anything else counts as 0.
 fn quality(text: &str) -> f32 {
     text.parse().ok().filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0)
 }
 
-/// Compresses an answer as its client wants it; what would not become smaller stays as
-/// it is, and waits `patience` for its turn. Says what was done.
+/// Compresses a response body with the `wanted` coding, and returns the coding that was used: a
+/// body that would not become smaller stays as it is. Waits up to `patience` for a core.
 pub(in crate::server) async fn encode(
     memory: &Budget,
     body: Bytes,
@@ -119,7 +119,7 @@ pub(in crate::server) async fn encode(
 ) -> Result<(Bytes, Option<ContentCoding>), ApiError> {
     let Some(coding) = wanted.filter(|_| body.len() >= LEAST) else { return Ok((body, None)) };
     let size = body.len();
-    // What would not become smaller, or has no memory for it, is not finished.
+    // Stops once the output would be larger than the input, or memory runs out.
     let output = Buffer::new(size, memory)?;
     let compress = move || match coding.deflate(&body, output) {
         Ok(smaller) if smaller.len() < body.len() => Ok((smaller, Some(coding))),
