@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{ApiError, Caller, Record, offload};
+use super::{ApiError, Caller, Record, Statistics, offload};
 use crate::auth::{Action, ModelId, Permit};
 use crate::runtime::Allowance;
 use crate::serving::{Bounds, Model, Tensors};
@@ -74,10 +74,24 @@ impl<'r> Call<'r> {
         let pay = move |bytes| memory.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes).is_ok();
         let answer = Allowance::new(core.limits.answer, pay);
         let bounds = Bounds { time: core.limits.inference_timeout.0, answer };
-        let answer = self.model.infer(permit, inputs, outputs, bounds).await;
-        core.statistics.ran(&self.model, answer.is_ok());
-        let outputs = answer?;
+        let mut run = Run { statistics: &core.statistics, model: &self.model, succeeded: false };
+        let outputs = self.model.infer(permit, inputs, outputs, bounds).await?;
+        run.succeeded = true;
+        drop(run);
         self.still_holds()?;
         Ok(outputs)
+    }
+}
+
+/// Counts a run when it is dropped: also one whose caller goes away.
+struct Run<'a> {
+    statistics: &'a Statistics,
+    model: &'a Model,
+    succeeded: bool,
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.statistics.ran(self.model, self.succeeded);
     }
 }
