@@ -31,22 +31,22 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_needs_command" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_needs_command" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_needs_command" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_needs_command" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_needs_command" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_needs_command" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "init" -d 'Make a home that is ready to serve: private CA, server certificate, keys'
-complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "cert" -d 'Make, show and check certificates'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "init" -d 'Create a home: private CA, server certificate and keys'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "cert" -d 'Issue, inspect and verify certificates'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "key" -d 'Create, rotate and revoke keys'
-complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "token" -d 'Mint and check access tokens (RFC 9068)'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "token" -d 'Mint and verify access tokens (RFC 9068)'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "apikey" -d 'Create, list and revoke API keys, for clients that cannot fetch tokens'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "model" -d 'Encrypt and decrypt model files, and rotate their keys'
-complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "request" -d 'Sign, check and send requests (RFC 9421)'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "request" -d 'Sign, verify and send requests (RFC 9421)'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "serve" -d 'Serve encrypted models over HTTPS'
-complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "status" -d 'Show what the server of this home is doing'
+complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "status" -d 'Show the status of this home\'s server'
 complete -c sealserve -n "__fish_sealserve_needs_command" -f -a "runtime" -d 'Install and check ONNX Runtime'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l name -d 'Host name or IP address of the server; may be repeated' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l recovery -d 'Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l recovery -d 'age public key of a recovery identity that is kept offline: `model encrypt` encrypts for it, too' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -55,7 +55,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l color -d 'W
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l limit-addresses -d 'Limit the authority\'s IP addresses, too, to those among the names; gRPC and other clients with BoringSSL then refuse certificates with an IP address'
-complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand init" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand init" -s V -l version -d 'Print version'
@@ -66,15 +66,15 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "ca" -d 'Certificate authorities'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "issue" -d 'Issue a certificate with a new key, for a server or for a client'
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "inspect" -d 'Show what certificates say, of a file or of a live server; nothing is verified'
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "verify" -d 'Check a certificate strictly (RFC 5280); exit 3 when it does not hold'
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "check" -d 'Find certificates that end soon; exit 3 when there are any'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "inspect" -d 'Show the certificates in a file or of a live server, without verifying them'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "verify" -d 'Verify a certificate strictly (RFC 5280); exit 3 if it is invalid'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and not __fish_seen_subcommand_from ca issue inspect verify check" -f -a "check" -d 'Find certificates that expire soon; exit 3 if there are any'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -82,13 +82,13 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -f -a "create" -d 'Make a root and the intermediate that issues certificates'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from ca" -f -a "create" -d 'Create a root CA and the intermediate CA that issues certificates'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l server -d 'Host names and addresses of a server' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l client -d 'The principal that a client is' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l client -d 'The principal of a client' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l lifetime -d 'How long it is valid [default: as long as the certificate that is replaced, else 90d for a server, 24h for a client]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-cert -d 'Certificate of the authority, and after it those above [default: that of the home]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l ca-key -d 'Key of the authority: PKCS#8, PEM or DER' -r
@@ -103,8 +103,8 @@ always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l only-these-names -d 'Drop all other names of the certificate that is replaced'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l allow-long-lifetime -d 'Allow a lifetime that clients may refuse: more than 825 days, or 30 for a client'
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l force -d 'Replace files that are there'
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l force -d 'Replace existing files'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from issue" -s V -l version -d 'Print version'
@@ -115,14 +115,14 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l ca -d 'Certificates of trusted authorities; may be repeated [default: pki/ca.pem of the home]' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l purpose -d 'For what it shall be good: server or client [default: a server\'s for HOST:PORT, else anything]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l name -d 'Whom it shall name: a host, or for --purpose client a principal [default: HOST]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l at -d 'When it shall hold: RFC 3339, or seconds since 1970 [default: now]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l purpose -d 'Purpose that it must be valid for: server or client [default: a server\'s for HOST:PORT, else anything]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l name -d 'Name that it must be valid for: a host, or for --purpose client a principal [default: HOST]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l at -d 'Verify as of this time: RFC 3339, or seconds since 1970 [default: now]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -130,11 +130,11 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l within -d 'What counts as soon' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l within -d 'Time within which a certificate must expire to be listed' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -142,7 +142,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand cert; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
@@ -153,17 +153,17 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "create" -d 'Add a key to the keyring, or write one to a file'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "list" -d 'Show the keys and their states, never their secrets'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "rotate" -d 'Replace a key; the old one is accepted while what it made is in use'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "revoke" -d 'Kill a key: what it made is accepted nowhere from now on'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "export" -d 'Write a request or model key to a file, for those who sign with it or keep it safe'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "list" -d 'List keys and their states, never their secrets'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "rotate" -d 'Replace a key; the old one stays accepted for an overlap'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "revoke" -d 'Revoke a key: servers stop accepting it and everything it signed at once'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "export" -d 'Export a request or model key to a file, for a client that signs with it or for a backup'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "jwks" -d 'Print the public token keys as a JWK Set (RFC 7517)'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "public" -d 'Print the public half of a signer key (PEM), which servers and verifiers trust'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and not __fish_seen_subcommand_from create list rotate revoke export jwks public" -f -a "public" -d 'Print the public key of a signer key (PEM), for servers and verifiers that trust it'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l use -d 'What the key is for: token, request, model or signer' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l id -d 'Name of the key [default: derived from the key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l owner -d 'The only principal that may use a request key' -r
@@ -176,7 +176,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l if-absent -d 'Succeed, and show nothing, when the id exists'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
@@ -188,7 +188,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -202,13 +202,13 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l emergency -d 'Allow an overlap that cuts live tokens off'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l dry-run -d 'Say what would be done, and do nothing'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l emergency -d 'Allow an overlap that invalidates tokens before they expire'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l dry-run -d 'Print what would be done, and change nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l confirm -d 'For a key of the authority, its id again: the home then issues no more certificates' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l confirm -d 'For a CA key, its id again: this home can then issue no more certificates certificates' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -217,9 +217,9 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l compromised -d 'The secret is known to have leaked'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l unload -d 'Have running servers withdraw the models that it opened or vouched for'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Say what would be done, and do nothing'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l unload -d 'Make running servers withdraw the models that it opened or signed'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Print what would be done, and change nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
@@ -231,7 +231,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
@@ -242,7 +242,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from jwks" -s V -l version -d 'Print version'
@@ -257,7 +257,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from public" -l force -d 'Replace an existing output'
-complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from public" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from public" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from public" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from public" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand key; and __fish_seen_subcommand_from public" -s V -l version -d 'Print version'
@@ -268,16 +268,16 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "mint" -d 'Sign a new token'
-complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "verify" -d 'Check a token as the server does; exit 3 when it is refused'
-complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "inspect" -d 'Show what a token says, without checking any of it'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "mint" -d 'Mint a token'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "verify" -d 'Verify a token as the server does; exit 3 if it is refused'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and not __fish_seen_subcommand_from mint verify inspect" -f -a "inspect" -d 'Show the content of a token, without verifying it'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l subject -d 'Whom it names (sub)' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l client -d 'The client that will present it (client_id) [default: the subject]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l scope -d 'What it allows: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l scope -d 'Permission: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l lifetime -d 'How long it is valid, at most 12h' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l issuer -d 'Issuer (iss) [default: `issuer` of the home\'s sealserve.toml]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l audience -d 'Audience (aud) [default: `audience` of the home\'s sealserve.toml]' -r
@@ -289,7 +289,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from mint" -s V -l version -d 'Print version'
@@ -302,7 +302,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
@@ -313,7 +313,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand token; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
@@ -324,18 +324,18 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Make a new API key; it is shown once, and the keyring keeps its hash'
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "list" -d 'Show the API keys and their states, never their secrets'
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "revoke" -d 'Kill API keys: they are accepted nowhere from now on'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Create an API key; it is shown once, and the keyring stores its hash'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "list" -d 'List API keys and their states, never their secrets'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and not __fish_seen_subcommand_from create list revoke" -f -a "revoke" -d 'Revoke API keys: servers stop accepting them at once'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l subject -d 'The principal that it names' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l scope -d 'What it allows: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l scope -d 'Permission: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l lifetime -d 'How long it is accepted [default: until it is revoked]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l from -d 'Network or address that it is accepted from; may be repeated [default: anywhere]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l label -d 'What tells it from the subject\'s other keys, for people' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l label -d 'Label that distinguishes it from the subject\'s other keys' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s o -l out -d 'Write the key to this new file (0600); - is stdout' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
@@ -344,7 +344,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
@@ -356,11 +356,11 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l key-file -d 'Whole keys, such as were found in a log, with white space between; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l key-file -d 'File with whole API keys, separated by white space, such as from a log; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -369,8 +369,8 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_s
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l compromised -d 'The keys are known to have leaked'
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Say what would be done, and do nothing'
-complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l dry-run -d 'Print what would be done, and change nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand apikey; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
@@ -381,25 +381,25 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "encrypt" -d 'Encrypt a model: an ONNX file with the files that it names, or a directory'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "decrypt" -d 'Decrypt a model; the output appears only when all of it is authentic'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "inspect" -d 'Show what a file tells, and with a key also what it says about the model'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "sign" -d 'Sign encrypted files in place: who holds the public half can tell who made them'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "verify" -d 'Decrypt everything and write nothing; exit 3 when anything is wrong'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "rewrap" -d 'Replace what opens files by something else, in milliseconds whatever their size'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "reencrypt" -d 'Encrypt files again under new data keys, as a key that leaked demands'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "recipient" -d 'Show and change who can open a file'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "encrypt" -d 'Encrypt a model: an ONNX file with its external data, or a directory'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "decrypt" -d 'Decrypt a model; the output appears only once all of it is authenticated'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "inspect" -d 'Show a sealed file\'s public header; with a key, the model\'s metadata too'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "sign" -d 'Sign encrypted files in place, so that recipients can verify the author'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "verify" -d 'Decrypt and verify files without writing output; exit 3 if a file is invalid'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "rewrap" -d 'Re-wrap data keys for new recipients; the payload is untouched'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "reencrypt" -d 'Encrypt files again with new data keys, as is necessary when a key has leaked'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and not __fish_seen_subcommand_from encrypt decrypt inspect sign verify rewrap reencrypt recipient" -f -a "recipient" -d 'List and change the recipients of encrypted files'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s o -l output -d 'The encrypted file; - is standard output [default: INPUT with extension .sealed, or standard output]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l detached -d 'Write the payload to this file, and to the output only its header; - is standard output' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-file -d 'Which file of the directory is the model [default: the only *.onnx, else model.onnx]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l passphrase -d 'Passphrase, which is then the only way to open the file' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s r -l age-recipient -d 'Public key of age, age1…; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l passphrase -d 'Passphrase; it then is the only recipient of the file' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s r -l age-recipient -d 'age public key (age1…); may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s R -l age-recipients-file -d 'File with a public key of age on each line; may be repeated' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l wrap-command -d 'Command that wraps the data key: a program, or a JSON array of program and arguments' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l command-key -d 'Name of the key that the command uses; it gets it as SEALSERVE_KEY_NAME' -r
@@ -408,7 +408,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l signer -d 'Signer key of the keyring; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l name -d 'Name that the model will be served under [default: the file\'s stem]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l model-version -d 'Version that the model will be served as' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l media-type -d 'Media type of what is inside [default: application/x-onnx; application/x-tar for several files]' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l media-type -d 'Media type of the content [default: application/x-onnx; application/x-tar for several files]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -417,14 +417,14 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l ask-passphrase -d 'Ask for a passphrase at the terminal, twice'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l no-recovery -d 'Leave out the recovery recipients that the home\'s sealserve.toml names'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l force -d 'Replace an existing output; a payload that stands alone is never replaced'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l no-recovery -d 'Omit the recovery recipients in the home\'s sealserve.toml'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l force -d 'Replace an existing output; a detached payload is never replaced'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from encrypt" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s o -l output -d 'The model in the clear (0600), a directory (0700) where it has several files; - is standard output [default: standard output]' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l payload -d 'The payload, where the encrypted file is a header that stands alone; - is standard input' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l payload -d 'The payload of a detached header; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -441,12 +441,12 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l force -d 'Replace an existing output, if it is a file'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l force -d 'Replace an existing output file'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from decrypt" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l payload -d 'The payload, where the encrypted file is a header that stands alone; - is standard input' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l payload -d 'The payload of a detached header; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -462,12 +462,12 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l payload -d 'The payload of a detached header' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -485,13 +485,13 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l dry-run -d 'Read all of the files, say what would be done, and do nothing'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l dry-run -d 'Read all files, print what would be done, and change nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from sign" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l payload -d 'The payload, where the encrypted file is a header that stands alone; - is standard input' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l payload -d 'The payload of a detached header; - is standard input' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key-file -d 'Key file: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l key -d 'Model key of the keyring; may be repeated [default: the active one to encrypt, all to decrypt]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l passphrase -d 'Passphrase of a file that was encrypted with one' -r
@@ -508,7 +508,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
@@ -522,11 +522,11 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key-file -d 'Key file of a new recipient; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-key -d 'Model key of the keyring that is a new recipient; may be repeated [default: the active one]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s r -l age-recipient -d 'Public key of age, age1…; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s r -l age-recipient -d 'age public key (age1…); may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s R -l age-recipients-file -d 'File with a public key of age on each line; may be repeated' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l wrap-command -d 'Command that wraps the data key: a program, or a JSON array of program and arguments' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-command-key -d 'Name of the key that --wrap-command uses; it gets it as SEALSERVE_KEY_NAME' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-passphrase -d 'Passphrase, which is then the only way to open the files' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l new-passphrase -d 'Passphrase; it then is the only recipient of the files' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -536,15 +536,15 @@ always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l ask-new-passphrase -d 'Ask for that passphrase at the terminal, twice'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l dry-run -d 'Say what would be done, and do nothing'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l rewrap-only -d 'Rewrap also files of a key that leaked, though their data keys may be known'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l dry-run -d 'Print what would be done, and change nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l rewrap-only -d 'Re-wrap files of a leaked key too, although their data keys may be known'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l insecure -d 'Confirm --rewrap-only'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from rewrap" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l files0-from -d 'Read the names of the files from FILE, each ended by a zero byte; - is standard input' -r -F
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l payload -d 'The payload, where the encrypted file is a header that stands alone' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l payload -d 'The payload of a detached header' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-payload -d 'Write the new payload of that header to this file' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l key-file -d 'Key file that opens the files: 32 bytes, or their hex or base64; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l key -d 'Model key of the keyring that opens them, in any state; may be repeated [default: all]' -r
@@ -555,11 +555,11 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_se
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l command-timeout -d 'How long the command may take' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key-file -d 'Key file of a new recipient; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-key -d 'Model key of the keyring that is a new recipient; may be repeated [default: the active one]' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s r -l age-recipient -d 'Public key of age, age1…; may be repeated' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s r -l age-recipient -d 'age public key (age1…); may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s R -l age-recipients-file -d 'File with a public key of age on each line; may be repeated' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l wrap-command -d 'Command that wraps the data key: a program, or a JSON array of program and arguments' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-command-key -d 'Name of the key that --wrap-command uses; it gets it as SEALSERVE_KEY_NAME' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-passphrase -d 'Passphrase, which is then the only way to open the files' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l new-passphrase -d 'Passphrase; it then is the only recipient of the files' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -570,9 +570,9 @@ never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l remove-payload -d 'Remove the old payload when the new header is in place'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l ask-passphrase -d 'Ask for the passphrase at the terminal'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l ask-new-passphrase -d 'Ask for that passphrase at the terminal, twice'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l no-recovery -d 'Leave out the recovery recipients that the home\'s sealserve.toml names'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l dry-run -d 'Say what would be done, and do nothing'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l no-recovery -d 'Omit the recovery recipients in the home\'s sealserve.toml'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l dry-run -d 'Print what would be done, and change nothing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from reencrypt" -s V -l version -d 'Print version'
@@ -583,13 +583,13 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "add" -d 'Let someone else open a file, too'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "remove" -d 'Let someone no longer open a file; one recipient must stay'
-complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "list" -d 'Show who can open files; without a key, nothing of it is proven'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "add" -d 'Add a recipient to encrypted files'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "remove" -d 'Remove recipients from encrypted files; at least one must remain'
+complete -c sealserve -n "__fish_sealserve_using_subcommand model; and __fish_seen_subcommand_from recipient" -f -a "list" -d 'List the recipients of encrypted files; unauthenticated without a key'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -597,13 +597,13 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "sign" -d 'Print the header fields that sign a request, for `curl -H @FILE`'
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "verify" -d 'Check the signature of a request; exit 3 when it does not hold'
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "send" -d 'Send a request with all its proofs, and print the answer\'s body'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "verify" -d 'Verify the signature of a request; exit 3 if it is invalid'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and not __fish_seen_subcommand_from sign verify send" -f -a "send" -d 'Send a request with its credential and signature, and print the response body'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s X -l method -d 'Method [default: GET; with --data POST]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s H -l header -d '\'Name: value\', or @FILE with one on each line; may be repeated' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s d -l data -d 'The body: @FILE, @- for stdin, or the text itself' -r
@@ -623,7 +623,7 @@ always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l reveal -d 'Print Authorization and X-Api-Key too, with the secrets that they hold'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l force -d 'Replace the file at --out'
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from sign" -s V -l version -d 'Print version'
@@ -636,7 +636,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l sign-key-file -d 'Request key in a file, as `key create --use request --out` writes it' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l sign-key-id -d 'Name under which the server knows the key in --sign-key-file' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l window -d 'The longest validity that is accepted, at most 5m' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l at -d 'Judge as if it were this time: RFC 3339, or seconds since 1970' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l at -d 'Verify as of this time: RFC 3339, or seconds since 1970' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l response -d 'Check this response to the request too, as `curl -i` writes it; - is stdin' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
@@ -645,7 +645,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
@@ -662,7 +662,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l client-key -d 'The private key of --client-cert, in PEM' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l cacert -d 'CA certificates to trust [default: the home\'s pki/ca.pem, else what the system trusts]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l timeout -d 'Time for one attempt' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l retry -d 'Try again so often after 429 and 503, and where nothing was sent yet' -r
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l retry -d 'Number of retries after 429 and 503, and when nothing was sent yet' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s o -l out -d 'Write the body to this new file (0600); - is stdout' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
@@ -671,17 +671,17 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l allow-unsigned-response -d 'Take an answer that is not signed, too'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l allow-unsigned-response -d 'Accept a response that is not signed'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l insecure -d 'Allow http to a loopback address'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l force -d 'Replace the file at --out'
-complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand request; and __fish_seen_subcommand_from send" -s V -l version -d 'Print version'
-complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l dev -d 'Serve this ONNX model for development: loopback only, keys made on the spot' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l dev -d 'Serve this ONNX model for development: loopback only, with keys made on the spot' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l config -d 'Configuration [default: sealserve.toml in the home]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l listen -d 'Address and port to listen on' -r
-complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l ready-file -d 'Write {pid, url} to this file once requests are taken' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l ready-file -d 'Write {pid, url} to this file once the server is ready' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l runtime -d 'ONNX Runtime to load [default: ORT_DYLIB_PATH, beside the program, the home, the system]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l device -d 'Where models run: auto, cpu or cuda:N' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
@@ -692,9 +692,9 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l color -d '
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l check -d 'Check configuration, keys, models and library; serve nothing'
-complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l ephemeral -d 'Keep nothing of the development home after the end'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l ephemeral -d 'Delete the development home when the server ends'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l insecure -d 'Load a library whose SHA-256 is not known'
-complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand serve" -s V -l version -d 'Print version'
@@ -707,7 +707,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l color -d 
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l dev -d 'The development server\'s home'
-complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand status" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand status" -s V -l version -d 'Print version'
@@ -718,14 +718,14 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -s V -l version -d 'Print version'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "install" -d 'Download ONNX Runtime with pip, check its SHA-256 and unpack it into the home'
-complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "list" -d 'Show what is installed in the home'
-complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "check" -d 'Load the library and try the device; exit 3 and say what is missing if it cannot be had'
-complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l from -d 'Take this wheel or library instead of downloading it' -r -F
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "list" -d 'List the versions in the home'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and not __fish_seen_subcommand_from install list check" -f -a "check" -d 'Load the library and try the device; exit 3 if it is not usable, and say what is missing'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l from -d 'Use this wheel or library instead of downloading one' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l home -d 'Directory of keyring, certificates and state [default: $XDG_DATA_HOME/sealserve]' -r -F
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l root-key -d 'Root key that opens the keyring [default: $XDG_CONFIG_HOME/sealserve/root.key]' -r
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l format -d 'Form of the answer on stdout' -r -f -a "text\t''
@@ -734,7 +734,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l cuda -d 'With CUDA 13 and cuDNN 9'
-complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from install" -s V -l version -d 'Print version'
@@ -745,7 +745,7 @@ json\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -759,7 +759,7 @@ complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_
 always\t''
 never\t''"
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l insecure -d 'Load a library whose SHA-256 is not known'
-complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask at the terminal: fail, and say what to pass'
+complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -l no-input -d 'Never prompt; fail, and name the option to pass'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Only errors and warnings on stderr'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c sealserve -n "__fish_sealserve_using_subcommand runtime; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'

@@ -45,7 +45,7 @@ impl ApiKeyCommand {
     }
 }
 
-/// Make a new API key; it is shown once, and the keyring keeps its hash
+/// Create an API key; it is shown once, and the keyring stores its hash
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve apikey create --subject ci --scope model:digits:infer --lifetime 90d -o ci.key
@@ -56,7 +56,7 @@ struct Create {
     /// The principal that it names
     #[arg(long)]
     subject: String,
-    /// What it allows: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated
+    /// Permission: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated
     #[arg(long = "scope", required = true, value_parser = parse_scope)]
     scopes: Vec<Scope>,
     /// How long it is accepted [default: until it is revoked]
@@ -65,7 +65,7 @@ struct Create {
     /// Network or address that it is accepted from; may be repeated [default: anywhere]
     #[arg(long = "from", value_name = "CIDR")]
     networks: Vec<Network>,
-    /// What tells it from the subject's other keys, for people
+    /// Label that distinguishes it from the subject's other keys
     #[arg(long)]
     label: Option<String>,
     /// Write the key to this new file (0600); - is stdout
@@ -128,7 +128,7 @@ impl Create {
     }
 }
 
-/// Show the API keys and their states, never their secrets
+/// List API keys and their states, never their secrets
 #[derive(Debug, Args)]
 struct List {
     /// Only keys of this principal
@@ -205,7 +205,7 @@ impl List {
     }
 }
 
-/// Kill API keys: they are accepted nowhere from now on
+/// Revoke API keys: servers stop accepting them at once
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve apikey revoke 4yNsyYzYKcbS
@@ -214,13 +214,13 @@ struct Revoke {
     /// The keys' ids
     #[arg(value_name = "ID", required_unless_present = "key_files")]
     ids: Vec<String>,
-    /// Whole keys, such as were found in a log, with white space between; may be repeated
+    /// File with whole API keys, separated by white space, such as from a log; may be repeated
     #[arg(long = "key-file", value_name = secret::FORMS)]
     key_files: Vec<Source>,
     /// The keys are known to have leaked
     #[arg(long)]
     compromised: bool,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -34,7 +34,7 @@ pub(super) struct Global {
     /// When to colour messages
     #[arg(long, global = true, value_enum, default_value_t)]
     color: ColorArg,
-    /// Never ask at the terminal: fail, and say what to pass
+    /// Never prompt; fail, and name the option to pass
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(super) no_input: bool,
     /// Only errors and warnings on stderr

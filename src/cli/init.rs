@@ -17,7 +17,7 @@ use crate::ops::{self, InitRequest};
 use crate::output::{Document, Failure, ShownPath};
 use crate::pki::Name;
 
-/// Make a home that is ready to serve: private CA, server certificate, keys
+/// Create a home: private CA, server certificate and keys
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve init --name models.example --name 10.0.0.7
@@ -31,7 +31,7 @@ pub(super) struct Init {
     /// with BoringSSL then refuse certificates with an IP address
     #[arg(long)]
     limit_addresses: bool,
-    /// Public key of age whose identity is kept in a safe: `model encrypt` encrypts for it, too
+    /// age public key of a recovery identity that is kept offline: `model encrypt` encrypts for it, too
     #[arg(long = "recovery", value_name = "RECIPIENT")]
     recovery: Vec<String>,
 }

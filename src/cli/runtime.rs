@@ -125,7 +125,7 @@ pub(super) fn install(
 /// Download ONNX Runtime with pip, check its SHA-256 and unpack it into the home
 #[derive(Debug, Args)]
 struct Install {
-    /// Take this wheel or library instead of downloading it
+    /// Use this wheel or library instead of downloading one
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// With CUDA 13 and cuDNN 9
@@ -169,7 +169,7 @@ impl Install {
     }
 }
 
-/// Show what is installed in the home
+/// List the versions in the home
 #[derive(Debug, Args)]
 struct List {}
 
@@ -216,7 +216,7 @@ impl List {
     }
 }
 
-/// Load the library and try the device; exit 3 and say what is missing if it cannot be had
+/// Load the library and try the device; exit 3 if it is not usable, and say what is missing
 #[derive(Debug, Args)]
 struct Check {
     #[command(flatten)]

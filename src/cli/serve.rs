@@ -37,7 +37,7 @@ use crate::serving::{ModelSource, ModelSpec};
   sealserve serve                        # as the home's sealserve.toml says
   sealserve serve --check                # is the configuration sound?")]
 pub(super) struct Serve {
-    /// Serve this ONNX model for development: loopback only, keys made on the spot
+    /// Serve this ONNX model for development: loopback only, with keys made on the spot
     #[arg(long, value_name = "MODEL")]
     dev: Option<PathBuf>,
     /// Configuration [default: sealserve.toml in the home]
@@ -46,13 +46,13 @@ pub(super) struct Serve {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Write {pid, url} to this file once requests are taken
+    /// Write {pid, url} to this file once the server is ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// Check configuration, keys, models and library; serve nothing
     #[arg(long, conflicts_with = "dev")]
     check: bool,
-    /// Keep nothing of the development home after the end
+    /// Delete the development home when the server ends
     #[arg(long, requires = "dev")]
     ephemeral: bool,
     #[command(flatten)]
@@ -133,7 +133,7 @@ impl Serve {
         };
         if self.check {
             server::check(options)?;
-            context.output.note(&format!("{} is sound", path.display()));
+            context.output.note(&format!("{}: configuration OK", path.display()));
             let models = config.models.iter().map(|model| model.name.clone()).collect();
             return written(context.output.document(&CheckDocument { config: path.into(), models }));
         }

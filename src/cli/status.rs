@@ -16,7 +16,7 @@ use crate::serving::{ModelState, ModelStatus};
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// Show what the server of this home is doing
+/// Show the status of this home's server
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// Wait this long for the server to be ready

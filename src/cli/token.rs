@@ -18,7 +18,7 @@ use crate::output::{Document, Failure};
 use crate::secret::SecretBytes;
 use crate::token::{self, Expected, Grant, SigningKey};
 
-/// Mint and check access tokens (RFC 9068)
+/// Mint and verify access tokens (RFC 9068)
 #[derive(Debug, Args)]
 pub(super) struct TokenCommand {
     #[command(subcommand)]
@@ -67,7 +67,7 @@ impl Parties {
     }
 }
 
-/// Sign a new token
+/// Mint a token
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve token mint --subject ann --scope model:digits:infer -o ann.token
@@ -79,7 +79,7 @@ struct Mint {
     /// The client that will present it (client_id) [default: the subject]
     #[arg(long)]
     client: Option<String>,
-    /// What it allows: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated
+    /// Permission: model:NAME:infer, model:NAME:metadata or admin:*; may be repeated
     #[arg(long = "scope", required = true, value_parser = parse_scope)]
     scopes: Vec<Scope>,
     /// How long it is valid, at most 12h
@@ -151,7 +151,7 @@ impl Document for MintDocument {
     }
 }
 
-/// Check a token as the server does; exit 3 when it is refused
+/// Verify a token as the server does; exit 3 if it is refused
 #[derive(Debug, Args)]
 struct Verify {
     /// The token
@@ -208,7 +208,7 @@ impl Verify {
     }
 }
 
-/// Show what a token says, without checking any of it
+/// Show the content of a token, without verifying it
 #[derive(Debug, Args)]
 struct Inspect {
     /// The token

@@ -283,7 +283,11 @@ impl Shared {
     fn work(self: &Arc<Self>, slot: &Slot) {
         while let Ok(job) = self.jobs.recv_blocking() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            if job.reply.is_closed() || *self.withdrawn.borrow() {
+            if job.reply.is_closed() {
+                continue;
+            }
+            if *self.withdrawn.borrow() {
+                let _ = job.reply.send(Err(ServingError::Withdrawn));
                 continue;
             }
             let mut used = slot.take(&job.interrupt);

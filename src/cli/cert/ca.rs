@@ -35,7 +35,7 @@ impl CaCommand {
     }
 }
 
-/// Make a root and the intermediate that issues certificates
+/// Create a root CA and the intermediate CA that issues certificates
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve cert ca create --permit models.example
@@ -45,7 +45,7 @@ In a home the keys go into the keyring, which is made where there is none; `seal
 makes an authority by itself. With --out-dir they are files: ca.pem, ca.key, issuing.pem and
 issuing.key, where ca.key signs nothing more and belongs in a safe.")]
 struct Create {
-    /// Domain, address or network that it may vouch for; may be repeated [default: everything]
+    /// Domain, address or network that the CA may certify; may be repeated [default: everything]
     #[arg(long = "permit", value_name = "NAME")]
     permitted: Vec<Subtree>,
     /// Limit IP addresses, too, to those of --permit; gRPC and other clients with BoringSSL then
@@ -55,10 +55,10 @@ struct Create {
     /// Organization in the names of both certificates
     #[arg(long, default_value = "sealserve", value_parser = parse_title)]
     title: String,
-    /// How long the root lasts [default: 3650d]
+    /// Lifetime of the root CA [default: 3650d]
     #[arg(long)]
     lifetime: Option<Span>,
-    /// How long the intermediate lasts [default: 1825d]
+    /// Lifetime of the intermediate CA [default: 1825d]
     #[arg(long, value_name = "LIFETIME")]
     issuing_lifetime: Option<Span>,
     /// Write certificates and keys into this directory; no home needed

@@ -18,7 +18,7 @@ use crate::ops;
 use crate::output::{Document, Failure, table};
 use crate::pki::Entry;
 
-/// Find certificates that end soon; exit 3 when there are any
+/// Find certificates that expire soon; exit 3 if there are any
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve cert check --within 30d
@@ -29,7 +29,7 @@ certificate) and at its inventory. Of the inventory, what ended or was replaced 
 certificate for the same holder does not count, and a certificate that lives no longer than
 the window counts when a third of its life is left.")]
 pub(super) struct Check {
-    /// What counts as soon
+    /// Time within which a certificate must expire to be listed
     #[arg(long, default_value = "30d", value_name = "TIME")]
     within: Span,
     /// Certificates [default: those of the home]

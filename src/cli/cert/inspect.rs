@@ -12,7 +12,7 @@ use crate::cli::{Outcome, written};
 use crate::output::Document;
 use crate::pki::{self, Shown};
 
-/// Show what certificates say, of a file or of a live server; nothing is verified
+/// Show the certificates in a file or of a live server, without verifying them
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve cert inspect server.pem

@@ -38,7 +38,7 @@ pub(super) struct Issue {
     /// Drop all other names of the certificate that is replaced
     #[arg(long, conflicts_with = "client")]
     only_these_names: bool,
-    /// The principal that a client is
+    /// The principal of a client
     #[arg(long, value_name = "PRINCIPAL")]
     client: Option<Principal>,
     /// How long it is valid [default: as long as the certificate
@@ -60,7 +60,7 @@ pub(super) struct Issue {
     /// Allow a lifetime that clients may refuse: more than 825 days, or 30 for a client
     #[arg(long)]
     allow_long_lifetime: bool,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     force: bool,
 }

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use super::Outcome;
 use super::context::Context;
 
-/// Make, show and check certificates
+/// Issue, inspect and verify certificates
 #[derive(Debug, Args)]
 pub(super) struct CertCommand {
     #[command(subcommand)]

@@ -15,7 +15,7 @@ use crate::ops;
 use crate::output::{Document, Failure};
 use crate::pki::{self, Certificate, Finding, Level, Name, Named, Principal, Purpose, Question};
 
-/// Check a certificate strictly (RFC 5280); exit 3 when it does not hold
+/// Verify a certificate strictly (RFC 5280); exit 3 if it is invalid
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve cert verify server.pem --ca ca.pem --purpose server --name models.example
@@ -31,13 +31,13 @@ pub(super) struct Verify {
     /// Certificates of trusted authorities; may be repeated [default: pki/ca.pem of the home]
     #[arg(long = "ca", value_name = "FILE")]
     anchors: Vec<PathBuf>,
-    /// For what it shall be good: server or client [default: a server's for HOST:PORT, else anything]
+    /// Purpose that it must be valid for: server or client [default: a server's for HOST:PORT, else anything]
     #[arg(long)]
     purpose: Option<Purpose>,
-    /// Whom it shall name: a host, or for --purpose client a principal [default: HOST]
+    /// Name that it must be valid for: a host, or for --purpose client a principal [default: HOST]
     #[arg(long)]
     name: Option<String>,
-    /// When it shall hold: RFC 3339, or seconds since 1970 [default: now]
+    /// Verify as of this time: RFC 3339, or seconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<UnixSeconds>,
 }

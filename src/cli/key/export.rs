@@ -12,7 +12,7 @@ use crate::error::Kind;
 use crate::keyring::KeyUse;
 use crate::output::{Document, Failure};
 
-/// Write a request or model key to a file, for those who sign with it or keep it safe
+/// Export a request or model key to a file, for a client that signs with it or for a backup
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve key export ci -o ci.key                   # what `request send --sign-key-file` takes

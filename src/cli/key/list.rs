@@ -10,7 +10,7 @@ use crate::cli::{Outcome, written};
 use crate::clock::{UnixSeconds, rfc3339};
 use crate::keyring::{Key, KeyUse};
 use crate::output::{Document, table};
-/// Show the keys and their states, never their secrets
+/// List keys and their states, never their secrets
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// Only keys for token, request, model or signer

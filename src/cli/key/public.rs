@@ -14,7 +14,7 @@ use crate::error::Kind;
 use crate::fs::{self, Existing};
 use crate::output::{Document, Failure};
 
-/// Print the public half of a signer key (PEM), which servers and verifiers trust
+/// Print the public key of a signer key (PEM), for servers and verifiers that trust it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve key public -o pki/signer.pem                # the active signer key

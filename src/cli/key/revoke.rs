@@ -14,7 +14,7 @@ use crate::keyring::{Key, KeyState, KeyUse, Keyring, Revoked};
 use crate::ops;
 use crate::output::{self, Document, Failure, ShownPath};
 
-/// Kill a key: what it made is accepted nowhere from now on
+/// Revoke a key: servers stop accepting it and everything it signed at once
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve key revoke token-1
@@ -27,13 +27,13 @@ pub(super) struct Revoke {
     /// The secret is known to have leaked
     #[arg(long)]
     compromised: bool,
-    /// For a key of the authority, its id again: the home then issues no more certificates
+    /// For a CA key, its id again: this home can then issue no more certificates certificates
     #[arg(long, value_name = "ID")]
     confirm: Option<String>,
-    /// Have running servers withdraw the models that it opened or vouched for
+    /// Make running servers withdraw the models that it opened or signed
     #[arg(long)]
     unload: bool,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -11,7 +11,7 @@ use crate::clock::rfc3339;
 use crate::config::Span;
 use crate::keyring::{KeyUse, Keyring, Overlap};
 use crate::output::Document;
-/// Replace a key; the old one is accepted while what it made is in use
+/// Replace a key; the old one stays accepted for an overlap
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve key rotate --use token
@@ -26,10 +26,10 @@ pub(super) struct Rotate {
     /// How long the old key is still accepted [default: 12h 1m; a model or signer key: until revoked]
     #[arg(long)]
     overlap: Option<Span>,
-    /// Allow an overlap that cuts live tokens off
+    /// Allow an overlap that invalidates tokens before they expire
     #[arg(long, requires = "overlap")]
     emergency: bool,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
 }

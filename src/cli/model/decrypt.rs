@@ -19,7 +19,7 @@ use crate::fs::AtomicDirectory;
 use crate::ops;
 use crate::output::{Document, Failure, ShownPath};
 
-/// Decrypt a model; the output appears only when all of it is authentic
+/// Decrypt a model; the output appears only once all of it is authenticated
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model decrypt digits.sealed -o digits.onnx
@@ -40,7 +40,7 @@ pub(super) struct Decrypt {
     /// Only these bytes, counted from 0, both included; 16- is all from there, -16 the last 16
     #[arg(long, value_name = "FIRST-LAST", allow_hyphen_values = true)]
     range: Option<ByteRange>,
-    /// Replace an existing output, if it is a file
+    /// Replace an existing output file
     #[arg(long)]
     force: bool,
 }

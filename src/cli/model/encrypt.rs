@@ -22,7 +22,7 @@ use crate::fs::{self, Steady};
 use crate::ops::{self, ModelFiles};
 use crate::output::{Document, Failure, ShownPath};
 
-/// Encrypt a model: an ONNX file with the files that it names, or a directory
+/// Encrypt a model: an ONNX file with its external data, or a directory
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model encrypt digits.onnx -o models/digits.sealed
@@ -55,10 +55,10 @@ pub(super) struct Encrypt {
     /// Version that the model will be served as
     #[arg(long, default_value = "1", value_name = "VERSION")]
     model_version: String,
-    /// Media type of what is inside [default: application/x-onnx; application/x-tar for several files]
+    /// Media type of the content [default: application/x-onnx; application/x-tar for several files]
     #[arg(long)]
     media_type: Option<String>,
-    /// Replace an existing output; a payload that stands alone is never replaced
+    /// Replace an existing output; a detached payload is never replaced
     #[arg(long)]
     force: bool,
 }

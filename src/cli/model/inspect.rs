@@ -14,7 +14,7 @@ use crate::container::archive::{Manifest, Member, TAR};
 use crate::container::{Header, Identities, KeyId, KeySource, Metadata, RecipientKind, SignerId, SlotState};
 use crate::output::Document;
 
-/// Show what a file tells, and with a key also what it says about the model
+/// Show a sealed file's public header; with a key, the model's metadata too
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     /// The encrypted file; - is standard input

@@ -62,7 +62,7 @@ fn widen(stream: impl AsFd) {
 /// The payload of a header that stands alone.
 #[derive(Debug, Args)]
 pub(super) struct Payload {
-    /// The payload, where the encrypted file is a header that stands alone; - is standard input
+    /// The payload of a detached header; - is standard input
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
 }

@@ -21,7 +21,7 @@ use crate::ops::{self, Found};
 use crate::output::{Document, ShownPath, table};
 use crate::progress::Progress;
 
-/// Show and change who can open a file
+/// List and change the recipients of encrypted files
 #[derive(Debug, Args)]
 pub(super) struct RecipientCommand {
     #[command(subcommand)]
@@ -45,7 +45,7 @@ impl RecipientCommand {
     }
 }
 
-/// Let someone else open a file, too
+/// Add a recipient to encrypted files
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model recipient add digits.sealed --new-key recovery
@@ -58,12 +58,12 @@ struct Add {
     keys: OldKeys,
     #[command(flatten)]
     new: MoreKeys,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Let someone no longer open a file; one recipient must stay
+/// Remove recipients from encrypted files; at least one must remain
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model recipient remove digits.sealed partner
@@ -81,12 +81,12 @@ struct Remove {
     recipients: Vec<String>,
     #[command(flatten)]
     keys: OldKeys,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Show who can open files; without a key, nothing of it is proven
+/// List the recipients of encrypted files; unauthenticated without a key
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model recipient list digits.sealed

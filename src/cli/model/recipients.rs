@@ -19,7 +19,7 @@ const RECIPIENTS: u64 = 1 << 20;
 /// Recipients that are named without any secret.
 #[derive(Debug, Args)]
 pub(super) struct Public {
-    /// Public key of age, age1…; may be repeated
+    /// age public key (age1…); may be repeated
     #[arg(long = "age-recipient", short = 'r', value_name = "RECIPIENT")]
     age: Vec<String>,
     /// File with a public key of age on each line; may be repeated
@@ -35,7 +35,7 @@ pub(super) struct Public {
 pub(super) struct Recipients {
     #[command(flatten)]
     named: Named,
-    /// Passphrase, which is then the only way to open the file
+    /// Passphrase; it then is the only recipient of the file
     #[arg(long, value_name = secret::FORMS, conflicts_with = "ask_passphrase")]
     passphrase: Option<Source>,
     /// Ask for a passphrase at the terminal, twice
@@ -52,7 +52,7 @@ pub(super) struct Recipients {
 /// The recipients of the home that a safe keeps the identities of.
 #[derive(Debug, Args)]
 pub(super) struct Recovery {
-    /// Leave out the recovery recipients that the home's sealserve.toml names
+    /// Omit the recovery recipients in the home's sealserve.toml
     #[arg(long)]
     no_recovery: bool,
 }

@@ -17,7 +17,7 @@ use crate::container::KeyId;
 use crate::ops::{self, Payloads, Reencrypted};
 use crate::output::{Document, ShownPath};
 
-/// Encrypt files again under new data keys, as a key that leaked demands
+/// Encrypt files again with new data keys, as is necessary when a key has leaked
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model reencrypt models/                     # for the active key
@@ -37,7 +37,7 @@ The old payload stays until you remove it, unless --remove-payload does.")]
 pub(super) struct Reencrypt {
     #[command(flatten)]
     files: Files,
-    /// The payload, where the encrypted file is a header that stands alone
+    /// The payload of a detached header
     #[arg(long, value_name = "FILE", requires = "new_payload")]
     payload: Option<PathBuf>,
     /// Write the new payload of that header to this file
@@ -52,7 +52,7 @@ pub(super) struct Reencrypt {
     new: NewKeys,
     #[command(flatten)]
     recovery: Recovery,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -14,7 +14,7 @@ use crate::container::{Kek, KeyId, Recipient, RecipientChange, Rewritten};
 use crate::ops;
 use crate::output::Document;
 
-/// Replace what opens files by something else, in milliseconds whatever their size
+/// Re-wrap data keys for new recipients; the payload is untouched
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model rewrap models/                     # from every key of the home to the active one
@@ -43,10 +43,10 @@ pub(super) struct Rewrap {
     old: OldKeys,
     #[command(flatten)]
     new: NewKeys,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Rewrap also files of a key that leaked, though their data keys may be known
+    /// Re-wrap files of a leaked key too, although their data keys may be known
     #[arg(long = "rewrap-only", requires = "insecure")]
     leaked_too: bool,
     /// Confirm --rewrap-only

@@ -70,7 +70,7 @@ pub(super) struct MoreKeys {
 pub(super) struct NewKeys {
     #[command(flatten)]
     more: MoreKeys,
-    /// Passphrase, which is then the only way to open the files
+    /// Passphrase; it then is the only recipient of the files
     #[arg(long, value_name = secret::FORMS, conflicts_with = "ask_new_passphrase")]
     new_passphrase: Option<Source>,
     /// Ask for that passphrase at the terminal, twice

@@ -23,7 +23,7 @@ use crate::output::{Document, Failure};
 const KEY_LIMIT: u64 = 16 << 10;
 const PUBLIC_LIMIT: u64 = 1 << 20;
 
-/// Sign encrypted files in place: who holds the public half can tell who made them
+/// Sign encrypted files in place, so that recipients can verify the author
 #[derive(Debug, Args)]
 #[command(after_help = "Examples, the first three in the home's directory:
   sealserve key create --use signer --id release
@@ -36,14 +36,14 @@ signers have signed already are skipped, so an interrupted run is simply run aga
 pub(super) struct Sign {
     #[command(flatten)]
     files: Files,
-    /// The payload, where the encrypted file is a header that stands alone
+    /// The payload of a detached header
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
     #[command(flatten)]
     keys: Keys,
     #[command(flatten)]
     signers: Signers,
-    /// Read all of the files, say what would be done, and do nothing
+    /// Read all files, print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -19,7 +19,7 @@ use crate::ops::{self, Part};
 use crate::output::{self, Document, Failure};
 use crate::progress::Progress;
 
-/// Decrypt everything and write nothing; exit 3 when anything is wrong
+/// Decrypt and verify files without writing output; exit 3 if a file is invalid
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve model verify digits.sealed

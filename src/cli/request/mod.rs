@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::Outcome;
 use super::context::Context;
 
-/// Sign, check and send requests (RFC 9421)
+/// Sign, verify and send requests (RFC 9421)
 #[derive(Debug, Args)]
 pub(super) struct RequestCommand {
     #[command(subcommand)]

@@ -25,7 +25,7 @@ const KEY_LIMIT: u64 = 64 << 10;
 /// The longest answer.
 const RESPONSE_LIMIT: usize = 256 << 20;
 
-/// Send a request with all its proofs, and print the answer's body
+/// Send a request with its credential and signature, and print the response body
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve request send https://localhost:8443/v2/models/digits/infer -d @in.json --token-file t
@@ -42,7 +42,7 @@ pub(super) struct Send {
     /// How long the signature is valid, at most 5m
     #[arg(long, default_value = "60s", value_name = "TIME", help_heading = "Signature")]
     window: Span,
-    /// Take an answer that is not signed, too
+    /// Accept a response that is not signed
     #[arg(long, help_heading = "Signature")]
     allow_unsigned_response: bool,
     /// The client's certificate chain, in PEM
@@ -60,7 +60,7 @@ pub(super) struct Send {
     /// Time for one attempt
     #[arg(long, default_value = "60s", value_name = "TIME", help_heading = "Connection")]
     timeout: Span,
-    /// Try again so often after 429 and 503, and where nothing was sent yet
+    /// Number of retries after 429 and 503, and when nothing was sent yet
     #[arg(long, default_value = "0", value_name = "N", value_parser = clap::value_parser!(u32).range(..=100), help_heading = "Connection")]
     retry: u32,
     /// Write the body to this new file (0600); - is stdout

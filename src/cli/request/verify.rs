@@ -22,7 +22,7 @@ use crate::signing::{Binding, RequestKey, ResponseHead, SigningError, read, veri
 
 const RESPONSE_LIMIT: u64 = 1 << 30;
 
-/// Check the signature of a request; exit 3 when it does not hold
+/// Verify the signature of a request; exit 3 if it is invalid
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sealserve request verify https://models.example/v2/models/digits/infer -d @in.json \\
@@ -40,7 +40,7 @@ pub(super) struct Verify {
     /// The longest validity that is accepted, at most 5m
     #[arg(long, default_value = "60s", value_name = "TIME", help_heading = "Signature")]
     window: Span,
-    /// Judge as if it were this time: RFC 3339, or seconds since 1970
+    /// Verify as of this time: RFC 3339, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<UnixSeconds>,
     /// Check this response to the request too, as `curl -i` writes it; - is stdin
